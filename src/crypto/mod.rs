@@ -1,0 +1,34 @@
+//! The primitives: key types, X25519, AEAD, key derivation, signatures.
+//!
+//! Nothing here knows what a packet or a round is. Secrets are types without `Debug` and without
+//! `Clone`, cleared on drop; public values are plain byte newtypes printed in hex.
+
+mod aead;
+mod bytes;
+mod hash;
+mod identity;
+mod kdf;
+mod x25519;
+
+pub use aead::{AeadKey, KEY_BYTES, TAG_BYTES, Tag};
+pub(crate) use bytes::byte_string;
+pub use bytes::{BadHex, Digest, Identity, MailboxId, PublicKey, Signature, from_hex, to_hex};
+pub use hash::{DigestWriter, PRF_BYTES, PrfKey, prf};
+pub use identity::{BadIdentityKey, IdentityKey};
+pub use kdf::{LABELS, Label, derive, derive_into, derive_parts};
+pub use x25519::{Agreement, Backend, PointError, SecretKey, SharedSecret};
+
+/// The generator every engine draws from: ChaCha20 seeded by the operating system in a daemon, by
+/// a number in a test.
+pub type Csprng = chacha20::ChaCha20Rng;
+
+/// A generator seeded with 32 bytes from the operating system.
+///
+/// # Panics
+/// If the operating system has no randomness to give: nothing sound can be done without it.
+pub fn os_csprng() -> Csprng {
+    use rand::TryRng;
+    let mut seed = [0u8; 32];
+    rand::rngs::SysRng.try_fill_bytes(&mut seed).expect("the operating system provides randomness");
+    <Csprng as rand::SeedableRng>::from_seed(seed)
+}

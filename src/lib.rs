@@ -1,0 +1,4 @@
+#![forbid(unsafe_code)]
+//! A mix network.
+pub mod crypto;
+pub mod packet;

@@ -1,0 +1,217 @@
+//! Building a packet: body, letter, envelope, and one layer per mix, all in the output buffer.
+
+use rand::Rng;
+use zeroize::Zeroizing;
+
+use crate::crypto::{Backend, Csprng, MailboxId, PRF_BYTES, PublicKey, SecretKey};
+
+use super::body::TAG_AT;
+use super::seal::{ENVELOPE_HOP, HopKeys, LETTER_HOP, Place, echo};
+use super::{Body, Correspondent, Geometry, NO_EXTRA, RoundContext, SEAL_BYTES};
+
+/// Where a letter goes and whom it is sealed to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Address {
+    /// The mailbox.
+    pub mailbox: MailboxId,
+    /// Its owner's letter key.
+    pub letter_key: PublicKey,
+}
+
+/// What goes into one packet.
+pub struct Recipe<'a> {
+    /// The recipient.
+    pub to: Address,
+    /// The body.
+    pub body: Body<'a>,
+    /// The tag key, for a body that names its sender.
+    pub sender: Option<&'a Correspondent>,
+}
+
+/// Everything random in a packet; fixed in test vectors, drawn otherwise.
+pub struct Ephemerals {
+    /// Of the letter's seal.
+    pub letter: SecretKey,
+    /// Of the envelope's seal.
+    pub envelope: SecretKey,
+    /// The unused capability field.
+    pub capability: [u8; 32],
+    /// Of the layers, outermost first: one for every hop from `first` to L.
+    pub layers: Vec<SecretKey>,
+    /// 48 (first - 1) bytes that stand for the fillers of the hops before a noise packet's maker.
+    pub tail: Vec<u8>,
+}
+
+impl Ephemerals {
+    /// Draws all for an onion that begins at hop `first`.
+    pub fn draw(rng: &mut Csprng, geometry: Geometry, first: u8) -> Self {
+        let before = usize::from(first) - 1;
+        let mut capability = [0; 32];
+        rng.fill_bytes(&mut capability);
+        let mut tail = vec![0; SEAL_BYTES * before];
+        rng.fill_bytes(&mut tail);
+        Self {
+            letter: SecretKey::random(rng),
+            envelope: SecretKey::random(rng),
+            capability,
+            layers: (before..geometry.mixes()).map(|_| SecretKey::random(rng)).collect(),
+            tail,
+        }
+    }
+}
+
+/// The public keys of one round: all that is needed to build its packets.
+pub struct Builder {
+    geometry: Geometry,
+    context: RoundContext,
+    backend: Backend,
+    onion_keys: Vec<PublicKey>,
+    envelope_key: PublicKey,
+}
+
+impl Builder {
+    /// A builder for the round of `context`; `onion_keys` are the mixes' in cascade order.
+    ///
+    /// # Panics
+    /// If there is not one onion key per mix.
+    pub fn new(
+        geometry: Geometry,
+        context: RoundContext,
+        backend: Backend,
+        onion_keys: Vec<PublicKey>,
+        envelope_key: PublicKey,
+    ) -> Self {
+        assert_eq!(onion_keys.len(), geometry.mixes(), "one onion key per mix");
+        Self { geometry, context, backend, onion_keys, envelope_key }
+    }
+
+    /// The packets' shape.
+    pub fn geometry(&self) -> Geometry {
+        self.geometry
+    }
+
+    /// What the packets are bound to.
+    pub fn context(&self) -> &RoundContext {
+        &self.context
+    }
+
+    /// Appends a client's packet to `out` (W bytes) and returns the echo it must cause. `index` is the client's
+    /// roster index.
+    pub fn client_packet(
+        &self,
+        rng: &mut Csprng,
+        index: u32,
+        recipe: &Recipe<'_>,
+        out: &mut Vec<u8>,
+    ) -> [u8; PRF_BYTES] {
+        self.build(&Ephemerals::draw(rng, self.geometry, 1), 1, index, recipe, out)
+    }
+
+    /// Appends a noise packet that the mix at hop `first - 1` feeds to hop `first`.
+    pub fn noise_packet(&self, rng: &mut Csprng, first: u8, recipe: &Recipe<'_>, out: &mut Vec<u8>) -> [u8; PRF_BYTES] {
+        self.build(&Ephemerals::draw(rng, self.geometry, first), first, NO_EXTRA, recipe, out)
+    }
+
+    /// The algorithm of the specification with everything random given.
+    ///
+    /// # Panics
+    /// If one of the network's own keys is not a usable point: epoch documents with such keys are refused.
+    pub fn build(
+        &self,
+        ephemerals: &Ephemerals,
+        first: u8,
+        index: u32,
+        recipe: &Recipe<'_>,
+        out: &mut Vec<u8>,
+    ) -> [u8; PRF_BYTES] {
+        let w = self.geometry.packet();
+        let keys = self.layer_keys(ephemerals, first, index);
+        let tail = self.tail(ephemerals, first, &keys);
+
+        // The innermost plaintext ends the buffer; each layer's packet begins 48 bytes before its plaintext and is,
+        // without its last 48 bytes, the next plaintext: nothing moves, and the outermost begins at `start`.
+        let start = out.len();
+        let layers = keys.len();
+        out.resize(start + SEAL_BYTES * layers + w - SEAL_BYTES, 0);
+        let buffer = &mut out[start..];
+        let (envelope, filler) = buffer[SEAL_BYTES * layers..].split_at_mut(self.geometry.envelope());
+        self.write_envelope(ephemerals, recipe, envelope);
+        filler.copy_from_slice(&tail[..tail.len() - SEAL_BYTES]);
+        let echo = echo(&keys, &self.context, envelope);
+
+        for (layer, key) in keys.iter().enumerate().rev() {
+            let packet = &mut buffer[SEAL_BYTES * layer..][..w];
+            let (head, message) = packet.split_at_mut(SEAL_BYTES);
+            let tag = key.aead().seal(self.backend, message);
+            head[..32].copy_from_slice(&ephemerals.layers[layer].public_key().0);
+            head[32..].copy_from_slice(&tag);
+            debug_assert!(
+                layer == 0 || packet[w - SEAL_BYTES..] == keys[layer - 1].filler(),
+                "a packet's tail is the filler of the hop before"
+            );
+        }
+        out.truncate(start + w);
+        echo
+    }
+
+    /// Step 2: the keys of every hop from `first` on.
+    fn layer_keys(&self, ephemerals: &Ephemerals, first: u8, index: u32) -> Vec<HopKeys> {
+        let hops = first..=self.geometry.mixes() as u8;
+        hops.zip(&ephemerals.layers)
+            .map(|(hop, ephemeral)| {
+                let place = Place { hop, extra: if hop == 1 { index } else { NO_EXTRA } };
+                self.seal_keys(ephemeral, &self.onion_keys[usize::from(hop) - 1], place)
+            })
+            .collect()
+    }
+
+    /// Steps 1 and 3: T, what the fillers of all hops will have become.
+    fn tail(&self, ephemerals: &Ephemerals, first: u8, keys: &[HopKeys]) -> Vec<u8> {
+        let body = self.geometry.packet() - SEAL_BYTES;
+        let mut tail = ephemerals.tail.clone();
+        for (hop, key) in (usize::from(first)..).zip(keys) {
+            let n = SEAL_BYTES * (hop - 1);
+            debug_assert_eq!(tail.len(), n);
+            key.aead().apply_keystream(body - n, &mut tail);
+            tail.extend_from_slice(&key.filler());
+        }
+        tail
+    }
+
+    fn write_envelope(&self, ephemerals: &Ephemerals, recipe: &Recipe<'_>, envelope: &mut [u8]) {
+        let (head, inner) = envelope.split_at_mut(SEAL_BYTES);
+        let (address, letter) = inner.split_at_mut(48);
+        address[..16].copy_from_slice(&recipe.to.mailbox.0);
+        address[16..].copy_from_slice(&ephemerals.capability);
+
+        let (letter_head, body) = letter.split_at_mut(SEAL_BYTES);
+        recipe.body.write(body);
+        if let Some(correspondent) = recipe.sender {
+            let tag = correspondent.tag(&ephemerals.letter.public_key(), body);
+            body[TAG_AT..][..16].copy_from_slice(&tag);
+        }
+        self.seal(&ephemerals.letter, &recipe.to.letter_key, LETTER_HOP, letter_head, body);
+        self.seal(&ephemerals.envelope, &self.envelope_key, ENVELOPE_HOP, head, inner);
+    }
+
+    fn seal(&self, ephemeral: &SecretKey, recipient: &PublicKey, hop: u8, head: &mut [u8], message: &mut [u8]) {
+        let keys = self.seal_keys(ephemeral, recipient, Place::inner(hop));
+        let tag = keys.aead().seal(self.backend, message);
+        head[..32].copy_from_slice(&ephemeral.public_key().0);
+        head[32..].copy_from_slice(&tag);
+    }
+
+    fn seal_keys(&self, ephemeral: &SecretKey, recipient: &PublicKey, place: Place) -> HopKeys {
+        let agreement = ephemeral.prepare(self.backend);
+        let secret = agreement.agree(recipient).expect("keys of low order are refused with their document");
+        HopKeys::derive(&secret, &self.context, place, &agreement.public_key(), recipient)
+    }
+}
+
+// `Zeroizing` fields would hide the layout of a test vector; the secrets clear themselves, the rest is public
+// once the packet is on the wire but for the tail.
+impl Drop for Ephemerals {
+    fn drop(&mut self) {
+        drop(Zeroizing::new(std::mem::take(&mut self.tail)));
+    }
+}

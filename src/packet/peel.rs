@@ -1,0 +1,131 @@
+//! Peeling: what a mix does to a packet, and opening: what the exit does to an envelope.
+
+use crate::crypto::{Agreement, Backend, MailboxId, PointError, PublicKey, SecretKey, TAG_BYTES, Tag};
+
+use super::seal::{ENVELOPE_HOP, HopKeys, Place};
+use super::{Geometry, NO_EXTRA, RoundContext, SEAL_BYTES, Slots};
+
+/// Why a packet is refused at a hop. What it means for the round is the engine's business: at hop 1 the
+/// submission is refused, behind it the round is void.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum PeelError {
+    /// The ephemeral key is not canonical.
+    #[error("malformed ephemeral key")]
+    Malformed,
+    /// The ephemeral key has low order.
+    #[error("low-order ephemeral key")]
+    LowOrder,
+    /// The tag does not hold: forged, damaged, or meant for another round, hop or client.
+    #[error("bad tag")]
+    BadTag,
+}
+
+impl From<PointError> for PeelError {
+    fn from(error: PointError) -> Self {
+        match error {
+            PointError::NonCanonical => PeelError::Malformed,
+            PointError::LowOrder => PeelError::LowOrder,
+        }
+    }
+}
+
+/// A mix's onion key for one round, ready to peel.
+pub struct Peeler {
+    geometry: Geometry,
+    context: RoundContext,
+    hop: u8,
+    agreement: Agreement,
+    public: PublicKey,
+}
+
+impl Peeler {
+    /// The peeler of hop `hop` (1 to L) with that hop's secret for the round.
+    pub fn new(geometry: Geometry, context: RoundContext, hop: u8, secret: &SecretKey, backend: Backend) -> Self {
+        let agreement = secret.prepare(backend);
+        let public = agreement.public_key();
+        Self { geometry, context, hop, agreement, public }
+    }
+
+    /// The packets' shape.
+    pub fn geometry(&self) -> Geometry {
+        self.geometry
+    }
+
+    /// Peels every slot in place. `index` is the submitting client's roster index at hop 1, [`NO_EXTRA`] elsewhere.
+    ///
+    /// # Errors
+    /// The first slot that does not peel, and why; the slots behind it are then not peeled.
+    pub fn peel(&self, slots: &mut Slots, index: u32) -> Result<(), (usize, PeelError)> {
+        debug_assert_eq!(slots.geometry(), self.geometry);
+        slots.iter_mut().enumerate().try_for_each(|(i, slot)| self.peel_slot(slot, index).map_err(|error| (i, error)))
+    }
+
+    /// Peels one slot of [`Geometry::stride`] bytes: key 32 | tag 16 | body W - 48 | room 48 becomes
+    /// (spent) 48 | packet W.
+    ///
+    /// # Errors
+    /// Why it does not peel; the slot's content is then not to be used.
+    pub fn peel_slot(&self, slot: &mut [u8], index: u32) -> Result<(), PeelError> {
+        let (packet, filler) = slot.split_at_mut(self.geometry.packet());
+        let (head, body) = packet.split_at_mut(SEAL_BYTES);
+        let (ephemeral, tag) = parse_head(head);
+        let place = Place { hop: self.hop, extra: if self.hop == 1 { index } else { NO_EXTRA } };
+        let keys = HopKeys::receive(&self.agreement, &self.public, &self.context, place, &ephemeral)?;
+        if !keys.aead().open(self.agreement.backend(), &tag, body) {
+            return Err(PeelError::BadTag);
+        }
+        filler.copy_from_slice(&keys.filler());
+        Ok(())
+    }
+}
+
+/// The exit's second key of a round: the one envelopes are sealed to.
+pub struct EnvelopeKey {
+    context: RoundContext,
+    agreement: Agreement,
+    public: PublicKey,
+}
+
+/// What an envelope held; the letter is borrowed from the buffer it was opened in.
+#[derive(Debug, Eq, PartialEq)]
+pub struct OpenedEnvelope<'a> {
+    /// Where the letter goes.
+    pub mailbox: MailboxId,
+    /// A poll capability; unused so far, random.
+    pub capability: [u8; 32],
+    /// The letter, [`Geometry::letter`] bytes.
+    pub letter: &'a [u8],
+}
+
+impl EnvelopeKey {
+    /// The opener with the round's envelope secret.
+    pub fn new(context: RoundContext, secret: &SecretKey, backend: Backend) -> Self {
+        let agreement = secret.prepare(backend);
+        let public = agreement.public_key();
+        Self { context, agreement, public }
+    }
+
+    /// Opens the envelope at the start of `packet`, in place; the rest is what fillers left and stays unread.
+    ///
+    /// # Errors
+    /// Why it does not open.
+    pub fn open<'a>(&self, geometry: Geometry, packet: &'a mut [u8]) -> Result<OpenedEnvelope<'a>, PeelError> {
+        let envelope = &mut packet[..geometry.envelope()];
+        let (head, inner) = envelope.split_at_mut(SEAL_BYTES);
+        let (ephemeral, tag) = parse_head(head);
+        let place = Place::inner(ENVELOPE_HOP);
+        let keys = HopKeys::receive(&self.agreement, &self.public, &self.context, place, &ephemeral)?;
+        if !keys.aead().open(self.agreement.backend(), &tag, inner) {
+            return Err(PeelError::BadTag);
+        }
+        let (mailbox, rest) = inner.split_first_chunk().expect("an envelope holds a mailbox id");
+        let (capability, letter) = rest.split_first_chunk().expect("an envelope holds a capability");
+        Ok(OpenedEnvelope { mailbox: MailboxId(*mailbox), capability: *capability, letter })
+    }
+}
+
+/// key 32 | tag 16.
+pub(super) fn parse_head(head: &[u8]) -> (PublicKey, Tag) {
+    let (key, tag) = head.split_first_chunk::<32>().expect("a seal begins with 48 bytes");
+    (PublicKey(*key), *tag.first_chunk::<TAG_BYTES>().expect("a seal begins with 48 bytes"))
+}

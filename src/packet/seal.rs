@@ -1,0 +1,145 @@
+//! One seal: the key agreement, the derivation of a hop's keys, and what they are bound to.
+
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+use crate::crypto::{
+    AeadKey, Agreement, Digest, KEY_BYTES, Label, PRF_BYTES, PrfKey, PublicKey, SharedSecret, derive_into,
+    derive_parts, prf,
+};
+
+use super::{PeelError, SEAL_BYTES};
+
+/// The only suite so far: X25519, ChaCha20-Poly1305, BLAKE3.
+pub const SUITE: u8 = 1;
+/// Hop number of the envelope; mixes are 1 to L.
+pub const ENVELOPE_HOP: u8 = 254;
+/// Hop number of the letter.
+pub const LETTER_HOP: u8 = 255;
+/// The `extra` of every seal but a client's outermost, which carries its roster index.
+pub const NO_EXTRA: u32 = u32::MAX;
+
+/// What every seal of a round is bound to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct RoundContext {
+    /// The network's identifier.
+    pub network: Digest,
+    /// The epoch whose document holds the keys.
+    pub epoch: u64,
+    /// The round.
+    pub round: u64,
+}
+
+/// A place in the onion: which hop, and the roster index at a client's first.
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    pub hop: u8,
+    pub extra: u32,
+}
+
+impl Place {
+    pub(super) fn inner(hop: u8) -> Self {
+        Self { hop, extra: NO_EXTRA }
+    }
+}
+
+/// The keys of one layer: 144 bytes of KDF output.
+#[derive(Zeroize, ZeroizeOnDrop)]
+pub(super) struct HopKeys {
+    bytes: [u8; 144],
+}
+
+impl HopKeys {
+    /// `kdf` of the specification: ss 32 | suite 1 | network 32 | epoch 8 | round 8 | hop 1 | ephemeral 32 |
+    /// recipient 32 | extra 4, to 144 bytes.
+    pub(super) fn derive(
+        secret: &SharedSecret,
+        context: &RoundContext,
+        place: Place,
+        ephemeral: &PublicKey,
+        recipient: &PublicKey,
+    ) -> Self {
+        let mut input = Zeroizing::new([0u8; 150]);
+        let mut rest = input.as_mut_slice();
+        let epoch = context.epoch.to_le_bytes();
+        let round = context.round.to_le_bytes();
+        let extra = place.extra.to_le_bytes();
+        let parts: [&[u8]; 9] = [
+            secret.expose(),
+            &[SUITE],
+            &context.network.0,
+            &epoch,
+            &round,
+            &[place.hop],
+            &ephemeral.0,
+            &recipient.0,
+            &extra,
+        ];
+        for part in parts {
+            let (head, tail) = rest.split_at_mut(part.len());
+            head.copy_from_slice(part);
+            rest = tail;
+        }
+        debug_assert!(rest.is_empty());
+        let mut keys = Self { bytes: [0; 144] };
+        derive_into(Label::Hop, input.as_slice(), &mut keys.bytes);
+        keys
+    }
+
+    /// Refuses bad points before the key agreement sees them.
+    pub(super) fn receive(
+        agreement: &Agreement,
+        own: &PublicKey,
+        context: &RoundContext,
+        place: Place,
+        ephemeral: &PublicKey,
+    ) -> Result<Self, PeelError> {
+        ephemeral.check()?;
+        let secret = agreement.agree(ephemeral).ok_or(PeelError::LowOrder)?;
+        Ok(Self::derive(&secret, context, place, ephemeral, own))
+    }
+
+    /// k: the layer's AEAD key.
+    pub(super) fn aead(&self) -> AeadKey {
+        AeadKey::from_bytes(self.part::<KEY_BYTES>(0))
+    }
+
+    /// ek: the layer's echo key.
+    pub(super) fn echo(&self) -> PrfKey {
+        PrfKey::from_bytes(self.part(32))
+    }
+
+    /// F: the filler that peeling appends.
+    pub(super) fn filler(&self) -> [u8; SEAL_BYTES] {
+        self.part(96)
+    }
+
+    fn part<const N: usize>(&self, from: usize) -> [u8; N] {
+        self.bytes[from..from + N].try_into().expect("every part lies within the 144 bytes")
+    }
+
+    /// All 144 bytes, for test vectors.
+    #[cfg(test)]
+    pub(super) fn expose(&self) -> &[u8; 144] {
+        &self.bytes
+    }
+}
+
+/// The echo a packet must cause: x := PRF(ek of hop L, round | H(envelope)), then PRF(ek_i, x) towards the client.
+pub(super) fn echo(keys: &[HopKeys], context: &RoundContext, envelope: &[u8]) -> [u8; PRF_BYTES] {
+    let digest = derive_parts(Label::Envelope, &[envelope]);
+    let (last, before) = keys.split_last().expect("an onion has at least one layer");
+    let mut x = prf(&last.echo(), &[&context.round.to_le_bytes(), &digest.0]);
+    for hop in before.iter().rev() {
+        x = prf(&hop.echo(), &[&x]);
+    }
+    x
+}
+
+/// A client's commitment to its echo: H("commit" | network | epoch | round | index | x), 16 bytes.
+pub fn commitment(context: &RoundContext, index: u32, echo: &[u8; PRF_BYTES]) -> [u8; 16] {
+    let digest = derive_parts(
+        Label::Commit,
+        &[&context.network.0, &context.epoch.to_le_bytes(), &context.round.to_le_bytes(), &index.to_le_bytes(), echo],
+    );
+    digest.0[..16].try_into().expect("a digest has 32 bytes")
+}

@@ -1,0 +1,81 @@
+//! A flat buffer of packets, each with room for the filler behind it.
+
+use super::{Geometry, SEAL_BYTES};
+
+/// `count` packets in one allocation, one every [`Geometry::stride`] bytes.
+///
+/// Peeling is in place: slot `i` holds the packet received in its first W bytes and, once peeled, the
+/// packet to forward in its last W, so that nothing moves.
+pub struct Slots {
+    geometry: Geometry,
+    bytes: Vec<u8>,
+}
+
+impl Slots {
+    /// `count` slots of zeros.
+    pub fn zeroed(geometry: Geometry, count: usize) -> Self {
+        Self { geometry, bytes: vec![0; count * geometry.stride()] }
+    }
+
+    /// Copies whole packets, one after the other; `None` if `packets` is not a whole number of them.
+    pub fn from_packets(geometry: Geometry, packets: &[u8]) -> Option<Self> {
+        let w = geometry.packet();
+        if !packets.len().is_multiple_of(w) {
+            return None;
+        }
+        let mut slots = Self::zeroed(geometry, packets.len() / w);
+        for (i, packet) in packets.chunks_exact(w).enumerate() {
+            slots.received_mut(i).copy_from_slice(packet);
+        }
+        Some(slots)
+    }
+
+    /// How many slots there are.
+    pub fn len(&self) -> usize {
+        self.bytes.len() / self.geometry.stride()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// The packets' shape.
+    pub fn geometry(&self) -> Geometry {
+        self.geometry
+    }
+
+    /// The packet received in slot `i`, W bytes; to be filled before peeling.
+    pub fn received_mut(&mut self, i: usize) -> &mut [u8] {
+        let at = i * self.geometry.stride();
+        &mut self.bytes[at..at + self.geometry.packet()]
+    }
+
+    /// The packet received in slot `i`, W bytes. After peeling only its first 48 bytes are still those received.
+    pub fn received(&self, i: usize) -> &[u8] {
+        let at = i * self.geometry.stride();
+        &self.bytes[at..at + self.geometry.packet()]
+    }
+
+    /// The ephemeral key of the packet received in slot `i`, before or after peeling.
+    pub fn ephemeral(&self, i: usize) -> [u8; 32] {
+        self.received(i)[..32].try_into().expect("a packet begins with a 32-byte key")
+    }
+
+    /// The packet that peeling slot `i` left, W bytes.
+    pub fn peeled(&self, i: usize) -> &[u8] {
+        let at = i * self.geometry.stride() + SEAL_BYTES;
+        &self.bytes[at..at + self.geometry.packet()]
+    }
+
+    /// As [`Slots::peeled`], to open an envelope in place.
+    pub fn peeled_mut(&mut self, i: usize) -> &mut [u8] {
+        let at = i * self.geometry.stride() + SEAL_BYTES;
+        &mut self.bytes[at..at + self.geometry.packet()]
+    }
+
+    /// Each slot whole, in order.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut [u8]> {
+        self.bytes.chunks_exact_mut(self.geometry.stride())
+    }
+}
