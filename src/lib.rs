@@ -2,3 +2,4 @@
 //! A mix network.
 pub mod crypto;
 pub mod packet;
+pub mod wire;

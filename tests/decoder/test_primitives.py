@@ -211,6 +211,9 @@ class ChaCha20Poly1305(unittest.TestCase):
         self.assertEqual(p.payload_keystream(pattern(32), 0, 200), expected)
         self.assertEqual(
             p.chacha20_poly1305_seal(pattern(32), bytes(12), b"", bytes(200))[1], expected)
+        for offset, n in ((-1, 1), (0, -1)):
+            with self.assertRaises(ValueError):
+                p.payload_keystream(pattern(32), offset, n)
 
 
 BLAKE3_KEY = b"whats the Elvish word for friend"
@@ -313,6 +316,12 @@ class Blake3(unittest.TestCase):
         for length in (0, 1, 31, 32, 33, 63, 64, 65, 127, 128, 129, 131):
             with self.subTest(output_length=length):
                 self.check(pattern(2049), length, [e[:length] for e in BLAKE3_EXTENDED])
+
+    def test_context_of_several_chunks(self):
+        # Answer of the official implementation.
+        self.assertEqual(
+            p.blake3_derive_key("long context " * 100, b"material").hex(),
+            "93592e387c1e14c9237badd61d94fd062f710996efe77fc15de296703562bec7")
 
     def test_default_length(self):
         self.assertEqual(len(p.blake3(b"")), 32)

@@ -1,0 +1,199 @@
+//! The epoch document: every key and parameter of a window of rounds, signed by all mixes.
+
+use crate::crypto::{Digest, Identity, IdentityKey, Label, PublicKey, Signature, derive};
+
+use super::codec::{Decode, Encode};
+use super::{Layout, Network};
+
+/// A document of 7 mixes and this many rounds stays below 64 kB.
+pub const MAX_EPOCH_ROUNDS: u32 = 240;
+
+const SIGNATURE_LABEL: &str = "mixnet v1 epoch signature";
+
+/// What one mix contributes to an epoch.
+#[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
+pub struct MixKeys {
+    /// Drawn at each start of the process: a mix that shows another one has restarted and lost its round keys.
+    pub boot: [u8; 16],
+    /// Its onion key of each round of the epoch.
+    pub onion_keys: Vec<PublicKey>,
+    /// The exit's second key of each round, to which envelopes are sealed; empty for other mixes.
+    pub envelope_keys: Vec<PublicKey>,
+}
+
+/// The keys and parameters of rounds `first_round .. first_round + rounds`.
+#[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
+pub struct EpochDocument {
+    /// The network's identifier.
+    pub network: Digest,
+    /// Strictly greater than that of the document before; numbers may be skipped.
+    pub epoch: u64,
+    /// The digest of the document before; zero for the first.
+    pub previous: Digest,
+    /// The first round; round numbers never repeat in a network.
+    pub first_round: u64,
+    /// How many rounds.
+    pub rounds: u32,
+    /// Clients registered when the epoch was proposed: `min_share` counts against them.
+    pub members: u32,
+    /// [`super::Parameters::digest`].
+    pub parameters: Digest,
+    /// [`super::Roster::digest`].
+    pub roster: Digest,
+    /// [`super::Roster::mailboxes_digest`].
+    pub mailboxes: Digest,
+    /// When the entry proposed it, Unix milliseconds: shown, never compared.
+    pub proposed_at_ms: u64,
+    /// One contribution per mix, in cascade order.
+    pub mixes: Vec<MixKeys>,
+}
+
+/// Why a document is refused.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum DocumentError {
+    /// It is of another network.
+    #[error("the document is of another network")]
+    Network,
+    /// Its parameters, roster or mailboxes are not those of the own network file.
+    #[error("the document's parameters are not those of the network file")]
+    Parameters,
+    /// It holds too few or too many keys or rounds.
+    #[error("the document has the wrong shape")]
+    Shape,
+    /// A key in it is no usable point.
+    #[error("the document holds an unusable key")]
+    Key,
+    /// A signature is missing or wrong.
+    #[error("the document lacks a valid signature of every mix")]
+    Signature,
+    /// It does not follow the last known document.
+    #[error("the document does not follow the last known one")]
+    Chain,
+}
+
+impl EpochDocument {
+    /// What signatures, successors and batch headers name.
+    pub fn digest(&self) -> Digest {
+        let mut layout = Layout::new("mixnet v1 epoch document")
+            .digest(&self.network)
+            .u64(self.epoch)
+            .digest(&self.previous)
+            .u64(self.first_round)
+            .u32(self.rounds)
+            .u32(self.members)
+            .digest(&self.parameters)
+            .digest(&self.roster)
+            .digest(&self.mailboxes)
+            .u64(self.proposed_at_ms)
+            .u32(self.mixes.len() as u32);
+        for mix in &self.mixes {
+            layout = layout.fixed(&mix.boot);
+            for keys in [&mix.onion_keys, &mix.envelope_keys] {
+                layout = layout.u32(keys.len() as u32);
+                for key in keys {
+                    layout = layout.fixed(&key.0);
+                }
+            }
+        }
+        derive(Label::Epoch, &layout.finish())
+    }
+
+    /// The last round.
+    pub fn last_round(&self) -> u64 {
+        self.first_round + u64::from(self.rounds) - 1
+    }
+
+    /// The position of `round` in the key lists, if it lies in this epoch.
+    pub fn position(&self, round: u64) -> Option<usize> {
+        let position = round.checked_sub(self.first_round)?;
+        (position < u64::from(self.rounds)).then_some(position as usize)
+    }
+
+    /// The mixes' onion keys of a round, in cascade order.
+    pub fn onion_keys(&self, round: u64) -> Option<Vec<PublicKey>> {
+        let position = self.position(round)?;
+        self.mixes.iter().map(|mix| mix.onion_keys.get(position).copied()).collect()
+    }
+
+    /// The key to which the round's envelopes are sealed.
+    pub fn envelope_key(&self, round: u64) -> Option<PublicKey> {
+        let position = self.position(round)?;
+        self.mixes.last()?.envelope_keys.get(position).copied()
+    }
+
+    /// Everything that needs no signature: network, parameters, shape, keys.
+    ///
+    /// # Errors
+    /// The first rule that is broken.
+    pub fn check(&self, network: &Network) -> Result<(), DocumentError> {
+        if self.network != network.id() {
+            return Err(DocumentError::Network);
+        }
+        let same = self.parameters == network.parameters.digest()
+            && self.roster == network.roster.digest()
+            && self.mailboxes == network.roster.mailboxes_digest();
+        if !same {
+            return Err(DocumentError::Parameters);
+        }
+        let rounds = self.rounds as usize;
+        let shape = (1..=MAX_EPOCH_ROUNDS).contains(&self.rounds)
+            && self.first_round.checked_add(u64::from(self.rounds)).is_some()
+            && self.mixes.len() == network.mixes()
+            && self.mixes.iter().enumerate().all(|(i, mix)| {
+                let envelopes = if i + 1 == network.mixes() { rounds } else { 0 };
+                mix.onion_keys.len() == rounds && mix.envelope_keys.len() == envelopes
+            });
+        if !shape {
+            return Err(DocumentError::Shape);
+        }
+        let mut keys = self.mixes.iter().flat_map(|mix| mix.onion_keys.iter().chain(&mix.envelope_keys));
+        if keys.any(|key| key.check().is_err()) {
+            return Err(DocumentError::Key);
+        }
+        Ok(())
+    }
+
+    /// A mix's signature over the document.
+    pub fn sign(&self, key: &IdentityKey) -> Signature {
+        key.sign(&signed_bytes(&self.digest()))
+    }
+
+    /// Whether `signature` is `identity`'s over the document.
+    #[must_use]
+    pub fn is_signed_by(&self, identity: &Identity, signature: &Signature) -> bool {
+        identity.verify(&signed_bytes(&self.digest()), signature)
+    }
+}
+
+fn signed_bytes(digest: &Digest) -> Vec<u8> {
+    Layout::new(SIGNATURE_LABEL).digest(digest).finish()
+}
+
+/// A document with the signatures of all mixes in cascade order; valid only with all of them.
+#[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
+pub struct SignedEpoch {
+    /// The document.
+    pub document: EpochDocument,
+    /// One signature per mix.
+    pub signatures: Vec<Signature>,
+}
+
+impl SignedEpoch {
+    /// [`EpochDocument::check`] and every signature.
+    ///
+    /// # Errors
+    /// The first rule that is broken.
+    pub fn verify(&self, network: &Network) -> Result<(), DocumentError> {
+        self.document.check(network)?;
+        let signed = signed_bytes(&self.document.digest());
+        let mixes = &network.roster.mixes;
+        let valid = self.signatures.len() == mixes.len()
+            && mixes.iter().zip(&self.signatures).all(|(mix, signature)| mix.identity.verify(&signed, signature));
+        if valid { Ok(()) } else { Err(DocumentError::Signature) }
+    }
+
+    /// Whether this document directly follows one with `epoch` and `digest`.
+    pub fn follows(&self, epoch: u64, digest: &Digest) -> bool {
+        self.document.epoch > epoch && self.document.previous == *digest
+    }
+}

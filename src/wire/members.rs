@@ -1,0 +1,53 @@
+//! Which clients are in a round: a bitmap over the roster.
+
+use crate::crypto::{Digest, Label, derive_parts};
+
+use super::codec::{Decode, Encode};
+
+/// The set of clients, by roster index, whose submissions a round holds: bit `i % 8` of byte `i / 8`.
+///
+/// It is public: a client learns from it whether its packets were carried, and everybody how many there were.
+#[derive(Clone, Debug, Decode, Default, Encode, Eq, PartialEq)]
+pub struct Members {
+    bitmap: Vec<u8>,
+}
+
+impl Members {
+    /// No client of a roster of `size`.
+    pub fn none(size: usize) -> Self {
+        Self { bitmap: vec![0; size.div_ceil(8)] }
+    }
+
+    /// Adds a client; `false` if it was there.
+    ///
+    /// # Panics
+    /// If the index is not on the roster.
+    pub fn insert(&mut self, index: u32) -> bool {
+        let (byte, bit) = (index as usize / 8, 1 << (index % 8));
+        let absent = self.bitmap[byte] & bit == 0;
+        self.bitmap[byte] |= bit;
+        absent
+    }
+
+    /// Whether the client is in.
+    pub fn contains(&self, index: u32) -> bool {
+        self.bitmap.get(index as usize / 8).is_some_and(|byte| byte & (1 << (index % 8)) != 0)
+    }
+
+    /// How many clients are in.
+    pub fn count(&self) -> u32 {
+        self.bitmap.iter().map(|byte| byte.count_ones()).sum()
+    }
+
+    /// Whether this is a bitmap over a roster of `size`: right length, no bit beyond the last client.
+    pub fn fits(&self, size: usize) -> bool {
+        let spare = size.div_ceil(8) * 8 - size;
+        self.bitmap.len() == size.div_ceil(8)
+            && self.bitmap.last().is_none_or(|last| u32::from(*last) >> (8 - spare as u32) == 0)
+    }
+
+    /// What signed headers and verdicts name.
+    pub fn digest(&self) -> Digest {
+        derive_parts(Label::Members, &[&self.bitmap])
+    }
+}

@@ -1,0 +1,270 @@
+//! Every message: what clients ask, what mixes answer, what mixes tell each other.
+//!
+//! A client's request is one bidirectional stream: a [`Request`] frame, raw packets behind it for a submission,
+//! then a [`Reply`] frame, raw letters behind it for a poll. Between mixes each message is a unidirectional stream:
+//! a [`PeerMessage`] frame, raw packets behind it for a batch. Streams are not ordered among each other and a link
+//! may break at any time, so every message says which round or epoch it is about and may safely come twice.
+
+use crate::crypto::{Digest, Identity, IdentityKey, Signature};
+
+use super::codec::{Decode, Encode};
+use super::{
+    AbortReason, EpochDocument, Layout, MixKeys, SignedBatchHeader, SignedEpoch, SignedVerdict, Verdict, VerdictOnList,
+};
+
+/// In front of each letter of a poll answer: epoch 8 | round 8, to which its seal is bound.
+pub const LETTER_HEADER_BYTES: usize = 16;
+
+/// What a client asks the entry or the exit.
+#[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
+pub enum Request {
+    /// To the entry: take part. Who asks is proven by the link.
+    Register,
+    /// To the entry: answered, with [`Reply::Start`], when the network runs.
+    WaitForStart {
+        /// The last epoch whose document the client holds; 0 for none.
+        epoch: u64,
+    },
+    /// To the entry: answered, with [`Reply::Ticket`], when the next round behind `after` opens.
+    NextRound {
+        /// The last epoch whose document the client holds.
+        epoch: u64,
+        /// The last round for which the client holds a ticket.
+        after: u64,
+        /// The earliest round that the client took part in and whose verdict it lacks; `after + 1` for none.
+        unsettled: u64,
+    },
+    /// To the entry: `packets_per_client` packets of W bytes follow the frame. Answered with [`Reply::Receipt`].
+    Submit {
+        /// The round they are for.
+        round: u64,
+    },
+    /// To the exit: answered, with [`Reply::Letters`], when the round's verdict is known there.
+    PollMessages {
+        /// The round to wait for.
+        round: u64,
+        /// The capability whose hash is the mailbox's id.
+        capability: [u8; 32],
+        /// The cursor of the last answer whose letters are on the client's disk; they may go.
+        acknowledged: u64,
+    },
+}
+
+/// The answer to a [`Request`].
+#[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
+pub enum Reply {
+    /// To [`Request::Register`].
+    Registered {
+        /// The client's roster index.
+        index: u32,
+    },
+    /// To [`Request::WaitForStart`].
+    Start(Start),
+    /// To [`Request::NextRound`].
+    Ticket(Ticket),
+    /// To [`Request::Submit`].
+    Receipt(Receipt),
+    /// To [`Request::PollMessages`]; the letters follow the frame.
+    Letters(PollAnswer),
+    /// The request is not granted.
+    Refused(Refusal),
+}
+
+/// The network runs.
+#[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
+pub struct Start {
+    /// The documents after the client's last, oldest first, the current one last.
+    pub chain: Vec<SignedEpoch>,
+    /// The next round to open.
+    pub round: u64,
+    /// Milliseconds until then, as planned.
+    pub starts_in_ms: u64,
+    /// Milliseconds from one round's start to the next.
+    pub round_ms: u32,
+}
+
+/// The right, and the news that everybody gets, to take part in a round.
+#[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
+pub struct Ticket {
+    /// The round that is open now.
+    pub round: u64,
+    /// Milliseconds until submissions close.
+    pub closes_in_ms: u64,
+    /// Documents that the client lacks, oldest first.
+    pub chain: Vec<SignedEpoch>,
+    /// The verdicts of the rounds from the client's earliest unsettled one to `round - D`, oldest first. A run longer
+    /// than a message may be continues in the next ticket.
+    pub verdicts: Vec<VerdictOnList>,
+}
+
+/// The entry's word that it has taken a submission; nothing else may be concluded from it.
+#[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
+pub struct Receipt {
+    /// The round.
+    pub round: u64,
+    /// The entry's signature over network, round, roster index and the digest of the packets.
+    pub signature: Signature,
+}
+
+impl Receipt {
+    /// Whether the entry has signed this for these packets.
+    #[must_use]
+    pub fn verify(&self, entry: &Identity, network: &Digest, index: u32, packets: &Digest) -> bool {
+        entry.verify(&receipt_bytes(network, self.round, index, packets), &self.signature)
+    }
+
+    /// The entry's receipt.
+    pub fn sign(key: &IdentityKey, network: &Digest, round: u64, index: u32, packets: &Digest) -> Self {
+        Self { round, signature: key.sign(&receipt_bytes(network, round, index, packets)) }
+    }
+}
+
+/// The signed bytes of a receipt.
+pub fn receipt_bytes(network: &Digest, round: u64, index: u32, packets: &Digest) -> Vec<u8> {
+    Layout::new("mixnet v1 receipt").digest(network).u64(round).u32(index).digest(packets).finish()
+}
+
+/// What precedes the letters of a poll answer: `poll_letters` places of
+/// [`LETTER_HEADER_BYTES`] + letter bytes each, the first `count` of them letters, the rest zero.
+#[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
+pub struct PollAnswer {
+    /// How many places hold a letter. Fixed width, so that answers have one size.
+    pub count: [u8; 4],
+    /// To be acknowledged once the letters are on disk.
+    pub cursor: [u8; 8],
+}
+
+/// Why a request is not granted; coarse on purpose, the mix counts the precise cause.
+#[derive(Clone, Copy, Debug, Decode, Encode, Eq, Hash, PartialEq, thiserror::Error)]
+pub enum Refusal {
+    /// The message or its packets are not well-formed, or do not open.
+    #[error("malformed")]
+    Malformed,
+    /// The round is not the open one.
+    #[error("wrong round")]
+    WrongRound,
+    /// Submissions for the round have closed.
+    #[error("late")]
+    Late,
+    /// The client has submitted to this round.
+    #[error("duplicate")]
+    Duplicate,
+    /// There is no room.
+    #[error("full")]
+    Full,
+    /// The link's identity is not on the roster.
+    #[error("not on the roster")]
+    NotOnRoster,
+    /// Register first.
+    #[error("not registered")]
+    NotRegistered,
+    /// This mix does not answer that: ask the entry or the exit.
+    #[error("wrong mix")]
+    WrongMix,
+    /// The mix is stopping.
+    #[error("stopping")]
+    Stopping,
+}
+
+/// The entry's call for an epoch.
+#[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
+pub struct EpochCall {
+    /// The number of the epoch called for.
+    pub epoch: u64,
+    /// The last complete document the entry knows; the new one will follow it.
+    pub previous: Option<SignedEpoch>,
+    /// The first round.
+    pub first_round: u64,
+    /// How many rounds.
+    pub rounds: u32,
+}
+
+/// Why a mix does not go along with an epoch.
+#[derive(Clone, Copy, Debug, Decode, Encode, Eq, Hash, PartialEq)]
+pub enum EpochRefusalReason {
+    /// Its network file differs from the proposer's.
+    Parameters,
+    /// It knows a later document, sent along.
+    Stale,
+    /// It has signed another document of this number.
+    Signed,
+    /// The document is not as it was called for, or does not hold the mix's own keys.
+    Document,
+}
+
+/// What mixes tell each other.
+#[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
+pub enum PeerMessage {
+    /// The first message on a fresh link.
+    Hello {
+        /// As in [`MixKeys::boot`].
+        boot: [u8; 16],
+        /// The last complete epoch the sender knows; 0 for none.
+        epoch: u64,
+    },
+    /// Entry to all: let us make an epoch.
+    EpochCall(EpochCall),
+    /// To the entry: my keys for it.
+    EpochKeys {
+        /// The epoch called for.
+        epoch: u64,
+        /// The keys.
+        keys: MixKeys,
+    },
+    /// Entry to all: sign this.
+    EpochProposal(EpochDocument),
+    /// To the entry: signed.
+    EpochSignature {
+        /// The epoch.
+        epoch: u64,
+        /// The document's digest.
+        digest: Digest,
+        /// Over it.
+        signature: Signature,
+    },
+    /// To the entry: not signed.
+    EpochRefusal {
+        /// The epoch.
+        epoch: u64,
+        /// Why.
+        reason: EpochRefusalReason,
+        /// The later document, for [`EpochRefusalReason::Stale`].
+        newest: Option<SignedEpoch>,
+    },
+    /// Entry to all: complete.
+    EpochComplete(SignedEpoch),
+    /// To the next mix: a batch; its packets follow the frame.
+    ForwardBatch(SignedBatchHeader),
+    /// To the previous mix: the batch is peeled and mine.
+    BatchAccepted {
+        /// The round.
+        round: u64,
+        /// The batch's output digest.
+        digest: Digest,
+    },
+    /// To the exit: decide this round, as aborted unless it is stored.
+    Abort {
+        /// The round's epoch.
+        epoch: u64,
+        /// The round.
+        round: u64,
+        /// Why.
+        reason: AbortReason,
+    },
+    /// Exit to entry, entry to the others: the decision on a round, with the exit's signature.
+    Decision {
+        /// What the exit decided.
+        verdict: Verdict,
+        /// The exit's.
+        signature: Signature,
+    },
+    /// To the entry: my signature under a decision.
+    VerdictSignature {
+        /// The round.
+        round: u64,
+        /// The mix's.
+        signature: Signature,
+    },
+    /// Entry to all: complete.
+    VerdictComplete(SignedVerdict),
+}

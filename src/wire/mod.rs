@@ -1,0 +1,34 @@
+//! What travels: message types, the codec, frames, and the plain data that mixes sign.
+//!
+//! Bytes on the wire are length-prefixed frames of bincode "standard" messages; packets follow their
+//! frame raw. Bytes that are *signed* are fixed layouts written by [`Layout`], never an encoder's
+//! output. `wire-spec.md`, sections 5 to 8, gives every one.
+
+mod batch;
+pub mod codec;
+mod epoch;
+pub mod frame;
+mod layout;
+mod members;
+mod messages;
+mod network;
+mod record;
+mod verdict;
+
+pub use batch::{BatchHeader, SignedBatchHeader, batch_digest};
+pub use epoch::{DocumentError, EpochDocument, MAX_EPOCH_ROUNDS, MixKeys, SignedEpoch};
+pub use layout::Layout;
+pub use members::Members;
+pub use messages::{
+    EpochCall, EpochRefusalReason, LETTER_HEADER_BYTES, PeerMessage, PollAnswer, Receipt, Refusal, Reply, Request,
+    Start, Ticket, receipt_bytes,
+};
+pub use network::{ClientEntry, MailboxEntry, MixEntry, Network, Parameters, Roster};
+pub use record::{CHAIN_KEPT, Record, Recovered, StoredLetter, VERDICTS_KEPT};
+pub use verdict::{AbortReason, Outcome, SignedVerdict, Verdict, VerdictOnList};
+
+/// Protocol version, as in the TLS application protocol name.
+pub const VERSION: u8 = 1;
+
+#[cfg(test)]
+mod tests;
