@@ -8,6 +8,7 @@ mod bytes;
 mod hash;
 mod identity;
 mod kdf;
+mod locked;
 mod x25519;
 
 pub use aead::{AeadKey, KEY_BYTES, TAG_BYTES, Tag};
@@ -16,6 +17,7 @@ pub use bytes::{BadHex, Digest, Identity, MailboxId, PublicKey, Signature, from_
 pub use hash::{DigestWriter, PRF_BYTES, PrfKey, prf};
 pub use identity::{BadIdentityKey, IdentityKey};
 pub use kdf::{LABELS, Label, derive, derive_into, derive_parts};
+pub use locked::LockedKeys;
 pub use x25519::{Agreement, Backend, PointError, SecretKey, SharedSecret};
 
 /// The generator every engine draws from: ChaCha20 seeded by the operating system in a daemon, by

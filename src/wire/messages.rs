@@ -8,9 +8,7 @@
 use crate::crypto::{Digest, Identity, IdentityKey, Signature};
 
 use super::codec::{Decode, Encode};
-use super::{
-    AbortReason, EpochDocument, Layout, MixKeys, SignedBatchHeader, SignedEpoch, SignedVerdict, Verdict, VerdictOnList,
-};
+use super::{AbortReason, EpochDocument, Layout, MixKeys, SignedBatchHeader, SignedEpoch, SignedVerdict, Verdict};
 
 /// In front of each letter of a poll answer: epoch 8 | round 8, to which its seal is bound.
 pub const LETTER_HEADER_BYTES: usize = 16;
@@ -94,7 +92,7 @@ pub struct Ticket {
     pub chain: Vec<SignedEpoch>,
     /// The verdicts of the rounds from the client's earliest unsettled one to `round - D`, oldest first. A run longer
     /// than a message may be continues in the next ticket.
-    pub verdicts: Vec<VerdictOnList>,
+    pub verdicts: Vec<SignedVerdict>,
 }
 
 /// The entry's word that it has taken a submission; nothing else may be concluded from it.

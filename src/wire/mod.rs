@@ -25,7 +25,7 @@ pub use messages::{
 };
 pub use network::{ClientEntry, MailboxEntry, MixEntry, Network, Parameters, Roster};
 pub use record::{CHAIN_KEPT, Record, Recovered, StoredLetter, VERDICTS_KEPT};
-pub use verdict::{AbortReason, Outcome, SignedVerdict, Verdict, VerdictOnList};
+pub use verdict::{AbortReason, Outcome, SignedVerdict, Verdict};
 
 /// Protocol version, as in the TLS application protocol name.
 pub const VERSION: u8 = 1;

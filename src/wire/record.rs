@@ -3,7 +3,7 @@
 use crate::crypto::{Digest, MailboxId};
 
 use super::codec::{Decode, Encode};
-use super::{SignedEpoch, Verdict, VerdictOnList};
+use super::{SignedEpoch, SignedVerdict, Verdict};
 
 /// A letter as the exit keeps it: its round, never a position or a time.
 #[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
@@ -47,7 +47,7 @@ pub enum Record {
         verdict: Verdict,
     },
     /// The entry has a verdict with all signatures.
-    Complete(VerdictOnList),
+    Complete(SignedVerdict),
 }
 
 /// What a mix knows when it starts.
@@ -62,7 +62,7 @@ pub struct Recovered {
     /// The verdicts signed or decided, of the newest rounds.
     pub signed: Vec<Verdict>,
     /// The complete verdicts of the newest rounds.
-    pub complete: Vec<VerdictOnList>,
+    pub complete: Vec<SignedVerdict>,
 }
 
 /// Complete documents that a mix hands to clients which missed epochs.

@@ -67,7 +67,7 @@ impl Outcome {
 }
 
 /// How a round ended, for whom.
-#[derive(Clone, Copy, Debug, Decode, Encode, Eq, PartialEq)]
+#[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
 pub struct Verdict {
     /// The network's identifier.
     pub network: Digest,
@@ -75,10 +75,8 @@ pub struct Verdict {
     pub epoch: u64,
     /// The round.
     pub round: u64,
-    /// The digest of the clients in it.
-    pub members: Digest,
-    /// How many they are.
-    pub clients: u32,
+    /// The clients in it; none if it was aborted before it had a list.
+    pub members: Members,
     /// How it ended.
     pub outcome: Outcome,
 }
@@ -94,11 +92,16 @@ impl Verdict {
             .digest(&self.network)
             .u64(self.epoch)
             .u64(self.round)
-            .digest(&self.members)
-            .u32(self.clients)
+            .digest(&self.members.digest())
+            .u32(self.members.count())
             .u8(kind)
             .u32(detail)
             .finish()
+    }
+
+    /// Whether what client `index` carried in this round is safe at the exit. If not, and only then, it goes again.
+    pub fn settles(&self, index: u32) -> bool {
+        self.outcome.is_stored() && self.members.contains(index)
     }
 
     /// A mix's signature; on disk before it is sent.
@@ -129,28 +132,5 @@ impl SignedVerdict {
         let signed = self.verdict.signed_bytes();
         self.signatures.len() == mixes.len()
             && mixes.iter().zip(&self.signatures).all(|(mix, signature)| mix.verify(&signed, signature))
-    }
-}
-
-/// A verdict together with the list of clients that its digest names.
-#[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
-pub struct VerdictOnList {
-    /// The verdict.
-    pub signed: SignedVerdict,
-    /// The clients.
-    pub members: Members,
-}
-
-impl VerdictOnList {
-    /// Whether every mix has signed and the list is the one they signed.
-    #[must_use]
-    pub fn verify(&self, mixes: &[Identity]) -> bool {
-        let verdict = &self.signed.verdict;
-        verdict.members == self.members.digest() && verdict.clients == self.members.count() && self.signed.verify(mixes)
-    }
-
-    /// Whether what client `index` carried in this round is safe at the exit. If not, and only then, it goes again.
-    pub fn settles(&self, index: u32) -> bool {
-        self.signed.verdict.outcome.is_stored() && self.members.contains(index)
     }
 }
