@@ -1,5 +1,8 @@
 #![forbid(unsafe_code)]
 //! A mix network.
 pub mod crypto;
+pub mod epoch;
+pub mod mix;
 pub mod packet;
+pub mod round;
 pub mod wire;

@@ -105,6 +105,11 @@ impl EnvelopeKey {
         Self { context, agreement, public }
     }
 
+    /// What the round's seals are bound to.
+    pub fn context(&self) -> &RoundContext {
+        &self.context
+    }
+
     /// Opens the envelope at the start of `packet`, in place; the rest is what fillers left and stays unread.
     ///
     /// # Errors

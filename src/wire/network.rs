@@ -68,6 +68,11 @@ impl Parameters {
         derive(Label::Parameters, &layout.finish())
     }
 
+    /// Rounds before the end of an epoch at which the next one is made: enough for an attempt that fails, at most half.
+    pub fn renewal_rounds(&self) -> u32 {
+        (self.verdict_rounds + 2).min(self.epoch_rounds / 2)
+    }
+
     /// Distinct clients that a round needs in an epoch of `members`: `min_clients` and `min_share` both.
     pub fn quorum(&self, members: u32) -> u32 {
         let share = (u64::from(members) * u64::from(self.min_share_permille)).div_ceil(1000);

@@ -1,0 +1,182 @@
+//! The documents a mix knows and the secrets it holds for their rounds.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::crypto::{Backend, Csprng, Digest, LockedKeys, SecretKey};
+use crate::packet::{Builder, EnvelopeKey, Geometry, Peeler, RoundContext};
+use crate::wire::{CHAIN_KEPT, EpochDocument, MixKeys, Network, SignedEpoch};
+
+/// One mix's secrets for the rounds of one epoch. They are never written anywhere.
+pub struct EpochKeys {
+    epoch: u64,
+    onion: LockedKeys,
+    envelope: Option<LockedKeys>,
+    public: MixKeys,
+}
+
+impl EpochKeys {
+    /// Draws the keys of `rounds` rounds; the exit's also for envelopes.
+    pub fn draw(rng: &mut Csprng, epoch: u64, rounds: u32, boot: [u8; 16], is_exit: bool) -> Self {
+        let count = rounds as usize;
+        let onion = LockedKeys::random(rng, count);
+        let envelope = is_exit.then(|| LockedKeys::random(rng, count));
+        let publics = |keys: &LockedKeys| (0..count).filter_map(|i| keys.get(i)).map(SecretKey::public_key).collect();
+        let public = MixKeys {
+            boot,
+            onion_keys: publics(&onion),
+            envelope_keys: envelope.as_ref().map(publics).unwrap_or_default(),
+        };
+        Self { epoch, onion, envelope, public }
+    }
+
+    /// The epoch they were drawn for.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// What the epoch document says of them.
+    pub fn public(&self) -> &MixKeys {
+        &self.public
+    }
+
+    fn erase(&mut self, position: usize) {
+        self.onion.erase(position);
+        if let Some(envelope) = &mut self.envelope {
+            envelope.erase(position);
+        }
+    }
+}
+
+/// The chain of documents and the secrets for its last epochs.
+pub struct Epochs {
+    network: Arc<Network>,
+    geometry: Geometry,
+    own: usize,
+    backend: Backend,
+    chain: VecDeque<SignedEpoch>,
+    keys: VecDeque<EpochKeys>,
+}
+
+/// Secrets of the epoch that ends and of the one that begins; older ones have no round left.
+const KEYS_KEPT: usize = 2;
+
+impl Epochs {
+    /// The chain recovered from disk, without any secret.
+    pub fn new(
+        network: Arc<Network>,
+        geometry: Geometry,
+        own: usize,
+        backend: Backend,
+        chain: Vec<SignedEpoch>,
+    ) -> Self {
+        Self { network, geometry, own, backend, chain: chain.into(), keys: VecDeque::new() }
+    }
+
+    /// The last complete document.
+    pub fn latest(&self) -> Option<&SignedEpoch> {
+        self.chain.back()
+    }
+
+    /// The last complete epoch's number; 0 for none.
+    pub fn latest_epoch(&self) -> u64 {
+        self.latest().map_or(0, |signed| signed.document.epoch)
+    }
+
+    /// The digest that the next document must name.
+    pub fn latest_digest(&self) -> Digest {
+        self.latest().map_or(Digest([0; 32]), |signed| signed.document.digest())
+    }
+
+    /// The documents after `epoch`, oldest first.
+    pub fn chain_after(&self, epoch: u64) -> Vec<SignedEpoch> {
+        self.chain.iter().filter(|signed| signed.document.epoch > epoch).cloned().collect()
+    }
+
+    /// Appends a verified document. Keys of rounds that it takes over from an earlier document are erased; `keys`
+    /// are its own, if this mix still has them.
+    pub fn adopt(&mut self, signed: SignedEpoch, keys: Option<EpochKeys>) {
+        let first = signed.document.first_round;
+        for old in self.chain.iter().filter(|old| old.document.last_round() >= first) {
+            for round in first.max(old.document.first_round)..=old.document.last_round() {
+                erase(&mut self.keys, &old.document, round);
+            }
+        }
+        self.chain.push_back(signed);
+        if self.chain.len() > CHAIN_KEPT {
+            self.chain.pop_front();
+        }
+        if let Some(keys) = keys {
+            self.keys.push_back(keys);
+            if self.keys.len() > KEYS_KEPT {
+                self.keys.pop_front();
+            }
+        }
+    }
+
+    /// The document whose keys serve `round`.
+    pub fn document(&self, round: u64) -> Option<&EpochDocument> {
+        self.chain.iter().rev().map(|signed| &signed.document).find(|document| document.position(round).is_some())
+    }
+
+    /// What seals of `round` are bound to.
+    pub fn context(&self, round: u64) -> Option<RoundContext> {
+        let document = self.document(round)?;
+        Some(RoundContext { network: document.network, epoch: document.epoch, round })
+    }
+
+    /// This mix's peeler for `round`; `None` once the key is erased, or if it never had one.
+    pub fn peeler(&self, round: u64) -> Option<Peeler> {
+        let (keys, position) = self.secrets(round)?;
+        let hop = self.own as u8 + 1;
+        let secret = keys.onion.get(position)?;
+        Some(Peeler::new(self.geometry, self.context(round)?, hop, secret, self.backend))
+    }
+
+    /// The exit's key to the envelopes of `round`.
+    pub fn envelope_key(&self, round: u64) -> Option<EnvelopeKey> {
+        let (keys, position) = self.secrets(round)?;
+        let secret = keys.envelope.as_ref()?.get(position)?;
+        Some(EnvelopeKey::new(self.context(round)?, secret, self.backend))
+    }
+
+    /// What a client needs to build the packets of `round`.
+    pub fn builder(&self, round: u64) -> Option<Builder> {
+        let document = self.document(round)?;
+        let (onions, envelope) = (document.onion_keys(round)?, document.envelope_key(round)?);
+        Some(Builder::new(self.geometry, self.context(round)?, self.backend, onions, envelope))
+    }
+
+    /// Erases this mix's secrets of `round`: its verdict is signed.
+    pub fn erase(&mut self, round: u64) {
+        let documents = self.chain.iter().map(|signed| &signed.document);
+        for document in documents.filter(|document| document.position(round).is_some()) {
+            erase(&mut self.keys, document, round);
+        }
+    }
+
+    /// Erases every secret: the mix stops.
+    pub fn erase_all(&mut self) {
+        self.keys.clear();
+    }
+
+    /// The network this mix is in.
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// The secrets of `round`, which are those of the document that serves it and of no other.
+    fn secrets(&self, round: u64) -> Option<(&EpochKeys, usize)> {
+        let document = self.document(round)?;
+        let keys = self.keys.iter().find(|keys| keys.epoch == document.epoch)?;
+        Some((keys, document.position(round)?))
+    }
+}
+
+fn erase(keys: &mut VecDeque<EpochKeys>, document: &EpochDocument, round: u64) {
+    if let (Some(keys), Some(position)) =
+        (keys.iter_mut().find(|keys| keys.epoch == document.epoch), document.position(round))
+    {
+        keys.erase(position);
+    }
+}

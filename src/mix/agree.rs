@@ -1,0 +1,209 @@
+//! When a new epoch is needed, and both sides of making it.
+
+use std::time::Duration;
+
+use crate::crypto::Signature;
+use crate::epoch::{EpochKeys, Proposal, Proposed, Step};
+use crate::wire::{AbortReason, EpochCall, EpochDocument, MixKeys, PeerMessage, Record, SignedEpoch};
+
+use super::{Action, Mix, Note, Persisting};
+
+/// An attempt that has not succeeded by then is given up.
+const ATTEMPT: Duration = Duration::from_secs(5);
+/// Pause after the first failed attempt; doubles with each.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// No pause is longer: a mix that comes back must not wait long for the others.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+impl Mix {
+    /// The entry learns of a peer's run. If it is not the one whose keys the epoch holds, those keys are lost.
+    pub(super) fn restarted_peer(&mut self, now: Duration, from: usize) {
+        let boot = self.links[from].boot;
+        let expected = self.epochs.latest().map(|signed| signed.document.mixes[from].boot);
+        if self.own == 0 && expected.is_some() && boot != expected {
+            self.lost_keys(now);
+        }
+    }
+
+    /// Some mix has lost the round keys of the present epoch: open rounds are over and a new epoch is due at once.
+    pub(super) fn lost_keys(&mut self, now: Duration) {
+        let Some(entry) = self.entry.as_mut() else { return };
+        entry.renew = true;
+        entry.attempt_at = now;
+        entry.pause = FIRST_PAUSE;
+        self.drop_collection(AbortReason::Lost);
+        self.abort_open_rounds(AbortReason::Lost);
+    }
+
+    /// The entry calls for an epoch when one is due, every mix is there and enough clients are.
+    pub(super) fn agree_due(&mut self, now: Duration) {
+        let Some(entry) = self.entry.as_mut() else { return };
+        if entry.proposal.is_some() && now >= entry.attempt_until {
+            self.attempt_failed(now);
+            return;
+        }
+        if self.stopping || entry.proposal.is_some() || now < entry.attempt_at {
+            return;
+        }
+        let latest = self.epochs.latest().map(|signed| &signed.document);
+        let first_round = match latest {
+            Some(latest) if !entry.renew => {
+                let left = (latest.last_round() + 1).saturating_sub(entry.opened + 1);
+                if left > u64::from(self.network.parameters.renewal_rounds()) {
+                    return;
+                }
+                latest.last_round() + 1
+            }
+            _ => entry.opened + 1,
+        };
+        let others_up = self.links.iter().skip(1).all(|link| link.up);
+        let enough = match latest {
+            None => self.network.parameters.start_clients,
+            Some(latest) => self.network.parameters.quorum(latest.members),
+        };
+        let members = entry.registered.len() as u32;
+        if !others_up || members < enough {
+            return;
+        }
+        let epoch = self.epochs.latest_epoch().max(entry.epoch_tried) + 1;
+        entry.epoch_tried = epoch;
+        entry.attempt_until = now + ATTEMPT;
+        let call = EpochCall {
+            epoch,
+            previous: self.epochs.latest().cloned(),
+            first_round,
+            rounds: self.network.parameters.epoch_rounds,
+        };
+        let proposed_at = self.started_at_ms + now.as_millis() as u64;
+        let (proposal, step) = Proposal::new(&mut self.rng, &self.network, call, self.boot, members, proposed_at);
+        entry.proposal = Some(proposal);
+        self.step(step);
+    }
+
+    /// The attempt under way, if any, is given up; the next waits for longer.
+    pub(super) fn attempt_failed(&mut self, now: Duration) {
+        let Some(entry) = self.entry.as_mut() else { return };
+        if entry.proposal.take().is_some() {
+            entry.attempt_at = now + entry.pause;
+            entry.pause = (entry.pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    pub(super) fn epoch_keys(&mut self, now: Duration, from: usize, epoch: u64, keys: MixKeys) {
+        let proposal = self.entry.as_mut().and_then(|entry| entry.proposal.as_mut());
+        let Some(proposal) = proposal else { return };
+        if Some(keys.boot) != self.links[from].boot {
+            return;
+        }
+        let outcome = proposal.keys(&self.epochs, from, epoch, keys);
+        self.proposed(now, outcome);
+    }
+
+    pub(super) fn epoch_signature(&mut self, now: Duration, from: usize, epoch: u64, signature: Signature) {
+        let proposal = self.entry.as_mut().and_then(|entry| entry.proposal.as_mut());
+        let Some(proposal) = proposal else { return };
+        let outcome = proposal.signature(&self.identities[from], from, epoch, signature);
+        self.proposed(now, outcome);
+    }
+
+    /// A mix does not go along. If it knows a later document, the entry had lost that one.
+    pub(super) fn epoch_refused(&mut self, now: Duration, epoch: u64, newest: Option<SignedEpoch>) {
+        let Some(entry) = self.entry.as_mut() else { return };
+        if entry.proposal.as_ref().is_none_or(|proposal| proposal.epoch() != epoch) {
+            return;
+        }
+        self.reject("epoch_refused", 1);
+        if let Some(newest) = newest
+            && newest.document.epoch > self.epochs.latest_epoch()
+            && newest.verify(&self.network).is_ok()
+        {
+            // Rounds of that document may have been opened by the run that knew it.
+            if let Some(entry) = self.entry.as_mut() {
+                entry.opened = entry.opened.max(newest.document.last_round());
+                entry.renew = true;
+            }
+            self.persist(Record::Epoch(newest.clone()), Persisting::Known);
+            self.epochs.adopt(newest, None);
+        }
+        self.attempt_failed(now);
+    }
+
+    fn proposed(&mut self, now: Duration, outcome: Proposed) {
+        match outcome {
+            Proposed::Waiting => {}
+            Proposed::Step(step) => self.step(step),
+            Proposed::Complete(signed, keys) => {
+                self.persist(Record::Epoch((*signed).clone()), Persisting::Epoch(signed, Some(keys)));
+            }
+            Proposed::Failed => {
+                self.reject("bad_document", 1);
+                self.attempt_failed(now);
+            }
+        }
+    }
+
+    pub(super) fn epoch_called(&mut self, call: EpochCall) {
+        let is_exit = self.is_exit();
+        let steps = self.assent.call(&mut self.rng, &mut self.epochs, call, self.boot, is_exit);
+        steps.into_iter().for_each(|step| self.step(step));
+    }
+
+    pub(super) fn epoch_proposed(&mut self, document: EpochDocument) {
+        let step = self.assent.proposal(&self.epochs, self.own, document);
+        self.step(step);
+    }
+
+    pub(super) fn epoch_completed(&mut self, signed: SignedEpoch) {
+        if signed.document.epoch <= self.epochs.latest_epoch() {
+            return;
+        }
+        if signed.verify(&self.network).is_err() || signed.document.previous != self.epochs.latest_digest() {
+            return self.reject("bad_document", 1);
+        }
+        let keys = self.assent.complete(self.own, &signed.document);
+        self.persist(Record::Epoch(signed.clone()), Persisting::Epoch(Box::new(signed), keys));
+    }
+
+    pub(super) fn epoch_signed_on_disk(&mut self) {
+        let step = match self.entry.as_mut() {
+            Some(entry) => entry.proposal.as_mut().and_then(|proposal| proposal.persisted(&self.key)),
+            None => self.assent.persisted(&self.key),
+        };
+        step.into_iter().for_each(|step| self.step(step));
+    }
+
+    /// A complete document is on disk: its keys count from now on.
+    pub(super) fn epoch_on_disk(&mut self, now: Duration, signed: SignedEpoch, keys: Option<EpochKeys>) {
+        if signed.document.epoch <= self.epochs.latest_epoch() {
+            return;
+        }
+        let epoch = signed.document.epoch;
+        let complete = PeerMessage::EpochComplete(signed.clone());
+        let boots: Vec<_> = signed.document.mixes.iter().map(|mix| mix.boot).collect();
+        self.epochs.adopt(signed, keys);
+        self.actions.push_back(Action::Note(Note::EpochBegan { epoch }));
+        if let Some(entry) = self.entry.as_mut() {
+            entry.proposal = None;
+            entry.renew = false;
+            entry.pause = FIRST_PAUSE;
+            entry.attempt_at = now;
+            self.broadcast(&complete);
+            // A mix may have restarted between its keys and its signature.
+            let restarted = (1..boots.len()).any(|mix| self.links[mix].boot.is_some_and(|boot| boot != boots[mix]));
+            if restarted {
+                self.lost_keys(now);
+            } else {
+                self.started(now);
+            }
+        }
+    }
+
+    fn step(&mut self, step: Step) {
+        match step {
+            Step::Say(message) if self.own == 0 => self.broadcast(&message),
+            Step::Say(message) => self.send(0, message),
+            Step::Persist(record @ Record::EpochSigned { .. }) => self.persist(record, Persisting::EpochSigned),
+            Step::Persist(record) => self.persist(record, Persisting::Known),
+        }
+    }
+}

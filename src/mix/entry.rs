@@ -1,0 +1,428 @@
+//! The entry: registration, tickets, collecting submissions, opening rounds.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::crypto::Digest;
+use crate::epoch::Proposal;
+use crate::packet::{PeelError, Slots};
+use crate::round::{Accepted, Collection, Docket, Job, Phase};
+use crate::wire::{
+    AbortReason, Network, PeerMessage, Receipt, Record, Recovered, Refusal, Reply, Request, SignedEpoch, SignedVerdict,
+    Start, Ticket,
+};
+
+use super::{Action, Mix, Note, Persisting, RequestId};
+
+/// Documents and verdicts in one answer together stay below half the size of a message.
+const ANSWER_BYTES: usize = 256 << 10;
+/// The network starts at most this long after everybody is there.
+const LONGEST_LEAD: Duration = Duration::from_secs(1);
+
+/// What only the entry has.
+pub(super) struct Entry {
+    pub registered: BTreeSet<u32>,
+    /// Clients that wait for the start: their request and the epoch they know.
+    waiting_start: BTreeMap<u32, (RequestId, u64)>,
+    /// Clients that wait for the next round.
+    waiting_round: BTreeMap<u32, Waiting>,
+    /// The highest round number ever spent.
+    pub opened: u64,
+    opens_at: Option<Duration>,
+    opening: bool,
+    pub collection: Option<Collection>,
+    submissions: BTreeMap<u32, RequestId>,
+    pub docket: Docket,
+    /// When rounds that wait for a verdict are given up.
+    pub deadlines: BTreeMap<u64, Duration>,
+    pub complete: BTreeMap<u64, SignedVerdict>,
+    pub proposal: Option<Proposal>,
+    /// Some mix's keys are lost: no round opens before the next epoch.
+    pub renew: bool,
+    pub attempt_at: Duration,
+    pub attempt_until: Duration,
+    pub pause: Duration,
+    pub epoch_tried: u64,
+}
+
+struct Waiting {
+    id: RequestId,
+    epoch: u64,
+    after: u64,
+    unsettled: u64,
+}
+
+impl Entry {
+    /// The entry as its disk left it: rounds it had opened and that have no verdict are lost.
+    pub(super) fn recover(network: &Network, recovered: &Recovered) -> Self {
+        let complete: BTreeMap<u64, SignedVerdict> =
+            recovered.complete.iter().map(|signed| (signed.verdict.round, signed.clone())).collect();
+        let mut docket = Docket::default();
+        let oldest = (recovered.opened + 1).saturating_sub(u64::from(network.parameters.verdict_rounds)).max(1);
+        for round in (oldest..=recovered.opened).filter(|round| !complete.contains_key(round)) {
+            let mut documents = recovered.chain.iter().rev().map(|signed| &signed.document);
+            if let Some(document) = documents.find(|document| document.position(round).is_some()) {
+                docket.open(document.epoch, round);
+                docket.abort(round, AbortReason::Lost);
+            }
+        }
+        Self {
+            registered: BTreeSet::new(),
+            waiting_start: BTreeMap::new(),
+            waiting_round: BTreeMap::new(),
+            opened: recovered.opened,
+            opens_at: None,
+            opening: false,
+            collection: None,
+            submissions: BTreeMap::new(),
+            docket,
+            deadlines: BTreeMap::new(),
+            complete,
+            proposal: None,
+            renew: !recovered.chain.is_empty(),
+            attempt_at: Duration::ZERO,
+            attempt_until: Duration::ZERO,
+            pause: Duration::from_millis(100),
+            epoch_tried: recovered.epoch_signed,
+        }
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.docket.is_empty() && self.collection.is_none()
+    }
+
+    /// The earliest of its timers that can still bring something about.
+    pub(super) fn wakes_at(&self, mix: &Mix) -> Option<Duration> {
+        let collection = self.collection.as_ref().filter(|open| !open.is_closed()).map(|open| open.closes_at);
+        let deadline = self.deadlines.values().min().copied();
+        let opens = self.opens_at.filter(|_| mix.next_round_is_ready());
+        let attempt = match &self.proposal {
+            Some(_) => Some(self.attempt_until),
+            None => {
+                (mix.links.iter().skip(1).all(|link| link.up) && self.attempt_pending(mix)).then_some(self.attempt_at)
+            }
+        };
+        [collection, deadline, opens, attempt].into_iter().flatten().min()
+    }
+
+    fn attempt_pending(&self, mix: &Mix) -> bool {
+        self.attempt_at > Duration::ZERO && !mix.stopping && (self.renew || mix.epochs.latest().is_none())
+    }
+}
+
+impl Mix {
+    pub(super) fn request(
+        &mut self,
+        now: Duration,
+        id: RequestId,
+        client: u32,
+        request: Request,
+        packets: Option<Slots>,
+    ) {
+        if self.stopping && !matches!(request, Request::PollMessages { .. }) {
+            return self.refuse(id, Refusal::Stopping, "stopping");
+        }
+        match request {
+            Request::PollMessages { round, capability, acknowledged } if self.is_exit() => {
+                self.poll_asked(now, id, client, round, &capability, acknowledged);
+            }
+            Request::Register if self.own == 0 => {
+                if let Some(entry) = self.entry.as_mut() {
+                    entry.registered.insert(client);
+                }
+                self.reply(id, Reply::Registered { index: client });
+            }
+            Request::WaitForStart { epoch } if self.own == 0 => self.wait_for_start(now, id, client, epoch),
+            Request::NextRound { epoch, after, unsettled } if self.own == 0 => {
+                self.next_round_asked(now, client, Waiting { id, epoch, after, unsettled });
+            }
+            Request::Submit { round } if self.own == 0 => self.submit(now, id, client, round, packets),
+            _ => self.refuse(id, Refusal::WrongMix, "wrong_mix"),
+        }
+    }
+
+    /// A client is no longer there; what it has submitted counts.
+    pub(super) fn client_gone(&mut self, client: u32) {
+        if let Some(entry) = self.entry.as_mut() {
+            entry.registered.remove(&client);
+            entry.waiting_start.remove(&client);
+            entry.waiting_round.remove(&client);
+            entry.submissions.remove(&client);
+        }
+        if let Some(exit) = self.exit.as_mut() {
+            exit.forget(client);
+        }
+    }
+
+    fn wait_for_start(&mut self, now: Duration, id: RequestId, client: u32, epoch: u64) {
+        let Some(entry) = self.entry.as_mut() else { return };
+        if !entry.registered.contains(&client) {
+            return self.refuse(id, Refusal::NotRegistered, "not_registered");
+        }
+        let replaced = entry.waiting_start.insert(client, (id, epoch));
+        if let Some((old, _)) = replaced {
+            self.refuse(old, Refusal::Duplicate, "duplicate");
+        }
+        if self.is_running() {
+            self.started(now);
+        }
+    }
+
+    fn next_round_asked(&mut self, now: Duration, client: u32, waiting: Waiting) {
+        let Some(entry) = self.entry.as_mut() else { return };
+        if !entry.registered.contains(&client) {
+            return self.refuse(waiting.id, Refusal::NotRegistered, "not_registered");
+        }
+        let open = entry.collection.as_ref().filter(|open| !open.is_closed() && now < open.closes_at);
+        if open.is_some_and(|open| open.round > waiting.after) {
+            return self.give_ticket(now, &waiting);
+        }
+        if let Some(old) = entry.waiting_round.insert(client, waiting) {
+            self.refuse(old.id, Refusal::Duplicate, "duplicate");
+        }
+    }
+
+    fn submit(&mut self, now: Duration, id: RequestId, client: u32, round: u64, packets: Option<Slots>) {
+        let expected = self.network.parameters.packets_per_client as usize;
+        let Some(slots) = packets.filter(|slots| slots.len() == expected && slots.geometry() == self.geometry) else {
+            return self.refuse(id, Refusal::Malformed, "malformed");
+        };
+        let Some(entry) = self.entry.as_mut() else { return };
+        if !entry.registered.contains(&client) {
+            return self.refuse(id, Refusal::NotRegistered, "not_registered");
+        }
+        if round > entry.opened {
+            return self.refuse(id, Refusal::WrongRound, "wrong_round");
+        }
+        let open = entry.collection.as_mut().filter(|open| open.round == round);
+        let Some(open) = open.filter(|open| !open.is_closed() && now < open.closes_at) else {
+            return self.refuse(id, Refusal::Late, "late");
+        };
+        let Some(peeler) = open.attempt(client) else {
+            return self.refuse(id, Refusal::Duplicate, "duplicate");
+        };
+        entry.submissions.insert(client, id);
+        let count = slots.len() as u64;
+        self.counters.packets_in += count;
+        self.actions.push_back(Action::Note(Note::PacketsIn(count)));
+        self.actions.push_back(Action::Work(Job::Submission { round, client, slots, peeler }));
+    }
+
+    pub(super) fn submission_peeled(
+        &mut self,
+        now: Duration,
+        round: u64,
+        client: u32,
+        slots: Slots,
+        digest: Digest,
+        result: Result<(), PeelError>,
+    ) {
+        let Some(entry) = self.entry.as_mut() else { return };
+        let Some(open) = entry.collection.as_mut().filter(|open| open.round == round) else { return };
+        let count = slots.len() as u64;
+        let accepted = open.peeled(client, digest, slots, result);
+        let full = open.packets() >= self.network.parameters.messages_per_round as usize;
+        if full && !open.is_closed() {
+            open.close();
+        }
+        let id = entry.submissions.remove(&client);
+        let reason = match accepted {
+            Accepted::Yes => {
+                if let Some(id) = id {
+                    let receipt = Receipt::sign(&self.key, &self.network.id(), round, client, &digest);
+                    self.reply(id, Reply::Receipt(receipt));
+                }
+                return self.collected(now);
+            }
+            Accepted::Replay => "replay",
+            Accepted::Bad(PeelError::Malformed) => "malformed",
+            Accepted::Bad(PeelError::LowOrder) => "low_order",
+            Accepted::Bad(PeelError::BadTag) => "bad_tag",
+        };
+        self.reject(reason, count);
+        if let Some(id) = id {
+            self.reply(id, Reply::Refused(Refusal::Malformed));
+        }
+        self.collected(now);
+    }
+
+    /// What is due at the entry at this moment.
+    pub(super) fn entry_due(&mut self, now: Duration) {
+        let Some(entry) = self.entry.as_mut() else { return };
+        if let Some(open) = entry.collection.as_mut()
+            && now >= open.closes_at
+        {
+            open.close();
+        }
+        let late: Vec<u64> = entry.deadlines.iter().filter(|(_, at)| now >= **at).map(|(round, _)| *round).collect();
+        for round in late {
+            self.abort_round(round, AbortReason::Timeout);
+        }
+        self.collected(now);
+        if self.opens_now(now) {
+            self.open_next(now);
+        }
+    }
+
+    /// Once submissions are closed and all of them peeled: mix, or abort if they are too few.
+    fn collected(&mut self, now: Duration) {
+        let Some(entry) = self.entry.as_mut() else { return };
+        let Some(done) = entry.collection.take_if(|open| open.is_closed() && open.is_settled()) else { return };
+        let round = done.round;
+        let members = self.epochs.document(round).map_or(0, |document| document.members);
+        let took = now.saturating_sub(done.opened_at);
+        self.actions.push_back(Action::Note(Note::PhaseEnded { phase: Phase::Collect, took }));
+        if done.clients() < self.network.parameters.quorum(members) {
+            return self.abort_round(round, AbortReason::TooFewClients);
+        }
+        let (members, input, segments) = done.finish(self.network.roster.clients.len());
+        self.mix(now, round, members, input, segments);
+    }
+
+    /// Whether the next round has its keys, its predecessors their verdicts, and enough clients wait for it.
+    pub(super) fn next_round_is_ready(&self) -> bool {
+        let Some(entry) = self.entry.as_ref() else { return false };
+        if self.stopping || entry.renew || entry.opening || entry.collection.is_some() {
+            return false;
+        }
+        let round = entry.opened + 1;
+        let due = round.saturating_sub(u64::from(self.network.parameters.verdict_rounds));
+        let settled = entry.docket.rounds().next().is_none_or(|oldest| oldest > due);
+        let Some(document) = self.epochs.document(round) else { return false };
+        let enough = self.network.parameters.quorum(document.members);
+        settled && entry.waiting_round.len() as u32 >= enough && self.epochs.peeler(round).is_some()
+    }
+
+    fn opens_now(&self, now: Duration) -> bool {
+        let due = self.entry.as_ref().and_then(|entry| entry.opens_at).is_some_and(|at| now >= at);
+        due && self.next_round_is_ready()
+    }
+
+    /// Spends the next round number, on disk before anybody hears of it.
+    fn open_next(&mut self, _now: Duration) {
+        let Some(entry) = self.entry.as_mut() else { return };
+        entry.opening = true;
+        let round = entry.opened + 1;
+        self.persist(Record::Opened { round }, Persisting::Opened(round));
+    }
+
+    pub(super) fn round_not_opened(&mut self, now: Duration) {
+        if let Some(entry) = self.entry.as_mut() {
+            entry.opening = false;
+            entry.opens_at = Some(now + Duration::from_secs(1));
+        }
+    }
+
+    pub(super) fn round_opened_on_disk(&mut self, now: Duration, round: u64) {
+        let parameters = &self.network.parameters;
+        let submit = Duration::from_millis(parameters.submit_ms.into());
+        let length = Duration::from_millis(parameters.round_ms.into());
+        let patience = (length * parameters.verdict_rounds * 2).max(Duration::from_secs(10));
+        let (document, peeler) = (self.epochs.document(round), self.epochs.peeler(round));
+        let Some(entry) = self.entry.as_mut() else { return };
+        entry.opening = false;
+        entry.opened = round;
+        let (Some(document), Some(peeler)) = (document, peeler) else { return };
+        entry.docket.open(document.epoch, round);
+        if entry.renew || self.stopping {
+            // The epoch was lost while the disk worked: the number is spent, the round is over.
+            return self.abort_round(round, AbortReason::Lost);
+        }
+        entry.collection = Some(Collection::new(round, now, now + submit, peeler));
+        entry.opens_at = Some(entry.opens_at.map_or(now, |at| at.max(now.saturating_sub(length))) + length);
+        entry.deadlines.insert(round, now + patience);
+        for (_, waiting) in std::mem::take(&mut entry.waiting_round) {
+            self.give_ticket(now, &waiting);
+        }
+    }
+
+    fn give_ticket(&mut self, now: Duration, waiting: &Waiting) {
+        let Some(entry) = self.entry.as_ref() else { return };
+        let Some(open) = entry.collection.as_ref() else { return };
+        let known = open.round.saturating_sub(u64::from(self.network.parameters.verdict_rounds));
+        let weight = 64 * (self.network.mixes() + 2) + self.network.roster.clients.len() / 8;
+        let verdicts = match waiting.unsettled <= known {
+            true => entry.complete.range(waiting.unsettled..=known).take(ANSWER_BYTES / weight),
+            false => entry.complete.range(0..0).take(0),
+        };
+        let ticket = Ticket {
+            round: open.round,
+            closes_in_ms: open.closes_at.saturating_sub(now).as_millis() as u64,
+            chain: self.chain_for(waiting.epoch),
+            verdicts: verdicts.map(|(_, signed)| signed.clone()).collect(),
+        };
+        self.reply(waiting.id, Reply::Ticket(ticket));
+    }
+
+    /// The documents after `epoch`, oldest first; of a chain too long for one message the newest.
+    fn chain_for(&self, epoch: u64) -> Vec<SignedEpoch> {
+        let weight = 32 * (self.network.parameters.epoch_rounds as usize + 8) * (self.network.mixes() + 1);
+        let mut chain = self.epochs.chain_after(epoch);
+        let fitting = (ANSWER_BYTES / weight).max(1);
+        chain.drain(..chain.len().saturating_sub(fitting));
+        chain
+    }
+
+    /// Whether rounds can open: an epoch is complete and its keys are whole.
+    fn is_running(&self) -> bool {
+        let Some(entry) = self.entry.as_ref() else { return false };
+        !entry.renew && self.epochs.peeler(entry.opened + 1).is_some()
+    }
+
+    /// The network runs: tell those who wait for it.
+    pub(super) fn started(&mut self, now: Duration) {
+        let length = Duration::from_millis(self.network.parameters.round_ms.into());
+        let Some(entry) = self.entry.as_mut() else { return };
+        let opens_at = *entry.opens_at.get_or_insert(now + (length / 4).min(LONGEST_LEAD));
+        let round = entry.opened + 1;
+        for (_, (id, epoch)) in std::mem::take(&mut entry.waiting_start) {
+            let start = Start {
+                chain: self.chain_for(epoch),
+                round,
+                starts_in_ms: opens_at.saturating_sub(now).as_millis() as u64,
+                round_ms: self.network.parameters.round_ms,
+            };
+            self.reply(id, Reply::Start(start));
+        }
+    }
+
+    /// The open round is over without a batch.
+    pub(super) fn drop_collection(&mut self, reason: AbortReason) {
+        let Some(entry) = self.entry.as_mut() else { return };
+        let Some(open) = entry.collection.take() else { return };
+        for (_, id) in std::mem::take(&mut entry.submissions) {
+            self.refuse(id, Refusal::WrongRound, "wrong_round");
+        }
+        self.abort_round(open.round, reason);
+    }
+
+    /// Asks the exit to abort every round that has no decision.
+    pub(super) fn abort_open_rounds(&mut self, reason: AbortReason) {
+        let rounds: Vec<u64> = self.entry.iter().flat_map(|entry| entry.docket.rounds()).collect();
+        rounds.into_iter().for_each(|round| self.abort_round(round, reason));
+    }
+
+    /// Asks the exit to abort one round.
+    pub(super) fn abort_round(&mut self, round: u64, reason: AbortReason) {
+        let exit = self.exit_index();
+        let Some(entry) = self.entry.as_mut() else { return };
+        entry.deadlines.remove(&round);
+        entry.docket.abort(round, reason);
+        let asked = entry.docket.aborts().find(|(_, asked, _)| *asked == round);
+        if let Some((epoch, round, reason)) = asked {
+            self.send(exit, PeerMessage::Abort { epoch, round, reason });
+        }
+    }
+
+    /// No further round; the one that is open is aborted, with a verdict.
+    pub(super) fn stop_collecting(&mut self, now: Duration) {
+        self.drop_collection(AbortReason::Stopping);
+        self.attempt_failed(now);
+        let Some(entry) = self.entry.as_mut() else { return };
+        let starts = std::mem::take(&mut entry.waiting_start).into_values().map(|(id, _)| id);
+        let rounds = std::mem::take(&mut entry.waiting_round).into_values().map(|waiting| waiting.id);
+        for id in starts.chain(rounds).collect::<Vec<_>>() {
+            self.refuse(id, Refusal::Stopping, "stopping");
+        }
+    }
+}

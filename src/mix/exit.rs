@@ -1,0 +1,190 @@
+//! The exit: letters into mailboxes, one decision per round, polls.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::crypto::{Label, MailboxId, derive_parts};
+use crate::round::Letters;
+use crate::wire::{AbortReason, Members, Outcome, PeerMessage, Record, Refusal, Verdict};
+
+use super::{Action, Mix, Note, PersistError, Persisting, RequestId};
+
+/// Pause before a decision that the disk did not take is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// What only the exit has.
+#[derive(Default)]
+pub(super) struct Exit {
+    polls: Vec<Poll>,
+    /// The highest round decided.
+    decided: u64,
+    /// Rounds whose decision is on its way to the disk.
+    deciding: BTreeSet<u64>,
+    /// Decisions that the entry has not yet shown to be complete.
+    unconfirmed: BTreeSet<u64>,
+    /// Decisions that the disk did not take.
+    retry: Vec<(Duration, Verdict)>,
+}
+
+struct Poll {
+    id: RequestId,
+    client: u32,
+    round: u64,
+    mailbox: MailboxId,
+    acknowledged: u64,
+    until: Duration,
+}
+
+impl Exit {
+    pub(super) fn wakes_at(&self) -> Option<Duration> {
+        let polls = self.polls.iter().map(|poll| poll.until);
+        polls.chain(self.retry.iter().map(|(at, _)| *at)).min()
+    }
+
+    pub(super) fn forget(&mut self, client: u32) {
+        self.polls.retain(|poll| poll.client != client);
+    }
+}
+
+impl Mix {
+    /// A client polls: answered when its round is decided, or after D rounds.
+    pub(super) fn poll_asked(
+        &mut self,
+        now: Duration,
+        id: RequestId,
+        client: u32,
+        round: u64,
+        capability: &[u8; 32],
+        acknowledged: u64,
+    ) {
+        let digest = derive_parts(Label::Mailbox, &[&self.network.id().0, capability]);
+        let mailbox = MailboxId(*digest.0.first_chunk().expect("a digest has 32 bytes"));
+        if !self.has_mailbox(&mailbox) {
+            return self.refuse(id, Refusal::NotOnRoster, "unknown_mailbox");
+        }
+        let parameters = &self.network.parameters;
+        let most = parameters.verdict_rounds as usize + 2;
+        let patience = Duration::from_millis(parameters.round_ms.into()) * parameters.verdict_rounds;
+        let Some(exit) = self.exit.as_mut() else { return };
+        if exit.polls.iter().filter(|poll| poll.client == client).count() >= most {
+            return self.refuse(id, Refusal::Full, "full");
+        }
+        exit.polls.push(Poll { id, client, round, mailbox, acknowledged, until: now + patience });
+    }
+
+    fn has_mailbox(&self, mailbox: &MailboxId) -> bool {
+        self.network.roster.mailboxes.binary_search_by(|entry| entry.id.cmp(mailbox)).is_ok()
+    }
+
+    /// Answers the polls whose round is decided, and tries again what the disk did not take.
+    pub(super) fn exit_due(&mut self, now: Duration) {
+        let stopping = self.stopping;
+        let Some(exit) = self.exit.as_mut() else { return };
+        let decided = exit.decided;
+        let due = |poll: &mut Poll| stopping || poll.round <= decided || now >= poll.until;
+        for poll in exit.polls.extract_if(.., due) {
+            let Poll { id, mailbox, acknowledged, .. } = poll;
+            self.actions.push_back(Action::Poll { id, mailbox, acknowledged });
+        }
+        for (_, verdict) in exit.retry.extract_if(.., |(at, _)| now >= *at).collect::<Vec<_>>() {
+            self.decide(verdict, Vec::new());
+        }
+    }
+
+    /// The round's envelopes are open: store their letters, all or none.
+    pub(super) fn opened(&mut self, round: u64, opened: Letters) {
+        let Some(transit) = self.transit.get(&round).filter(|transit| transit.is_opening()) else { return };
+        let members = transit.members.clone();
+        let Letters { mut letters, unopened } = opened;
+        let before = letters.len();
+        letters.retain(|(mailbox, _)| self.has_mailbox(mailbox));
+        let unknown = (before - letters.len()) as u64;
+        for (reason, count) in [("bad_envelope", u64::from(unopened)), ("unknown_mailbox", unknown)] {
+            if count > 0 {
+                self.reject(reason, count);
+            }
+        }
+        if let Some(verdict) = self.verdict(round, members, Outcome::Stored { refused: 0 }) {
+            self.decide(verdict, letters);
+        }
+    }
+
+    /// A mix asks for an abort. What is decided stays decided, and is said again.
+    pub(super) fn abort_asked(&mut self, epoch: u64, round: u64, reason: AbortReason) {
+        if self.signed.contains_key(&round) {
+            return self.send_decision(round);
+        }
+        let opening = self.transit.get(&round).is_some_and(super::Transit::is_opening);
+        let under_way = self.exit.as_ref().is_some_and(|exit| exit.deciding.contains(&round));
+        if opening || under_way {
+            return;
+        }
+        if self.epochs.document(round).is_none_or(|document| document.epoch != epoch) {
+            return self.reject("wrong_round", 1);
+        }
+        let none = Members::none(self.network.roster.clients.len());
+        if let Some(verdict) = self.verdict(round, none, Outcome::Aborted(reason)) {
+            self.decide(verdict, Vec::new());
+        }
+    }
+
+    fn verdict(&self, round: u64, members: Members, outcome: Outcome) -> Option<Verdict> {
+        let document = self.epochs.document(round)?;
+        Some(Verdict { network: document.network, epoch: document.epoch, round, members, outcome })
+    }
+
+    fn decide(&mut self, verdict: Verdict, letters: Vec<(MailboxId, crate::wire::StoredLetter)>) {
+        let Some(exit) = self.exit.as_mut() else { return };
+        exit.deciding.insert(verdict.round);
+        let record = Record::Decided { verdict: verdict.clone(), letters };
+        self.persist(record, Persisting::Decided(verdict));
+    }
+
+    /// The disk did not take the letters: then the round is opened and not stored, which the disk must know.
+    pub(super) fn decision_not_stored(&mut self, now: Duration, verdict: Verdict, error: PersistError) {
+        let Some(exit) = self.exit.as_mut() else { return };
+        if error == PersistError::AlreadySigned {
+            exit.deciding.remove(&verdict.round);
+            return;
+        }
+        let outcome = match verdict.outcome {
+            Outcome::Stored { .. } => Outcome::OpenedNotStored,
+            other => other,
+        };
+        exit.retry.push((now + RETRY, Verdict { outcome, ..verdict }));
+    }
+
+    /// The decision is on disk: keys go, the entry hears, those who polled get their letters.
+    pub(super) fn decided_on_disk(&mut self, _now: Duration, verdict: Verdict) {
+        let (round, outcome, clients) = (verdict.round, verdict.outcome, verdict.members.count());
+        let Some(exit) = self.exit.as_mut() else { return };
+        exit.deciding.remove(&round);
+        exit.decided = exit.decided.max(round);
+        exit.unconfirmed.insert(round);
+        self.remember_signed(verdict);
+        self.round_over(round);
+        self.send_decision(round);
+        self.counters.round_ended(outcome);
+        self.actions.push_back(Action::Note(Note::RoundEnded { round, outcome, clients }));
+    }
+
+    fn send_decision(&mut self, round: u64) {
+        if let Some(verdict) = self.signed.get(&round).cloned() {
+            let signature = verdict.sign(&self.key);
+            self.send(0, PeerMessage::Decision { verdict, signature });
+        }
+    }
+
+    /// The entry is back: it may have missed decisions.
+    pub(super) fn resend_decisions(&mut self) {
+        let rounds: Vec<u64> = self.exit.iter().flat_map(|exit| exit.unconfirmed.iter().copied()).collect();
+        rounds.into_iter().for_each(|round| self.send_decision(round));
+    }
+
+    /// The verdict is complete: the entry needs no reminder.
+    pub(super) fn confirmed(&mut self, round: u64) {
+        if let Some(exit) = self.exit.as_mut() {
+            exit.unconfirmed.remove(&round);
+        }
+    }
+}

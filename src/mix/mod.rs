@@ -1,0 +1,320 @@
+//! A mix's engine: events in, actions out.
+//!
+//! [`Mix`] holds no socket, clock, disk or thread. Its driver - the daemon, or the in-memory harness - calls
+//! [`Mix::handle`] with each event and the present moment, then drains [`Mix::poll_action`], and calls again with
+//! [`Event::Timeout`] at [`Mix::poll_timeout`]. Moments are durations since any fixed point of a monotonic clock.
+//!
+//! One file per concern: `agree` makes epochs, `entry` collects, `transit` takes in, mixes and forwards, `exit` opens
+//! and decides, `verdict` signs. The parts they use are in [`crate::epoch`] and [`crate::round`].
+
+mod agree;
+mod entry;
+mod event;
+mod exit;
+mod status;
+mod transit;
+mod verdict;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::Rng;
+
+use crate::crypto::{Backend, Csprng, Identity, IdentityKey};
+use crate::epoch::{Assent, Epochs};
+use crate::packet::Geometry;
+use crate::round::Done;
+use crate::wire::{Network, PeerMessage, Record, Recovered, Refusal, Reply, SignedEpoch, SignedVerdict, Verdict};
+
+pub use event::{Action, Event, Note, PersistError, RequestId};
+pub use status::{LinkStatus, Status};
+
+use entry::Entry;
+use exit::Exit;
+use transit::Transit;
+
+/// What a mix needs to know to begin.
+pub struct MixConfig {
+    /// The network.
+    pub network: Arc<Network>,
+    /// The packets' shape, from the network's parameters.
+    pub geometry: Geometry,
+    /// The mix's place in the cascade, from 0.
+    pub own: usize,
+    /// Its identity key.
+    pub key: Arc<IdentityKey>,
+    /// Which cryptographic backend does the work.
+    pub backend: Backend,
+    /// What its disk holds.
+    pub recovered: Recovered,
+    /// Unix milliseconds at the zero of the monotonic clock: written into proposals, shown, never compared.
+    pub started_at_ms: u64,
+}
+
+/// One mix of a cascade.
+pub struct Mix {
+    network: Arc<Network>,
+    geometry: Geometry,
+    own: usize,
+    key: Arc<IdentityKey>,
+    identities: Vec<Identity>,
+    boot: [u8; 16],
+    started_at_ms: u64,
+    rng: Csprng,
+    epochs: Epochs,
+    links: Vec<Link>,
+    transit: BTreeMap<u64, Transit>,
+    /// Verdicts that this mix has signed (the exit: decided), of the newest rounds.
+    signed: BTreeMap<u64, Verdict>,
+    assent: Assent,
+    entry: Option<Entry>,
+    exit: Option<Exit>,
+    persisting: BTreeMap<u64, Persisting>,
+    next_token: u64,
+    actions: VecDeque<Action>,
+    stopping: bool,
+    counters: status::Counters,
+}
+
+/// A link to another mix.
+#[derive(Clone, Copy, Default)]
+struct Link {
+    /// Its hello has come and it has not gone down since.
+    up: bool,
+    /// Which run of the peer's process the hello was from.
+    boot: Option<[u8; 16]>,
+}
+
+/// What waits for a record to be on disk.
+enum Persisting {
+    EpochSigned,
+    Epoch(Box<SignedEpoch>, Option<crate::epoch::EpochKeys>),
+    Known,
+    Opened(u64),
+    Decided(Verdict),
+    Signed(Verdict),
+    Complete(Box<SignedVerdict>),
+}
+
+impl Mix {
+    /// A mix that has just been started; `rng` must be freshly seeded.
+    pub fn new(config: MixConfig, mut rng: Csprng) -> Self {
+        let MixConfig { network, geometry, own, key, backend, recovered, started_at_ms } = config;
+        let mut boot = [0; 16];
+        rng.fill_bytes(&mut boot);
+        let is_exit = own + 1 == network.mixes();
+        let entry = (own == 0).then(|| Entry::recover(&network, &recovered));
+        let signed: BTreeMap<u64, Verdict> =
+            recovered.signed.into_iter().map(|verdict| (verdict.round, verdict)).collect();
+        let exit = is_exit.then(Exit::default);
+        Self {
+            geometry,
+            own,
+            key,
+            identities: network.mix_identities(),
+            boot,
+            started_at_ms,
+            rng,
+            epochs: Epochs::new(network.clone(), geometry, own, backend, recovered.chain),
+            links: vec![Link::default(); network.mixes()],
+            transit: BTreeMap::new(),
+            signed,
+            assent: Assent::new(recovered.epoch_signed),
+            entry,
+            exit,
+            persisting: BTreeMap::new(),
+            next_token: 0,
+            actions: VecDeque::new(),
+            stopping: false,
+            counters: status::Counters::default(),
+            network,
+        }
+    }
+
+    /// Takes one event. Afterwards drain [`Mix::poll_action`] and ask [`Mix::poll_timeout`] again.
+    pub fn handle(&mut self, now: Duration, event: Event) {
+        match event {
+            Event::LinkUp { mix } => self.link_up(mix),
+            Event::LinkDown { mix } => self.link_down(now, mix),
+            Event::Peer { from, message } => self.peer(now, from, message),
+            Event::Batch { from, stream, header } => self.batch(now, from, stream, header),
+            Event::Segment { from, stream, round, slots } => self.segment(from, stream, round, slots),
+            Event::Request { id, client, request, packets } => self.request(now, id, client, request, packets),
+            Event::ClientGone { client } => self.client_gone(client),
+            Event::Worked(done) => self.worked(now, done),
+            Event::Persisted { token, result } => self.persisted(now, token, result),
+            Event::Timeout => {}
+            Event::Stop => self.stop(now),
+        }
+        self.tick(now);
+    }
+
+    /// The next thing to do; `None` when all is said.
+    pub fn poll_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// When to call [`Mix::handle`] with [`Event::Timeout`] if nothing else happens before.
+    pub fn poll_timeout(&self) -> Option<Duration> {
+        let delays = self.transit.values().filter_map(Transit::wakes_at).min();
+        let entry = self.entry.as_ref().and_then(|entry| entry.wakes_at(self));
+        let exit = self.exit.as_ref().and_then(Exit::wakes_at);
+        [delays, entry, exit].into_iter().flatten().min()
+    }
+
+    /// Whether a stopping mix has nothing left to finish.
+    pub fn is_idle(&self) -> bool {
+        self.transit.values().all(Transit::is_over)
+            && self.persisting.is_empty()
+            && self.entry.as_ref().is_none_or(Entry::is_idle)
+    }
+
+    fn is_exit(&self) -> bool {
+        self.exit.is_some()
+    }
+
+    fn exit_index(&self) -> usize {
+        self.network.mixes() - 1
+    }
+
+    fn send(&mut self, to: usize, message: PeerMessage) {
+        // A link that is down loses messages; whatever still matters is said again when it is up.
+        if self.links[to].up {
+            self.actions.push_back(Action::Send { to, message });
+        }
+    }
+
+    fn broadcast(&mut self, message: &PeerMessage) {
+        let own = self.own;
+        for to in (0..self.network.mixes()).filter(|to| *to != own) {
+            self.send(to, message.clone());
+        }
+    }
+
+    fn reply(&mut self, id: RequestId, reply: Reply) {
+        self.actions.push_back(Action::Reply { id, reply });
+    }
+
+    fn refuse(&mut self, id: RequestId, refusal: Refusal, reason: &'static str) {
+        self.reject(reason, 1);
+        self.reply(id, Reply::Refused(refusal));
+    }
+
+    fn reject(&mut self, reason: &'static str, count: u64) {
+        self.counters.reject(reason, count);
+        self.actions.push_back(Action::Note(Note::Rejected { reason, count }));
+    }
+
+    fn persist(&mut self, record: Record, then: Persisting) {
+        let token = self.next_token;
+        self.next_token += 1;
+        self.persisting.insert(token, then);
+        self.actions.push_back(Action::Persist { token, record });
+    }
+
+    fn link_up(&mut self, mix: usize) {
+        // Only a hello makes a link usable; ours goes out at once.
+        self.links[mix].up = false;
+        let hello = PeerMessage::Hello { boot: self.boot, epoch: self.epochs.latest_epoch() };
+        self.actions.push_back(Action::Send { to: mix, message: hello });
+    }
+
+    fn link_down(&mut self, now: Duration, mix: usize) {
+        self.links[mix].up = false;
+        self.attempt_failed(now);
+    }
+
+    /// A peer shows itself: say again whatever it may have missed.
+    fn hello(&mut self, now: Duration, from: usize, boot: [u8; 16]) {
+        self.links[from] = Link { up: true, boot: Some(boot) };
+        self.restarted_peer(now, from);
+        self.resend_batches(from);
+        self.resend_verdicts(from);
+    }
+
+    fn peer(&mut self, now: Duration, from: usize, message: PeerMessage) {
+        if !self.links[from].up && !matches!(message, PeerMessage::Hello { .. }) {
+            // Streams are not ordered: what overtakes a hello is said again after it.
+            return;
+        }
+        let from_entry = from == 0 && self.own != 0;
+        match message {
+            PeerMessage::Hello { boot, .. } => self.hello(now, from, boot),
+            PeerMessage::EpochCall(call) if from_entry => self.epoch_called(call),
+            PeerMessage::EpochProposal(document) if from_entry => self.epoch_proposed(document),
+            PeerMessage::EpochComplete(signed) if from_entry => self.epoch_completed(signed),
+            PeerMessage::EpochKeys { epoch, keys } if self.own == 0 => self.epoch_keys(now, from, epoch, keys),
+            PeerMessage::EpochSignature { epoch, signature, .. } if self.own == 0 => {
+                self.epoch_signature(now, from, epoch, signature);
+            }
+            PeerMessage::EpochRefusal { epoch, newest, .. } if self.own == 0 => {
+                self.epoch_refused(now, epoch, newest);
+            }
+            PeerMessage::BatchAccepted { round, digest } if from == self.own + 1 => {
+                self.batch_accepted(now, round, digest);
+            }
+            PeerMessage::Abort { epoch, round, reason } if self.is_exit() => self.abort_asked(epoch, round, reason),
+            PeerMessage::Decision { verdict, signature } => self.decision(from, verdict, signature),
+            PeerMessage::VerdictSignature { round, signature } if self.own == 0 => {
+                self.verdict_signature(from, round, signature);
+            }
+            PeerMessage::VerdictComplete(signed) if from_entry => self.verdict_completed(signed),
+            _ => self.reject("unexpected", 1),
+        }
+    }
+
+    fn worked(&mut self, now: Duration, done: Done) {
+        match done {
+            Done::Submission { round, client, slots, digest, result } => {
+                self.submission_peeled(now, round, client, slots, digest, result);
+            }
+            Done::Segment { round, stream, segment, slots, result } => {
+                self.segment_peeled(now, round, stream, segment, slots, result);
+            }
+            Done::Digest { round, batch, digest } => self.batch_digested(now, round, batch, digest),
+            Done::Open { round, letters } => self.opened(round, letters),
+        }
+    }
+
+    fn persisted(&mut self, now: Duration, token: u64, result: Result<Option<Verdict>, PersistError>) {
+        let Some(what) = self.persisting.remove(&token) else { return };
+        let result = match result {
+            Ok(filled_in) => filled_in,
+            Err(error) => return self.persist_failed(now, what, error),
+        };
+        match what {
+            Persisting::EpochSigned => self.epoch_signed_on_disk(),
+            Persisting::Epoch(signed, keys) => self.epoch_on_disk(now, *signed, keys),
+            Persisting::Known => {}
+            Persisting::Opened(round) => self.round_opened_on_disk(now, round),
+            Persisting::Decided(verdict) => self.decided_on_disk(now, result.unwrap_or(verdict)),
+            Persisting::Signed(verdict) => self.verdict_signed_on_disk(verdict),
+            Persisting::Complete(signed) => self.verdict_complete_on_disk(*signed),
+        }
+    }
+
+    /// The disk did not take a record: nothing that would follow from it is said.
+    fn persist_failed(&mut self, now: Duration, what: Persisting, error: PersistError) {
+        self.reject(error.reason(), 1);
+        match what {
+            Persisting::Decided(verdict) => self.decision_not_stored(now, verdict, error),
+            Persisting::EpochSigned | Persisting::Epoch(..) => self.attempt_failed(now),
+            Persisting::Opened(_) => self.round_not_opened(now),
+            Persisting::Known | Persisting::Signed(_) | Persisting::Complete(_) => {}
+        }
+    }
+
+    /// Everything that may have become due.
+    fn tick(&mut self, now: Duration) {
+        self.forward_due(now);
+        self.exit_due(now);
+        self.agree_due(now);
+        self.entry_due(now);
+    }
+
+    fn stop(&mut self, now: Duration) {
+        self.stopping = true;
+        self.stop_collecting(now);
+    }
+}

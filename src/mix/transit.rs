@@ -1,0 +1,313 @@
+//! A batch at a mix: taking it in, shuffling it, delaying it, handing it on.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::RngExt;
+
+use crate::crypto::Digest;
+use crate::packet::{PeelError, Slots};
+use crate::round::{Intake, IntakeError, Job, OutgoingBatch, Phase, Shuffled};
+use crate::wire::{AbortReason, BatchHeader, Members, PeerMessage, SignedBatchHeader};
+
+use super::{Action, Mix, Note};
+
+/// One round's batch at this mix.
+pub(super) struct Transit {
+    stage: Stage,
+    since: Duration,
+    /// The header it came in with; none at the entry.
+    incoming: Option<SignedBatchHeader>,
+    pub members: Members,
+    input: Digest,
+}
+
+enum Stage {
+    /// Arriving and being peeled.
+    Intake(Box<Intake>),
+    /// Shuffled; the digest of the new order is being computed.
+    Digesting,
+    /// The mix delay runs.
+    Delayed(Duration, Arc<OutgoingBatch>),
+    /// On its way; kept until the next mix has it.
+    Forwarding(Arc<OutgoingBatch>),
+    /// The next mix has it.
+    Forwarded,
+    /// The exit opens its envelopes, and then decides.
+    Opening,
+    /// Not to be mixed: the exit is asked to abort it.
+    Void(AbortReason),
+}
+
+impl Transit {
+    pub(super) fn wakes_at(&self) -> Option<Duration> {
+        match &self.stage {
+            Stage::Delayed(until, _) => Some(*until),
+            _ => None,
+        }
+    }
+
+    /// Whether this mix has nothing more to do for it.
+    pub(super) fn is_over(&self) -> bool {
+        matches!(self.stage, Stage::Forwarded | Stage::Void(_))
+    }
+
+    pub(super) fn phase(&self) -> Phase {
+        match self.stage {
+            Stage::Intake(_) => Phase::Collect,
+            Stage::Digesting | Stage::Delayed(..) => Phase::Mix,
+            Stage::Forwarding(_) => Phase::Forward,
+            Stage::Opening => Phase::Open,
+            Stage::Forwarded | Stage::Void(_) => Phase::Verdict,
+        }
+    }
+
+    /// Whether the batch has been handed out, so that the exit may hold what it says it holds.
+    pub(super) fn was_forwarded(&self) -> bool {
+        matches!(self.stage, Stage::Forwarding(_) | Stage::Forwarded)
+    }
+
+    pub(super) fn is_opening(&self) -> bool {
+        matches!(self.stage, Stage::Opening)
+    }
+
+    pub(super) fn void(&self) -> Option<AbortReason> {
+        match self.stage {
+            Stage::Void(reason) => Some(reason),
+            _ => None,
+        }
+    }
+}
+
+impl Mix {
+    /// A batch begins to arrive.
+    pub(super) fn batch(&mut self, now: Duration, from: usize, stream: u64, header: SignedBatchHeader) {
+        if let Err(reason) = self.check_header(from, &header) {
+            return self.reject(reason, 1);
+        }
+        let round = header.header.round;
+        let digest = header.header.output;
+        let Some(known) = self.transit.get_mut(&round) else {
+            return self.begin_intake(now, stream, header);
+        };
+        match (&mut known.stage, &known.incoming) {
+            (Stage::Void(_), _) => {}
+            (Stage::Intake(intake), _) => {
+                if let Err(error) = intake.restart(&header, stream) {
+                    self.void(round, error.reason());
+                }
+            }
+            (_, Some(incoming)) if incoming.header == header.header => {
+                // The acknowledgement was lost with the link.
+                self.send(from, PeerMessage::BatchAccepted { round, digest });
+            }
+            _ => self.void(round, AbortReason::SecondBatch),
+        }
+    }
+
+    /// What a header must be before anything is done for it.
+    fn check_header(&self, from: usize, signed: &SignedBatchHeader) -> Result<(), &'static str> {
+        let header = &signed.header;
+        let document = self.epochs.document(header.round).ok_or("wrong_round")?;
+        let packets = u64::from(header.members.count()) * u64::from(self.network.parameters.packets_per_client);
+        let sound = from + 1 == self.own
+            && usize::from(header.hop) == from + 1
+            && header.network == self.network.id()
+            && header.epoch == document.digest()
+            && header.members.fits(self.network.roster.clients.len())
+            && header.noise == 0
+            && u64::from(header.count) == packets
+            && signed.is_signed_by(&self.identities[from]);
+        if sound { Ok(()) } else { Err("bad_batch") }
+    }
+
+    fn begin_intake(&mut self, now: Duration, stream: u64, header: SignedBatchHeader) {
+        let round = header.header.round;
+        let most = self.network.parameters.verdict_rounds as usize * 2;
+        let members = self.epochs.document(round).map_or(0, |document| document.members);
+        let Some(peeler) = self.epochs.peeler(round).filter(|_| !self.signed.contains_key(&round)) else {
+            return self.reject("wrong_round", 1);
+        };
+        if self.transit.len() >= most {
+            return self.reject("full", 1);
+        }
+        let transit = Transit {
+            since: now,
+            members: header.header.members.clone(),
+            input: header.header.output,
+            incoming: Some(header.clone()),
+            stage: Stage::Intake(Box::new(Intake::new(header.clone(), peeler, stream))),
+        };
+        self.transit.insert(round, transit);
+        if header.header.members.count() < self.network.parameters.quorum(members) {
+            self.void(round, AbortReason::TooFewClients);
+        }
+    }
+
+    pub(super) fn segment(&mut self, from: usize, stream: u64, round: u64, slots: Slots) {
+        let Some(Transit { stage: Stage::Intake(intake), .. }) = self.transit.get_mut(&round) else { return };
+        if from + 1 != self.own || slots.geometry() != self.geometry {
+            return self.reject("unexpected", 1);
+        }
+        let count = slots.len() as u64;
+        match intake.segment(stream, slots) {
+            Ok(None) => {}
+            Ok(Some(job)) => {
+                self.counters.packets_in += count;
+                self.actions.push_back(Action::Note(Note::PacketsIn(count)));
+                self.actions.push_back(Action::Work(job));
+            }
+            Err(error) => self.void_intake(round, error),
+        }
+    }
+
+    pub(super) fn segment_peeled(
+        &mut self,
+        now: Duration,
+        round: u64,
+        stream: u64,
+        segment: usize,
+        slots: Slots,
+        result: Result<(), PeelError>,
+    ) {
+        let Some(Transit { stage: Stage::Intake(intake), .. }) = self.transit.get_mut(&round) else { return };
+        let whole = match intake.peeled(stream, segment, slots, result) {
+            Ok(None) => return,
+            Ok(Some(segments)) => segments,
+            Err(error) => return self.void_intake(round, error),
+        };
+        let digest = intake.batch();
+        self.send(self.own - 1, PeerMessage::BatchAccepted { round, digest });
+        self.phase_ended(now, round, Phase::Collect);
+        if self.is_exit() { self.open_envelopes(round, whole) } else { self.shuffle(round, whole) }
+    }
+
+    /// The entry's round becomes a batch.
+    pub(super) fn mix(&mut self, now: Duration, round: u64, members: Members, input: Digest, segments: Vec<Slots>) {
+        let transit = Transit { stage: Stage::Digesting, since: now, incoming: None, members, input };
+        self.transit.insert(round, transit);
+        self.shuffle(round, segments);
+    }
+
+    fn shuffle(&mut self, round: u64, segments: Vec<Slots>) {
+        let batch = Shuffled::new(&mut self.rng, self.geometry, segments);
+        if let Some(transit) = self.transit.get_mut(&round) {
+            transit.stage = Stage::Digesting;
+            self.actions.push_back(Action::Work(Job::Digest { round, batch }));
+        }
+    }
+
+    /// The exit shuffles too, before it opens and stores.
+    fn open_envelopes(&mut self, round: u64, segments: Vec<Slots>) {
+        let batch = Shuffled::new(&mut self.rng, self.geometry, segments);
+        let Some(key) = self.epochs.envelope_key(round) else { return self.void(round, AbortReason::Lost) };
+        if let Some(transit) = self.transit.get_mut(&round) {
+            transit.stage = Stage::Opening;
+            self.actions.push_back(Action::Work(Job::Open { round, batch, key: Box::new(key) }));
+        }
+    }
+
+    pub(super) fn batch_digested(&mut self, now: Duration, round: u64, batch: Shuffled, output: Digest) {
+        let Some(document) = self.epochs.document(round) else { return };
+        let (lo, hi) = self.network.parameters.mix_delay_ms;
+        let Some(transit) = self.transit.get_mut(&round).filter(|transit| matches!(transit.stage, Stage::Digesting))
+        else {
+            return;
+        };
+        let header = BatchHeader {
+            network: document.network,
+            epoch: document.digest(),
+            round,
+            hop: self.own as u8 + 1,
+            count: batch.len() as u32,
+            noise: 0,
+            members: transit.members.clone(),
+            input: transit.input,
+            output,
+        };
+        let batch = OutgoingBatch { header: header.sign(&self.key), packets: batch };
+        let delay = Duration::from_micros(self.rng.random_range(u64::from(lo) * 1000..=u64::from(hi) * 1000));
+        transit.stage = Stage::Delayed(now + delay, Arc::new(batch));
+    }
+
+    /// Hands on every batch whose delay is over.
+    pub(super) fn forward_due(&mut self, now: Duration) {
+        let due = |transit: &Transit| transit.wakes_at().is_some_and(|until| now >= until);
+        let rounds: Vec<u64> = self.transit.iter().filter(|(_, transit)| due(transit)).map(|(r, _)| *r).collect();
+        for round in rounds {
+            let Some(transit) = self.transit.get_mut(&round) else { continue };
+            let Stage::Delayed(_, batch) = &transit.stage else { continue };
+            let batch = batch.clone();
+            transit.stage = Stage::Forwarding(batch.clone());
+            self.phase_ended(now, round, Phase::Mix);
+            let count = batch.packets.len() as u64;
+            self.counters.packets_out += count;
+            self.actions.push_back(Action::Note(Note::PacketsOut(count)));
+            self.forward(batch);
+        }
+    }
+
+    fn forward(&mut self, batch: Arc<OutgoingBatch>) {
+        let to = self.own + 1;
+        if self.links[to].up {
+            self.actions.push_back(Action::Forward { to, batch });
+        }
+    }
+
+    /// The next mix is back: it gets the same bytes.
+    pub(super) fn resend_batches(&mut self, to: usize) {
+        if to != self.own + 1 {
+            return;
+        }
+        let forwarding = self.transit.values().filter_map(|transit| match &transit.stage {
+            Stage::Forwarding(batch) => Some(batch.clone()),
+            _ => None,
+        });
+        forwarding.collect::<Vec<_>>().into_iter().for_each(|batch| self.forward(batch));
+    }
+
+    /// The next mix owns the batch.
+    pub(super) fn batch_accepted(&mut self, now: Duration, round: u64, digest: Digest) {
+        let Some(transit) = self.transit.get_mut(&round) else { return };
+        if let Stage::Forwarding(batch) = &transit.stage
+            && batch.header.header.output == digest
+        {
+            transit.stage = Stage::Forwarded;
+            self.phase_ended(now, round, Phase::Forward);
+        }
+    }
+
+    fn void_intake(&mut self, round: u64, error: IntakeError) {
+        let reason = match error {
+            IntakeError::Layer(PeelError::Malformed) => "malformed",
+            IntakeError::Layer(PeelError::LowOrder) => "low_order",
+            IntakeError::Layer(PeelError::BadTag) => "bad_tag",
+            IntakeError::Replay => "replay",
+            IntakeError::Mismatch => "bad_batch",
+            IntakeError::SecondBatch => "second_batch",
+        };
+        self.reject(reason, 1);
+        self.void(round, error.reason());
+    }
+
+    /// This round must not be opened: its data goes, the exit is asked to abort it.
+    fn void(&mut self, round: u64, reason: AbortReason) {
+        let epoch = self.epochs.document(round).map_or(0, |document| document.epoch);
+        if let Some(transit) = self.transit.get_mut(&round) {
+            transit.stage = Stage::Void(reason);
+        }
+        if self.is_exit() {
+            self.abort_asked(epoch, round, reason);
+        } else {
+            self.send(self.exit_index(), PeerMessage::Abort { epoch, round, reason });
+        }
+    }
+
+    fn phase_ended(&mut self, now: Duration, round: u64, phase: Phase) {
+        if let Some(transit) = self.transit.get_mut(&round) {
+            let took = now.saturating_sub(transit.since);
+            transit.since = now;
+            self.actions.push_back(Action::Note(Note::PhaseEnded { phase, took }));
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! Signing verdicts: the exit's decision goes to the entry, from there to every mix, and back with signatures.
+
+use crate::crypto::Signature;
+use crate::round::Ruling;
+use crate::wire::{PeerMessage, Record, SignedVerdict, VERDICTS_KEPT, Verdict};
+
+use super::{Action, Mix, Note, Persisting};
+
+impl Mix {
+    /// A decision arrives: at the entry from the exit, at another mix from the entry.
+    pub(super) fn decision(&mut self, from: usize, verdict: Verdict, signature: Signature) {
+        let exit = self.exit_index();
+        if self.own == 0 && from == exit {
+            return self.decision_at_entry(verdict, signature);
+        }
+        if self.own == 0 || self.is_exit() || from != 0 {
+            return self.reject("unexpected", 1);
+        }
+        let round = verdict.round;
+        if let Some(known) = self.signed.get(&round) {
+            return if *known == verdict { self.send_verdict_signature(round) } else { self.reject("bad_verdict", 1) };
+        }
+        // A mix that still holds the batch knows that nothing of it can be stored.
+        let held = self.transit.get(&round).is_some_and(|transit| !transit.was_forwarded());
+        let sound = verdict.network == self.network.id()
+            && self.epochs.document(round).is_some_and(|document| document.epoch == verdict.epoch)
+            && verdict.is_signed_by(&self.identities[exit], &signature)
+            && !(held && verdict.outcome.is_stored());
+        if !sound {
+            return self.reject("bad_verdict", 1);
+        }
+        self.persist(Record::Signed { verdict: verdict.clone() }, Persisting::Signed(verdict));
+    }
+
+    fn decision_at_entry(&mut self, verdict: Verdict, signature: Signature) {
+        let exit = self.exit_index();
+        let held = self.transit.get(&verdict.round).is_some_and(|transit| !transit.was_forwarded());
+        if held && verdict.outcome.is_stored() {
+            return self.reject("bad_verdict", 1);
+        }
+        let Some(entry) = self.entry.as_mut() else { return };
+        let ruling = entry.docket.decide(&self.identities[exit], self.network.mixes(), verdict, signature);
+        match ruling {
+            Ruling::Decided(verdict) => {
+                self.persist(Record::Signed { verdict: verdict.clone() }, Persisting::Signed(verdict));
+            }
+            Ruling::Refused => self.reject("bad_verdict", 1),
+            Ruling::Waiting | Ruling::Complete(_) => {}
+        }
+    }
+
+    /// The own signature is on disk: it may go out, and the round's key goes.
+    pub(super) fn verdict_signed_on_disk(&mut self, verdict: Verdict) {
+        let round = verdict.round;
+        let (outcome, clients) = (verdict.outcome, verdict.members.count());
+        self.remember_signed(verdict.clone());
+        self.round_over(round);
+        if self.own != 0 {
+            self.counters.round_ended(outcome);
+            self.actions.push_back(Action::Note(Note::RoundEnded { round, outcome, clients }));
+            return self.send_verdict_signature(round);
+        }
+        for to in 1..self.exit_index() {
+            self.say_decision(to, round);
+        }
+        let signature = verdict.sign(&self.key);
+        self.verdict_signature(0, round, signature);
+    }
+
+    fn say_decision(&mut self, to: usize, round: u64) {
+        let Some(entry) = self.entry.as_ref() else { return };
+        let decision = entry.docket.unsigned_by(to).find(|(verdict, _)| verdict.round == round).cloned();
+        if let Some((verdict, signature)) = decision {
+            self.send(to, PeerMessage::Decision { verdict, signature });
+        }
+    }
+
+    fn send_verdict_signature(&mut self, round: u64) {
+        if let Some(verdict) = self.signed.get(&round) {
+            let signature = verdict.sign(&self.key);
+            self.send(0, PeerMessage::VerdictSignature { round, signature });
+        }
+    }
+
+    pub(super) fn verdict_signature(&mut self, from: usize, round: u64, signature: Signature) {
+        let Some(entry) = self.entry.as_mut() else { return };
+        match entry.docket.sign(&self.identities, from, round, signature) {
+            Ruling::Complete(signed) => {
+                self.persist(Record::Complete((*signed).clone()), Persisting::Complete(signed));
+            }
+            Ruling::Refused => self.reject("bad_verdict", 1),
+            Ruling::Waiting | Ruling::Decided(_) => {}
+        }
+    }
+
+    /// The complete verdict is on the entry's disk: tickets may carry it.
+    pub(super) fn verdict_complete_on_disk(&mut self, signed: SignedVerdict) {
+        let Some(entry) = self.entry.as_mut() else { return };
+        let (round, outcome, clients) = (signed.verdict.round, signed.verdict.outcome, signed.verdict.members.count());
+        entry.deadlines.remove(&round);
+        entry.complete.insert(round, signed.clone());
+        while entry.complete.len() > VERDICTS_KEPT {
+            entry.complete.pop_first();
+        }
+        self.counters.round_ended(outcome);
+        self.actions.push_back(Action::Note(Note::RoundEnded { round, outcome, clients }));
+        self.broadcast(&PeerMessage::VerdictComplete(signed));
+    }
+
+    pub(super) fn verdict_completed(&mut self, signed: SignedVerdict) {
+        if !signed.verify(&self.identities) {
+            return self.reject("bad_verdict", 1);
+        }
+        self.confirmed(signed.verdict.round);
+    }
+
+    /// A peer is back: it may have missed what waits for it.
+    pub(super) fn resend_verdicts(&mut self, to: usize) {
+        let exit = self.exit_index();
+        if let Some(entry) = self.entry.as_ref() {
+            let aborts: Vec<_> = entry.docket.aborts().filter(|_| to == exit).collect();
+            let decisions: Vec<_> = entry.docket.unsigned_by(to).cloned().collect();
+            for (epoch, round, reason) in aborts {
+                self.send(to, PeerMessage::Abort { epoch, round, reason });
+            }
+            for (verdict, signature) in decisions {
+                self.send(to, PeerMessage::Decision { verdict, signature });
+            }
+        } else if to == exit {
+            let voids = self.transit.iter().filter_map(|(round, transit)| Some((*round, transit.void()?)));
+            for (round, reason) in voids.collect::<Vec<_>>() {
+                let epoch = self.epochs.document(round).map_or(0, |document| document.epoch);
+                self.send(to, PeerMessage::Abort { epoch, round, reason });
+            }
+        }
+        if to == 0 {
+            self.resend_decisions();
+        }
+    }
+
+    /// Nothing more will be done with a round's packets or keys.
+    pub(super) fn round_over(&mut self, round: u64) {
+        self.transit.remove(&round);
+        self.epochs.erase(round);
+    }
+
+    pub(super) fn remember_signed(&mut self, verdict: Verdict) {
+        self.signed.insert(verdict.round, verdict);
+        while self.signed.len() > VERDICTS_KEPT {
+            self.signed.pop_first();
+        }
+    }
+}

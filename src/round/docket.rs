@@ -1,0 +1,109 @@
+//! The entry's docket: rounds that wait for their verdict.
+
+use std::collections::BTreeMap;
+
+use crate::crypto::{Identity, Signature};
+use crate::wire::{AbortReason, SignedVerdict, Verdict};
+
+/// Rounds that were opened and have no complete verdict yet.
+#[derive(Default)]
+pub struct Docket {
+    cases: BTreeMap<u64, Case>,
+}
+
+/// One round that waits.
+#[derive(Default)]
+struct Case {
+    epoch: u64,
+    abort: Option<AbortReason>,
+    decision: Option<(Verdict, Signature)>,
+    signatures: BTreeMap<usize, Signature>,
+}
+
+/// What follows from a decision or signature.
+#[derive(Debug, Eq, PartialEq)]
+pub enum Ruling {
+    /// Nothing yet.
+    Waiting,
+    /// The decision is new: sign it on disk, then pass it on.
+    Decided(Verdict),
+    /// Every mix has signed.
+    Complete(Box<SignedVerdict>),
+    /// It is not the exit's, not this round's, or contradicts an earlier one.
+    Refused,
+}
+
+impl Docket {
+    /// A round has opened.
+    pub fn open(&mut self, epoch: u64, round: u64) {
+        self.cases.insert(round, Case { epoch, ..Case::default() });
+    }
+
+    /// The round is to be aborted, for the first reason given; the exit decides.
+    pub fn abort(&mut self, round: u64, reason: AbortReason) {
+        if let Some(case) = self.cases.get_mut(&round) {
+            case.abort.get_or_insert(reason);
+        }
+    }
+
+    /// The rounds that wait, oldest first.
+    pub fn rounds(&self) -> impl Iterator<Item = u64> {
+        self.cases.keys().copied()
+    }
+
+    /// Whether the round waits for its verdict.
+    pub fn contains(&self, round: u64) -> bool {
+        self.cases.contains_key(&round)
+    }
+
+    /// Whether no round waits.
+    pub fn is_empty(&self) -> bool {
+        self.cases.is_empty()
+    }
+
+    /// The rounds that wait for the exit to abort them: (epoch, round, reason).
+    pub fn aborts(&self) -> impl Iterator<Item = (u64, u64, AbortReason)> {
+        let undecided = self.cases.iter().filter(|(_, case)| case.decision.is_none());
+        undecided.filter_map(|(round, case)| Some((case.epoch, *round, case.abort?)))
+    }
+
+    /// The decisions that wait for the signature of `mix`.
+    pub fn unsigned_by(&self, mix: usize) -> impl Iterator<Item = &(Verdict, Signature)> {
+        let decided = self.cases.values().filter(move |case| !case.signatures.contains_key(&mix));
+        decided.filter_map(|case| case.decision.as_ref())
+    }
+
+    /// The exit has decided. Its word is taken once.
+    pub fn decide(&mut self, exit: &Identity, mixes: usize, verdict: Verdict, signature: Signature) -> Ruling {
+        let Some(case) = self.cases.get_mut(&verdict.round) else { return Ruling::Waiting };
+        if verdict.epoch != case.epoch || !verdict.is_signed_by(exit, &signature) {
+            return Ruling::Refused;
+        }
+        match &case.decision {
+            Some((known, _)) if *known == verdict => Ruling::Waiting,
+            Some(_) => Ruling::Refused,
+            None => {
+                case.decision = Some((verdict.clone(), signature));
+                case.signatures.insert(mixes - 1, signature);
+                Ruling::Decided(verdict)
+            }
+        }
+    }
+
+    /// A mix, the entry itself included, has signed the decision.
+    pub fn sign(&mut self, identities: &[Identity], mix: usize, round: u64, signature: Signature) -> Ruling {
+        let Some(case) = self.cases.get_mut(&round) else { return Ruling::Waiting };
+        let Some((verdict, _)) = &case.decision else { return Ruling::Waiting };
+        if !verdict.is_signed_by(&identities[mix], &signature) {
+            return Ruling::Refused;
+        }
+        case.signatures.insert(mix, signature);
+        if case.signatures.len() < identities.len() {
+            return Ruling::Waiting;
+        }
+        let signatures = case.signatures.values().copied().collect();
+        let signed = SignedVerdict { verdict: verdict.clone(), signatures };
+        self.cases.remove(&round);
+        Ruling::Complete(Box::new(signed))
+    }
+}

@@ -1,0 +1,18 @@
+//! A round at a mix: collecting submissions, taking in a batch, the work on packets, the verdict.
+//!
+//! These are the parts; [`crate::mix::Mix`] puts them together and talks to the world. A round passes through the
+//! [`Phase`]s in order; those of sealed rounds have their places.
+
+mod batch;
+mod collect;
+mod docket;
+mod intake;
+mod phase;
+mod work;
+
+pub use batch::{OutgoingBatch, Shuffled};
+pub use collect::{Accepted, Collection};
+pub use docket::{Docket, Ruling};
+pub use intake::{Intake, IntakeError};
+pub use phase::Phase;
+pub use work::{Done, Job, Letters};

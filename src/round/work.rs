@@ -1,0 +1,145 @@
+//! The work on packets: pure functions of their inputs, for the driver to run wherever there is a core.
+
+use std::sync::Arc;
+
+use crate::crypto::{Digest, Label, MailboxId, derive_parts};
+use crate::packet::{EnvelopeKey, NO_EXTRA, PeelError, Peeler, Slots};
+use crate::wire::{StoredLetter, batch_digest};
+
+use super::batch::Shuffled;
+
+/// Work asked for.
+pub enum Job {
+    /// Peel a client's submission.
+    Submission {
+        /// The round.
+        round: u64,
+        /// The client's roster index.
+        client: u32,
+        /// Its packets.
+        slots: Slots,
+        /// The entry's key.
+        peeler: Arc<Peeler>,
+    },
+    /// Peel a piece of a batch.
+    Segment {
+        /// The round.
+        round: u64,
+        /// The stream it came on.
+        stream: u64,
+        /// Its place in the batch.
+        segment: usize,
+        /// Its packets.
+        slots: Slots,
+        /// The mix's key.
+        peeler: Arc<Peeler>,
+    },
+    /// Digest a shuffled batch in its new order.
+    Digest {
+        /// The round.
+        round: u64,
+        /// The batch.
+        batch: Shuffled,
+    },
+    /// Open a shuffled batch of envelopes.
+    Open {
+        /// The round.
+        round: u64,
+        /// The batch.
+        batch: Shuffled,
+        /// The exit's key.
+        key: Box<EnvelopeKey>,
+    },
+}
+
+/// Work done.
+pub enum Done {
+    /// Of [`Job::Submission`].
+    Submission {
+        /// The round.
+        round: u64,
+        /// The client's roster index.
+        client: u32,
+        /// The packets, peeled.
+        slots: Slots,
+        /// The digest of the packets as they came.
+        digest: Digest,
+        /// The first failure, if any.
+        result: Result<(), PeelError>,
+    },
+    /// Of [`Job::Segment`].
+    Segment {
+        /// The round.
+        round: u64,
+        /// The stream it came on.
+        stream: u64,
+        /// Its place in the batch.
+        segment: usize,
+        /// Its packets, peeled.
+        slots: Slots,
+        /// The first failure, if any.
+        result: Result<(), PeelError>,
+    },
+    /// Of [`Job::Digest`].
+    Digest {
+        /// The round.
+        round: u64,
+        /// The batch.
+        batch: Shuffled,
+        /// Its digest.
+        digest: Digest,
+    },
+    /// Of [`Job::Open`].
+    Open {
+        /// The round.
+        round: u64,
+        /// What the envelopes held.
+        letters: Letters,
+    },
+}
+
+/// The content of a round's envelopes, in shuffled order.
+pub struct Letters {
+    /// Where each goes.
+    pub letters: Vec<(MailboxId, StoredLetter)>,
+    /// Envelopes that did not open; dropped, never traced.
+    pub unopened: u32,
+}
+
+impl Job {
+    /// Does the work.
+    pub fn run(self) -> Done {
+        match self {
+            Job::Submission { round, client, mut slots, peeler } => {
+                let packets: Vec<&[u8]> = (0..slots.len()).map(|i| slots.received(i)).collect();
+                let digest = derive_parts(Label::Submission, &packets);
+                let result = peeler.peel(&mut slots, client).map_err(|(_, error)| error);
+                Done::Submission { round, client, slots, digest, result }
+            }
+            Job::Segment { round, stream, segment, mut slots, peeler } => {
+                let result = peeler.peel(&mut slots, NO_EXTRA).map_err(|(_, error)| error);
+                Done::Segment { round, stream, segment, slots, result }
+            }
+            Job::Digest { round, batch } => {
+                let mut digest = batch_digest();
+                batch.packets().for_each(|packet| digest.update(packet));
+                Done::Digest { round, digest: digest.finish(), batch }
+            }
+            Job::Open { round, batch, key } => Done::Open { round, letters: open(batch, &key) },
+        }
+    }
+}
+
+fn open(mut batch: Shuffled, key: &EnvelopeKey) -> Letters {
+    let geometry = batch.geometry();
+    let context = *key.context();
+    let mut letters = Letters { letters: Vec::with_capacity(batch.len()), unopened: 0 };
+    batch.for_each_mut(|packet| match key.open(geometry, packet) {
+        Ok(opened) => {
+            let letter = StoredLetter { epoch: context.epoch, round: context.round, letter: opened.letter.to_vec() };
+            letters.letters.push((opened.mailbox, letter));
+        }
+        Err(_) => letters.unopened += 1,
+    });
+    letters
+}
