@@ -40,7 +40,13 @@ impl Shuffled {
 
     /// The peeled packets, W bytes each, in their new order.
     pub fn packets(&self) -> impl Iterator<Item = &[u8]> {
-        self.order.iter().map(|(segment, slot)| self.segments[*segment as usize].peeled(*slot as usize))
+        (0..self.len()).map(|index| self.packet(index))
+    }
+
+    /// The packet at `index` of the new order.
+    pub fn packet(&self, index: usize) -> &[u8] {
+        let (segment, slot) = self.order[index];
+        self.segments[segment as usize].peeled(slot as usize)
     }
 
     /// As [`Shuffled::packets`], to be changed in place.

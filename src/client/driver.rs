@@ -1,0 +1,219 @@
+//! The task that owns the session.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+
+use crate::net::Connection;
+use crate::packet::Geometry;
+use crate::session::{Action, Event, Link, RequestId, Session, Status};
+use crate::wire::{LETTER_HEADER_BYTES, Network, Request};
+
+use super::links::ask;
+use super::{Disk, Metrics};
+
+/// What reaches the session's task.
+pub(super) enum Input {
+    /// Something for the session itself.
+    Event(Event),
+    /// A connection to the entry or the exit stands.
+    LinkUp { link: Link, connection: Connection },
+    /// It is gone.
+    LinkDown { link: Link },
+    /// Somebody asks how things are.
+    Status(oneshot::Sender<Status>),
+    /// Finish the round in hand, then say so.
+    Stop(oneshot::Sender<()>),
+    /// Stop now.
+    End,
+}
+
+pub(super) struct Driver {
+    session: Session,
+    geometry: Geometry,
+    network: Arc<Network>,
+    metrics: Arc<Metrics>,
+    began: Instant,
+    connections: HashMap<bool, Connection>,
+    requests: HashMap<RequestId, AbortHandle>,
+    /// Answers to the session's own actions: never more than actions under way, which rounds bound.
+    results: mpsc::UnboundedSender<Event>,
+    finished: mpsc::UnboundedReceiver<Event>,
+    chores: mpsc::UnboundedSender<Action>,
+    stopping: Option<oneshot::Sender<()>>,
+}
+
+impl Driver {
+    pub(super) fn new(
+        session: Session,
+        disk: Arc<Disk>,
+        network: Arc<Network>,
+        geometry: Geometry,
+        metrics: Arc<Metrics>,
+        changed: watch::Sender<u64>,
+    ) -> Self {
+        let (results, finished) = mpsc::unbounded_channel();
+        let (chores, queue) = mpsc::unbounded_channel();
+        do_chores(disk, queue, results.clone(), changed);
+        Self {
+            session,
+            geometry,
+            network,
+            metrics,
+            began: Instant::now(),
+            connections: HashMap::new(),
+            requests: HashMap::new(),
+            results,
+            finished,
+            chores,
+            stopping: None,
+        }
+    }
+
+    pub(super) async fn run(mut self, mut inputs: mpsc::Receiver<Input>) {
+        loop {
+            self.act();
+            let due = self.session.poll_timeout().map(|at| self.began + at);
+            let timer = async move {
+                match due {
+                    Some(at) => tokio::time::sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                Some(event) = self.finished.recv() => self.handle(event),
+                input = inputs.recv() => match input {
+                    None | Some(Input::End) => return,
+                    Some(input) => self.input(input),
+                },
+                () = timer => self.handle(Event::Timeout),
+            }
+        }
+    }
+
+    fn handle(&mut self, event: Event) {
+        if let Event::Reply { id, .. } | Event::Failed { id } = &event {
+            self.requests.remove(id);
+        }
+        self.session.handle(self.began.elapsed(), event);
+    }
+
+    fn input(&mut self, input: Input) {
+        match input {
+            Input::Event(event) => self.handle(event),
+            Input::LinkUp { link, connection } => {
+                let post_quantum = connection.post_quantum();
+                self.connections.insert(link == Link::Entry, connection);
+                self.handle(Event::LinkUp { link, post_quantum });
+            }
+            Input::LinkDown { link } => {
+                self.connections.remove(&(link == Link::Entry));
+                self.handle(Event::LinkDown { link });
+            }
+            Input::Status(answer) => {
+                // Whoever asked may have gone.
+                let _ = answer.send(self.session.status());
+            }
+            Input::Stop(done) => {
+                self.stopping = Some(done);
+                self.handle(Event::Stop);
+            }
+            Input::End => {}
+        }
+    }
+
+    fn act(&mut self) {
+        while let Some(action) = self.session.poll_action() {
+            match action {
+                Action::Request { link, id, request } => self.request(link, id, request, Vec::new()),
+                Action::Submit { id, round, packets } => {
+                    self.request(Link::Entry, id, Request::Submit { round }, packets);
+                }
+                Action::Cancel { id } => {
+                    if let Some(task) = self.requests.remove(&id) {
+                        task.abort();
+                    }
+                }
+                Action::Build(job) => {
+                    let (results, metrics) = (self.results.clone(), self.metrics.clone());
+                    rayon::spawn(move || {
+                        let built = metrics.time_preparation(|| job.run());
+                        let _ended = results.send(Event::Built(built));
+                    });
+                }
+                Action::Open(job) => {
+                    let results = self.results.clone();
+                    rayon::spawn(move || {
+                        let _ended = results.send(Event::Opened(job.run()));
+                    });
+                }
+                Action::Note(note) => self.metrics.note(&note),
+                Action::Stopped => {
+                    if let Some(done) = self.stopping.take() {
+                        let _gone = done.send(());
+                    }
+                }
+                chore => {
+                    let _ended = self.chores.send(chore);
+                }
+            }
+        }
+    }
+
+    fn request(&mut self, link: Link, id: RequestId, request: Request, packets: Vec<u8>) {
+        let results = self.results.clone();
+        let Some(connection) = self.connections.get(&(link == Link::Entry)).cloned() else {
+            let _ended = results.send(Event::Failed { id });
+            return;
+        };
+        let place = LETTER_HEADER_BYTES + self.geometry.letter();
+        let letters = self.network.parameters.poll_letters as usize * place;
+        let task = tokio::spawn(async move {
+            let event = match ask(&connection, &request, packets, letters).await {
+                Ok((reply, letters)) => Event::Reply { id, reply, letters },
+                Err(error) => {
+                    tracing::debug!(%error, "a request was not answered");
+                    Event::Failed { id }
+                }
+            };
+            let _ended = results.send(event);
+        });
+        self.requests.insert(id, task.abort_handle());
+    }
+}
+
+/// One thread owns the disk: what the session asks of it is done in order. What the disk does not take is tried until
+/// it does, for nothing that follows may be done before.
+fn do_chores(
+    disk: Arc<Disk>,
+    mut queue: mpsc::UnboundedReceiver<Action>,
+    results: mpsc::UnboundedSender<Event>,
+    changed: watch::Sender<u64>,
+) {
+    tokio::task::spawn_blocking(move || {
+        while let Some(chore) = queue.blocking_recv() {
+            loop {
+                match disk.carry_out(&chore) {
+                    Ok(event) => {
+                        changed.send_modify(|count| *count += 1);
+                        if let Some(event) = event {
+                            let _ended = results.send(event);
+                        }
+                        break;
+                    }
+                    Err(error) => {
+                        tracing::error!(%error, "the disk does not take it; trying again");
+                        if results.is_closed() {
+                            return;
+                        }
+                        std::thread::sleep(std::time::Duration::from_secs(1));
+                    }
+                }
+            }
+        }
+    });
+}

@@ -1,0 +1,147 @@
+//! What is said over a control socket.
+
+use crate::wire::codec::{Decode, Encode};
+
+/// What a local program asks its daemon.
+#[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
+pub enum Ask {
+    /// How are things? Any daemon; answered with [`Answer::Status`].
+    Status,
+    /// To a client: take this message; its content's bytes follow. Answered with [`Answer::Accepted`] once it is
+    /// durable in the outbox.
+    PrepareMessage(Outgoing),
+    /// To a client: tell when this message's state is final. Answered with [`Answer::Progress`].
+    AwaitStored {
+        /// The message.
+        message: [u8; 16],
+    },
+    /// To a client: answered with an [`Answer::Message`] and its content for each, then [`Answer::End`].
+    PollMessages {
+        /// Also those that have been read.
+        all: bool,
+        /// Milliseconds to wait for a first message if there is none.
+        wait_ms: u64,
+    },
+    /// To a client: these have been shown to the user.
+    MarkRead {
+        /// The messages.
+        messages: Vec<[u8; 16]>,
+    },
+    /// To a client: send a message that is held once more.
+    Retry {
+        /// The message.
+        message: [u8; 16],
+    },
+    /// To a client: give up a message that waits.
+    Drop {
+        /// The message.
+        message: [u8; 16],
+    },
+}
+
+/// What a message is.
+#[derive(Clone, Copy, Debug, Decode, Encode, Eq, PartialEq)]
+pub enum MessageKind {
+    /// Text.
+    Text,
+    /// A file.
+    File,
+}
+
+/// A message to send.
+#[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
+pub struct Outgoing {
+    /// The name of a contact.
+    pub to: String,
+    /// Whether the recipient learns who sent it.
+    pub named: bool,
+    /// What it is.
+    pub kind: MessageKind,
+    /// A file's name; else empty.
+    pub name: String,
+    /// Bytes of content that follow.
+    pub bytes: u64,
+}
+
+/// A message received.
+#[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
+pub struct Incoming {
+    /// Its id.
+    pub message: [u8; 16],
+    /// The contact that sent it, if it named itself and is one.
+    pub from: Option<String>,
+    /// What it is.
+    pub kind: MessageKind,
+    /// A file's name as its sender gave it: not to be trusted as a path.
+    pub name: String,
+    /// The round in which it became complete.
+    pub round: u64,
+    /// Bytes of content that follow.
+    pub bytes: u64,
+}
+
+/// How far a message has come.
+#[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
+pub struct Progress {
+    /// Whether all of it is stored at the exit; else it waits for its user, after too many failures.
+    pub stored: bool,
+    /// The rounds that carried it.
+    pub rounds: Vec<u64>,
+    /// How often it went again.
+    pub resends: u32,
+}
+
+/// Why an [`Ask`] is not granted.
+#[derive(Clone, Copy, Debug, Decode, Encode, Eq, PartialEq, thiserror::Error)]
+pub enum Failure {
+    /// There is no contact of that name.
+    #[error("there is no contact of that name; `contact list` shows those there are, `contact add` takes a new one")]
+    UnknownContact,
+    /// The content exceeds the network's limit.
+    #[error("the message is larger than the network takes; split it")]
+    TooLarge,
+    /// The file's name is not one.
+    #[error("the file's name is empty or too long; rename it")]
+    BadName,
+    /// The outbox has no room.
+    #[error("the outbox is full; try again when messages are stored")]
+    OutboxFull,
+    /// The disk fails.
+    #[error("the disk does not take it; see the daemon's log")]
+    Disk,
+    /// There is no such message, or not in a state for this.
+    #[error("there is no such message, or it cannot be changed now; `status` shows what waits")]
+    NoMessage,
+    /// This daemon does not do that.
+    #[error("this daemon does not do that")]
+    WrongDaemon,
+    /// The daemon stops.
+    #[error("the daemon is stopping; try again")]
+    Stopping,
+}
+
+/// The answer to an [`Ask`].
+#[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
+pub enum Answer {
+    /// The state as one JSON object.
+    Status(String),
+    /// A message is in the outbox.
+    Accepted {
+        /// Its id.
+        message: [u8; 16],
+        /// In how many packets it will travel.
+        packets: u32,
+        /// The earliest round that can carry it.
+        earliest_round: u64,
+    },
+    /// How far a message has come.
+    Progress(Progress),
+    /// A message; its content follows.
+    Message(Incoming),
+    /// No further message.
+    End,
+    /// It is done.
+    Done,
+    /// It is not.
+    Failed(Failure),
+}

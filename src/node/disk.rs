@@ -1,0 +1,96 @@
+//! A mix's disk: records in, poll answers out.
+
+use crate::crypto::MailboxId;
+use crate::mix::PersistError;
+use crate::packet::Geometry;
+use crate::store::{Decisions, Mailbox, MailboxTotals, Store, StoreError};
+use crate::wire::{LETTER_HEADER_BYTES, Parameters, PollAnswer, Record, Recovered, Verdict};
+
+/// What a mix keeps: its decisions and, at the exit, the mailboxes. Every call blocks on the disk.
+pub struct Disk {
+    decisions: Decisions,
+    mailbox: Mailbox,
+    geometry: Geometry,
+    places: usize,
+    retention: u64,
+}
+
+impl Disk {
+    /// The disk in `store`.
+    pub fn new(store: Store, geometry: Geometry, parameters: &Parameters) -> Self {
+        Self {
+            decisions: Decisions::new(store.clone(), parameters.mailbox_letters),
+            mailbox: Mailbox::new(store),
+            geometry,
+            places: parameters.poll_letters as usize,
+            retention: parameters.retention_epochs.into(),
+        }
+    }
+
+    /// What the mix knew when it stopped.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn recover(&self) -> Result<Recovered, StoreError> {
+        self.decisions.recover()
+    }
+
+    /// Puts a record on disk; the verdict as written, for a decision. With a new epoch letters past their age go.
+    ///
+    /// # Errors
+    /// Whether it may be tried again.
+    pub fn persist(&self, record: Record) -> Result<Option<Verdict>, PersistError> {
+        let epoch = match &record {
+            Record::Epoch(signed) => Some(signed.document.epoch),
+            _ => None,
+        };
+        let written = self.decisions.apply(record).map_err(|error| match error {
+            StoreError::AlreadySigned(_) => PersistError::AlreadySigned,
+            error => {
+                tracing::error!(%error, "the disk does not take a record");
+                PersistError::Disk
+            }
+        })?;
+        if let Some(epoch) = epoch
+            && let Err(error) = self.mailbox.expire(epoch.saturating_sub(self.retention))
+        {
+            tracing::error!(%error, "old letters cannot be deleted");
+        }
+        Ok(written)
+    }
+
+    /// Forgets the letters up to `acknowledged` and answers a poll with those behind `after`: always
+    /// `poll_letters` places of one size, letters or zeros.
+    ///
+    /// # Errors
+    /// If the store fails; nothing is lost then.
+    pub fn answer(
+        &self,
+        mailbox: &MailboxId,
+        acknowledged: u64,
+        after: u64,
+    ) -> Result<(PollAnswer, Vec<u8>), StoreError> {
+        self.mailbox.acknowledge(mailbox, acknowledged)?;
+        let after = after.max(acknowledged);
+        let letters = self.mailbox.poll(mailbox, after, self.places)?;
+        let place = LETTER_HEADER_BYTES + self.geometry.letter();
+        let mut bytes = vec![0; self.places * place];
+        for ((_, letter), place) in letters.iter().zip(bytes.chunks_exact_mut(place)) {
+            let (header, body) = place.split_at_mut(LETTER_HEADER_BYTES);
+            header[..8].copy_from_slice(&letter.epoch.to_le_bytes());
+            header[8..].copy_from_slice(&letter.round.to_le_bytes());
+            body.copy_from_slice(&letter.letter);
+        }
+        let cursor = letters.last().map_or(after, |(sequence, _)| *sequence);
+        let count = (letters.len() as u32).to_le_bytes();
+        Ok((PollAnswer { count, cursor: cursor.to_le_bytes() }, bytes))
+    }
+
+    /// How much waits in the mailboxes.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn totals(&self) -> Result<MailboxTotals, StoreError> {
+        self.mailbox.totals()
+    }
+}

@@ -1,0 +1,300 @@
+//! The task that owns the engine.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+
+use crate::crypto::Backend;
+use crate::mix::{Action, Event, Mix, RequestId};
+use crate::net::Connection;
+use crate::packet::Slots;
+use crate::wire::{Network, PeerMessage, Record, Refusal, Reply, Request};
+
+use super::peers::Outgoing;
+use super::{Disk, Metrics, NodeStatus};
+
+/// What reaches the engine's task.
+pub(super) enum Input {
+    /// Something for the engine itself.
+    Event(Event),
+    /// A connection to another mix stands; it replaces an older one.
+    PeerUp { mix: usize, number: u64, connection: Connection, outgoing: mpsc::Sender<Outgoing> },
+    /// That connection is gone.
+    PeerDown { mix: usize, number: u64 },
+    /// A client asks; answered through the channel, which is dropped if there is nothing to say.
+    Request {
+        client: u32,
+        request: Request,
+        packets: Option<Slots>,
+        served: Arc<AtomicU64>,
+        answer: oneshot::Sender<(Reply, Vec<u8>)>,
+    },
+    /// A client's connection stands; it replaces an older one.
+    ClientUp { client: u32, number: u64 },
+    /// That connection is gone.
+    ClientDown { client: u32, number: u64 },
+    /// Somebody asks how things are.
+    Status(oneshot::Sender<NodeStatus>),
+    /// Finish what is under way, then say so.
+    Stop(oneshot::Sender<()>),
+    /// Stop now.
+    End,
+}
+
+/// A link to another mix, for `status`.
+#[derive(Clone, Debug)]
+pub struct PeerState {
+    /// Its place in the cascade.
+    pub mix: usize,
+    /// Whether it is there.
+    pub up: bool,
+    /// Whether its keys come from a post-quantum exchange.
+    pub post_quantum: bool,
+}
+
+struct Peer {
+    number: u64,
+    connection: Connection,
+    outgoing: mpsc::Sender<Outgoing>,
+}
+
+struct Pending {
+    answer: oneshot::Sender<(Reply, Vec<u8>)>,
+    served: Arc<AtomicU64>,
+}
+
+pub(super) struct Engine {
+    mix: Mix,
+    disk: Arc<Disk>,
+    own: usize,
+    backend: Backend,
+    network: Arc<Network>,
+    metrics: Arc<Metrics>,
+    began: Instant,
+    peers: HashMap<usize, Peer>,
+    clients: HashMap<u32, u64>,
+    pending: HashMap<RequestId, Pending>,
+    next_request: u64,
+    /// Answers to the engine's own actions: never more than actions under way, which rounds bound.
+    results: mpsc::UnboundedSender<Event>,
+    finished: mpsc::UnboundedReceiver<Event>,
+    records: mpsc::UnboundedSender<(u64, Record)>,
+    stopping: Option<(oneshot::Sender<()>, Instant)>,
+}
+
+/// A mix that is not the entry stays for the verdicts of rounds that the entry still ends.
+const LINGER: Duration = Duration::from_millis(800);
+
+impl Engine {
+    pub(super) fn new(
+        mix: Mix,
+        disk: Arc<Disk>,
+        own: usize,
+        backend: Backend,
+        network: Arc<Network>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let (results, finished) = mpsc::unbounded_channel();
+        let (records, queue) = mpsc::unbounded_channel();
+        write_records(disk.clone(), queue, results.clone());
+        Self {
+            mix,
+            disk,
+            own,
+            backend,
+            network,
+            metrics,
+            began: Instant::now(),
+            peers: HashMap::new(),
+            clients: HashMap::new(),
+            pending: HashMap::new(),
+            next_request: 0,
+            results,
+            finished,
+            records,
+            stopping: None,
+        }
+    }
+
+    /// Runs until [`Input::End`] or until nobody can send anything any more.
+    pub(super) async fn run(mut self, mut inputs: mpsc::Receiver<Input>) {
+        loop {
+            self.act();
+            let due = self.mix.poll_timeout().map(|at| self.began + at);
+            let due = due.into_iter().chain(self.stopping.as_ref().map(|(_, at)| *at)).min();
+            let timer = async move {
+                match due {
+                    Some(at) => tokio::time::sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            // Results first: they free memory, inputs take it.
+            tokio::select! {
+                biased;
+                Some(event) = self.finished.recv() => self.handle(event),
+                input = inputs.recv() => match input {
+                    None | Some(Input::End) => return,
+                    Some(input) => self.input(input),
+                },
+                () = timer => self.handle(Event::Timeout),
+            }
+            self.drained();
+        }
+    }
+
+    fn handle(&mut self, event: Event) {
+        self.mix.handle(self.began.elapsed(), event);
+    }
+
+    fn input(&mut self, input: Input) {
+        match input {
+            Input::Event(event) => self.handle(event),
+            Input::PeerUp { mix, number, connection, outgoing } => {
+                if self.peers.insert(mix, Peer { number, connection, outgoing }).is_some() {
+                    self.handle(Event::LinkDown { mix });
+                }
+                self.handle(Event::LinkUp { mix });
+            }
+            Input::PeerDown { mix, number } => {
+                if self.peers.get(&mix).is_some_and(|peer| peer.number == number) {
+                    self.peers.remove(&mix);
+                    self.handle(Event::LinkDown { mix });
+                }
+            }
+            Input::ClientUp { client, number } => {
+                if self.clients.insert(client, number).is_some() {
+                    self.handle(Event::ClientGone { client });
+                }
+            }
+            Input::ClientDown { client, number } => {
+                if self.clients.get(&client) == Some(&number) {
+                    self.clients.remove(&client);
+                    self.handle(Event::ClientGone { client });
+                }
+            }
+            Input::Request { client, request, packets, served, answer } => {
+                self.next_request += 1;
+                let id = RequestId(self.next_request);
+                self.pending.retain(|_, pending| !pending.answer.is_closed());
+                self.pending.insert(id, Pending { answer, served });
+                self.handle(Event::Request { id, client, request, packets });
+            }
+            Input::Status(answer) => {
+                // Whoever asked may have gone.
+                let _ = answer.send(self.status());
+            }
+            Input::Stop(done) => {
+                let linger = if self.own == 0 { Duration::ZERO } else { LINGER };
+                self.stopping = Some((done, Instant::now() + linger));
+                self.handle(Event::Stop);
+            }
+            Input::End => {}
+        }
+    }
+
+    /// Does what the engine wants done.
+    fn act(&mut self) {
+        while let Some(action) = self.mix.poll_action() {
+            match action {
+                Action::Send { to, message } => self.outgoing(to, Outgoing::Message(Box::new(message))),
+                Action::Forward { to, batch } => self.outgoing(to, Outgoing::Batch(batch)),
+                Action::Reply { id, reply } => {
+                    if let Some(pending) = self.pending.remove(&id) {
+                        let _gone = pending.answer.send((reply, Vec::new()));
+                    }
+                }
+                Action::Poll { id, mailbox, acknowledged } => {
+                    if let Some(pending) = self.pending.remove(&id) {
+                        let disk = self.disk.clone();
+                        tokio::task::spawn_blocking(move || answer_poll(&disk, pending, &mailbox, acknowledged));
+                    }
+                }
+                Action::Work(job) => {
+                    let results = self.results.clone();
+                    rayon::spawn(move || {
+                        let _ended = results.send(Event::Worked(job.run()));
+                    });
+                }
+                Action::Persist { token, record } => {
+                    let _ended = self.records.send((token, record));
+                }
+                Action::Note(note) => self.metrics.note(&note),
+            }
+        }
+    }
+
+    fn outgoing(&mut self, to: usize, outgoing: Outgoing) {
+        let Some(peer) = self.peers.get(&to) else { return };
+        if peer.outgoing.try_send(outgoing).is_err() {
+            // A peer that takes nothing: a fresh link says again what still matters.
+            peer.connection.close(crate::net::CloseReason::Overloaded);
+        }
+    }
+
+    fn status(&self) -> NodeStatus {
+        let others = (0..self.network.mixes()).filter(|mix| *mix != self.own);
+        let peers = others.map(|mix| PeerState {
+            mix,
+            up: self.peers.contains_key(&mix),
+            post_quantum: self.peers.get(&mix).is_some_and(|peer| peer.connection.post_quantum()),
+        });
+        let is_exit = self.own + 1 == self.network.mixes();
+        NodeStatus {
+            mix: self.mix.status(),
+            peers: peers.collect(),
+            mailbox: is_exit.then(|| self.disk.totals().unwrap_or_default()),
+            x25519: self.backend,
+        }
+    }
+
+    /// Tells whoever asked for a stop when nothing is left to finish.
+    fn drained(&mut self) {
+        let over = |at: &Instant| Instant::now() >= *at;
+        if self.mix.is_idle()
+            && let Some((done, _)) = self.stopping.take_if(|(_, at)| over(at))
+        {
+            let _gone = done.send(());
+        }
+        if let Some((_, at)) = self.stopping.as_mut().filter(|(_, at)| over(at)) {
+            *at = Instant::now() + Duration::from_millis(50);
+        }
+    }
+}
+
+fn answer_poll(disk: &Disk, pending: Pending, mailbox: &crate::crypto::MailboxId, acknowledged: u64) {
+    match disk.answer(mailbox, acknowledged, pending.served.load(Ordering::Relaxed)) {
+        Ok((answer, letters)) => {
+            pending.served.store(u64::from_le_bytes(answer.cursor), Ordering::Relaxed);
+            let _gone = pending.answer.send((Reply::Letters(answer), letters));
+        }
+        Err(error) => {
+            tracing::error!(%error, "mailboxes cannot be read");
+            let _gone = pending.answer.send((Reply::Refused(Refusal::Full), Vec::new()));
+        }
+    }
+}
+
+/// One thread owns the disk: records are written in the order asked.
+fn write_records(
+    disk: Arc<Disk>,
+    mut queue: mpsc::UnboundedReceiver<(u64, Record)>,
+    results: mpsc::UnboundedSender<Event>,
+) {
+    tokio::task::spawn_blocking(move || {
+        while let Some((token, record)) = queue.blocking_recv() {
+            let result = disk.persist(record);
+            if results.send(Event::Persisted { token, result }).is_err() {
+                return;
+            }
+        }
+    });
+}
+
+/// The hello is part of the engine; drivers only carry it.
+pub(super) fn is_batch(message: &PeerMessage) -> bool {
+    matches!(message, PeerMessage::ForwardBatch(_))
+}

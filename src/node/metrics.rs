@@ -1,0 +1,102 @@
+//! What a mix counts for Prometheus: sums over rounds, never anything of one client or packet.
+
+use prometheus_client::encoding::{EncodeLabelSet, text};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+use crate::mix::Note;
+use crate::wire::Outcome;
+
+/// Counters and their registry; a process may have several.
+pub struct Metrics {
+    registry: Registry,
+    rounds: Family<Ended, Counter>,
+    packets: Family<Direction, Counter>,
+    rejected: Family<Reason, Counter>,
+    phases: Family<Phase, Histogram>,
+    epoch: Gauge,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct Ended {
+    result: &'static str,
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct Direction {
+    direction: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct Reason {
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct Phase {
+    phase: &'static str,
+}
+
+/// From a millisecond to half a minute, each bound twice the one before.
+fn seconds() -> Histogram {
+    Histogram::new(prometheus_client::metrics::histogram::exponential_buckets(0.001, 2.0, 16))
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("mixnet");
+        let (rounds, packets, rejected, epoch) =
+            (Family::default(), Family::default(), Family::default(), Gauge::default());
+        let phases = Family::new_with_constructor(seconds as fn() -> Histogram);
+        registry.register("rounds", "Rounds ended, by result", rounds.clone());
+        registry.register("packets", "Packets taken in and handed on", packets.clone());
+        registry.register("rejected", "What was refused, by reason", rejected.clone());
+        registry.register("phase_seconds", "Time that rounds spent in each phase", phases.clone());
+        registry.register("epoch", "The present epoch", epoch.clone());
+        Self { registry, rounds, packets, rejected, phases, epoch }
+    }
+}
+
+impl Metrics {
+    /// Counts a fact.
+    pub fn note(&self, note: &Note) {
+        match *note {
+            Note::RoundEnded { round, outcome, clients } => {
+                let (result, reason) = match outcome {
+                    Outcome::Stored { .. } => ("stored", ""),
+                    Outcome::Aborted(reason) => ("aborted", reason.name()),
+                    Outcome::OpenedNotStored => ("opened_not_stored", ""),
+                };
+                self.rounds.get_or_create(&Ended { result, reason }).inc();
+                tracing::info!(round, result, reason, clients, "round ended");
+            }
+            Note::PhaseEnded { phase, took } => {
+                self.phases.get_or_create(&Phase { phase: phase.name() }).observe(took.as_secs_f64());
+            }
+            Note::PacketsIn(count) => {
+                self.packets.get_or_create(&Direction { direction: "in" }).inc_by(count);
+            }
+            Note::PacketsOut(count) => {
+                self.packets.get_or_create(&Direction { direction: "out" }).inc_by(count);
+            }
+            Note::Rejected { reason, count } => {
+                self.rejected.get_or_create(&Reason { reason }).inc_by(count);
+            }
+            Note::EpochBegan { epoch } => {
+                self.epoch.set(epoch as i64);
+                tracing::info!(epoch, "epoch began");
+            }
+        }
+    }
+
+    /// The text that Prometheus reads.
+    pub fn encode(&self) -> String {
+        let mut out = String::new();
+        text::encode(&mut out, &self.registry).expect("writing to a string does not fail");
+        out
+    }
+}

@@ -1,0 +1,228 @@
+//! The mix daemon's driver: sockets, timers, the thread pool and the disk around a [`crate::mix::Mix`].
+//!
+//! One task owns the engine ([`engine`]); every connection has a task that turns its streams into inputs; jobs go to
+//! the thread pool, records to one thread that owns the disk. Nothing here decides anything about a round.
+
+mod clients;
+mod disk;
+mod engine;
+mod metrics;
+mod peers;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::crypto::{Backend, Identity, IdentityKey, os_csprng};
+use crate::mix::{Mix, MixConfig};
+use crate::net::{Admit, Backoff, Dial, Dialler, Endpoint, EndpointConfig, Limits, NetError};
+use crate::packet::Geometry;
+use crate::store::{MailboxTotals, Store, StoreError};
+use crate::wire::Network;
+
+pub use disk::Disk;
+pub use engine::PeerState;
+pub use metrics::Metrics;
+
+use engine::{Engine, Input};
+
+/// How long a stopping mix waits for rounds under way.
+const DRAIN: Duration = Duration::from_secs(10);
+/// Inputs that wait for the engine; connections that bring more wait too.
+const INPUTS: usize = 1024;
+
+/// What a mix runs with.
+pub struct NodeConfig {
+    /// The network, complete.
+    pub network: Arc<Network>,
+    /// The mix's identity key; the network names its place.
+    pub key: IdentityKey,
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// Its disk.
+    pub store: Store,
+    /// What peers are granted.
+    pub limits: Limits,
+    /// Which cryptographic backend does the work.
+    pub backend: Backend,
+}
+
+/// Why a mix does not run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NodeError {
+    /// The network file does not name this mix.
+    #[error("the network file names no mix with this identity: put this mix's key into it, or into its keys_dir")]
+    NotInNetwork,
+    /// The number of mixes or the payload is out of range.
+    #[error("the network file's mixes or payload are out of range: run `mixnode check`")]
+    Geometry,
+    /// The socket or the keys cannot be used.
+    #[error(transparent)]
+    Net(#[from] NetError),
+    /// The store cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A running mix.
+pub struct Node {
+    inputs: mpsc::Sender<Input>,
+    stop: CancellationToken,
+    engine: tokio::task::JoinHandle<()>,
+    tasks: TaskTracker,
+    endpoint: Endpoint,
+    metrics: Arc<Metrics>,
+    place: usize,
+}
+
+/// What `status` shows of a running mix.
+#[derive(Clone, Debug)]
+pub struct NodeStatus {
+    /// The engine's state.
+    pub mix: crate::mix::Status,
+    /// The links to the other mixes.
+    pub peers: Vec<PeerState>,
+    /// What waits in the mailboxes; at the exit only.
+    pub mailbox: Option<MailboxTotals>,
+    /// The backend that does the X25519 work.
+    pub x25519: Backend,
+}
+
+impl Node {
+    /// Starts a mix in the present tokio runtime.
+    ///
+    /// # Errors
+    /// If it is not in the network, cannot listen, or its store is unusable.
+    pub fn start(config: NodeConfig) -> Result<Self, NodeError> {
+        let NodeConfig { network, key, listen, store, limits, backend } = config;
+        let key = Arc::new(key);
+        let own = network.roster.mix(&key.identity()).ok_or(NodeError::NotInNetwork)?;
+        let geometry =
+            Geometry::new(network.mixes(), network.parameters.payload as usize).ok_or(NodeError::Geometry)?;
+        let disk = Arc::new(Disk::new(store, geometry, &network.parameters));
+        let recovered = disk.recover()?;
+        let started_at_ms =
+            SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
+        let mix = MixConfig {
+            network: network.clone(),
+            geometry,
+            own,
+            key: key.clone(),
+            backend,
+            recovered,
+            started_at_ms,
+        };
+        let endpoint = Endpoint::bind(EndpointConfig {
+            listen: Some(listen),
+            identity: key.clone(),
+            admit: admit(&network, own),
+            limits,
+        })?;
+        let metrics = Arc::new(Metrics::default());
+        let (inputs, received) = mpsc::channel(INPUTS);
+        let stop = CancellationToken::new();
+        let engine = Engine::new(Mix::new(mix, os_csprng()), disk, own, backend, network.clone(), metrics.clone());
+        let engine = tokio::spawn(engine.run(received));
+        let tasks = TaskTracker::new();
+        let world = World { network: network.clone(), geometry, own, inputs: inputs.clone(), tasks: tasks.clone() };
+        tasks.spawn(world.clone().accept(endpoint.clone(), stop.clone()));
+        for to in own + 1..network.mixes() {
+            tasks.spawn(world.clone().dial(endpoint.clone(), to, stop.clone()));
+        }
+        Ok(Self { inputs, stop, engine, tasks, endpoint, metrics, place: own })
+    }
+
+    /// The mix's place in the cascade, from 0.
+    pub fn place(&self) -> usize {
+        self.place
+    }
+
+    /// What it has counted.
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
+    /// A handle for asking the state of the mix while it runs.
+    pub fn observer(&self) -> Observer {
+        Observer(self.inputs.clone())
+    }
+
+    /// Finishes the rounds under way, or aborts them with a verdict, then stops; gives up after ten seconds.
+    pub async fn stop(self) {
+        let (done, drained) = oneshot::channel();
+        if self.inputs.send(Input::Stop(done)).await.is_ok() {
+            let _given_up = tokio::time::timeout(DRAIN, drained).await;
+        }
+        self.stop.cancel();
+        self.endpoint.close().await;
+        let _ended = self.inputs.send(Input::End).await;
+        self.tasks.close();
+        let _ended = self.engine.await;
+    }
+}
+
+/// Asks a running mix for its state.
+#[derive(Clone)]
+pub struct Observer(mpsc::Sender<Input>);
+
+impl Observer {
+    /// The state; `None` once the mix has stopped.
+    pub async fn status(&self) -> Option<NodeStatus> {
+        let (answer, answered) = oneshot::channel();
+        self.0.send(Input::Status(answer)).await.ok()?;
+        answered.await.ok()
+    }
+}
+
+/// What every connection's task needs.
+#[derive(Clone)]
+struct World {
+    network: Arc<Network>,
+    geometry: Geometry,
+    own: usize,
+    inputs: mpsc::Sender<Input>,
+    tasks: TaskTracker,
+}
+
+impl World {
+    /// Takes connections until the mix stops: mixes before this one in the cascade, and clients.
+    async fn accept(self, endpoint: Endpoint, stop: CancellationToken) {
+        while let Some(Some(connection)) = stop.run_until_cancelled(endpoint.accept()).await {
+            let peer = connection.peer();
+            let world = self.clone();
+            if let Some(mix) = self.network.roster.mix(&peer) {
+                self.tasks.spawn(world.serve_mix(mix, connection));
+            } else if let Some(client) = self.network.roster.client(&peer) {
+                self.tasks.spawn(world.serve_client(client, connection));
+            }
+        }
+    }
+
+    /// Keeps a connection to a mix behind this one in the cascade.
+    async fn dial(self, endpoint: Endpoint, to: usize, stop: CancellationToken) {
+        let mix = &self.network.roster.mixes[to];
+        let mut dialler = Dialler::new(endpoint, mix.address.clone(), mix.identity, Dial::Mix, BACKOFF);
+        while let Some(Some(connection)) = stop.run_until_cancelled(dialler.next()).await {
+            self.clone().serve_mix(to, connection).await;
+        }
+    }
+}
+
+/// Mixes are few and everything waits for them: quicker than clients.
+const BACKOFF: Backoff =
+    Backoff { initial: Duration::from_millis(100), cap: Duration::from_secs(2), stable: Duration::from_secs(5) };
+
+/// Mixes may always connect, clients only to the entry and the exit.
+fn admit(network: &Arc<Network>, own: usize) -> Admit {
+    let mut known: Vec<Identity> = network.mix_identities();
+    if own == 0 || own + 1 == network.mixes() {
+        known.extend(network.roster.clients.iter().map(|client| client.identity));
+    }
+    known.sort_unstable();
+    Arc::new(move |identity| known.binary_search(identity).is_ok())
+}

@@ -1,0 +1,141 @@
+//! Connections to other mixes: a unidirectional stream per message or batch.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::BytesMut;
+use tokio::sync::mpsc;
+
+use crate::mix::Event;
+use crate::net::{CloseReason, Connection, NetError, Receiver};
+use crate::packet::Slots;
+use crate::round::OutgoingBatch;
+use crate::wire::{PeerMessage, SignedBatchHeader};
+
+use super::World;
+use super::engine::{Input, is_batch};
+
+/// What goes to another mix.
+pub(super) enum Outgoing {
+    Message(Box<PeerMessage>),
+    Batch(Arc<OutgoingBatch>),
+}
+
+/// Messages that wait for a link: several rounds' worth. A link that takes none of them is given up.
+const WAITING: usize = 256;
+/// Bytes that are written, or peeled, at a time: large enough for the pool and the socket, small enough to overlap.
+const PIECE_BYTES: usize = 256 << 10;
+
+static NUMBERS: AtomicU64 = AtomicU64::new(1);
+
+/// Numbers connections and streams; never the same twice in a process.
+pub(super) fn next_number() -> u64 {
+    NUMBERS.fetch_add(1, Ordering::Relaxed)
+}
+
+impl World {
+    /// Serves a connection to another mix until it is gone.
+    pub(super) async fn serve_mix(self, mix: usize, connection: Connection) {
+        if !connection.post_quantum() {
+            tracing::warn!(mix = self.network.roster.mixes[mix].id, "refused a link that is not post-quantum");
+            return connection.close(CloseReason::Refused);
+        }
+        connection.allow_mix();
+        let number = next_number();
+        let (outgoing, mut waiting) = mpsc::channel(WAITING);
+        let up = Input::PeerUp { mix, number, connection: connection.clone(), outgoing };
+        if self.inputs.send(up).await.is_err() {
+            return;
+        }
+        tracing::info!(mix = self.network.roster.mixes[mix].id, "link up");
+        let writer = async {
+            while let Some(outgoing) = waiting.recv().await {
+                let connection = connection.clone();
+                self.tasks.spawn(async move {
+                    if let Err(error) = send(&connection, outgoing).await {
+                        // A link on which something was lost is not one: the next says it again.
+                        tracing::debug!(%error, "a message to a mix was not sent");
+                        connection.close(CloseReason::Overloaded);
+                    }
+                });
+            }
+        };
+        let reader = async {
+            while let Ok(stream) = connection.accept_uni().await {
+                let (world, connection) = (self.clone(), connection.clone());
+                self.tasks.spawn(async move {
+                    if let Err(error) = world.receive(mix, stream).await {
+                        tracing::debug!(%error, "a message from a mix was not read");
+                        connection.close(CloseReason::Malformed);
+                    }
+                });
+            }
+        };
+        tokio::select! {
+            () = writer => {}
+            () = reader => {}
+        }
+        connection.close(CloseReason::Done);
+        let _ended = self.inputs.send(Input::PeerDown { mix, number }).await;
+        tracing::info!(mix = self.network.roster.mixes[mix].id, "link down");
+    }
+
+    async fn receive(self, from: usize, mut stream: Receiver) -> Result<(), NetError> {
+        let message: PeerMessage = stream.message().await?;
+        if let PeerMessage::ForwardBatch(header) = message {
+            return self.receive_batch(from, header, stream).await;
+        }
+        debug_assert!(!is_batch(&message));
+        stream.end().await?;
+        let _ended = self.inputs.send(Input::Event(Event::Peer { from, message })).await;
+        Ok(())
+    }
+
+    /// Reads a batch straight into the slots in which it will be peeled, a piece at a time.
+    async fn receive_batch(
+        self,
+        from: usize,
+        header: SignedBatchHeader,
+        mut stream: Receiver,
+    ) -> Result<(), NetError> {
+        let (round, number) = (header.header.round, next_number());
+        let most = self.network.roster.clients.len() * self.network.parameters.packets_per_client as usize;
+        let mut left = (header.header.count as usize).min(most);
+        if self.inputs.send(Input::Event(Event::Batch { from, stream: number, header })).await.is_err() {
+            return Ok(());
+        }
+        let piece = (PIECE_BYTES / self.geometry.packet()).max(1);
+        while left > 0 {
+            let count = left.min(piece);
+            let mut slots = Slots::zeroed(self.geometry, count);
+            for slot in 0..count {
+                stream.raw(slots.received_mut(slot)).await?;
+            }
+            left -= count;
+            let event = Event::Segment { from, stream: number, round, slots };
+            if self.inputs.send(Input::Event(event)).await.is_err() {
+                return Ok(());
+            }
+        }
+        stream.end().await
+    }
+}
+
+async fn send(connection: &Connection, outgoing: Outgoing) -> Result<(), NetError> {
+    let mut stream = connection.open_uni().await?;
+    match outgoing {
+        Outgoing::Message(message) => stream.message(&*message).await?,
+        Outgoing::Batch(batch) => {
+            stream.message(&PeerMessage::ForwardBatch(batch.header.clone())).await?;
+            let mut piece = BytesMut::with_capacity(PIECE_BYTES);
+            for index in 0..batch.packets.len() {
+                piece.extend_from_slice(batch.packets.packet(index));
+                if piece.len() >= PIECE_BYTES {
+                    stream.raw_chunk(piece.split().freeze()).await?;
+                }
+            }
+            stream.raw_chunk(piece.freeze()).await?;
+        }
+    }
+    stream.finish()
+}

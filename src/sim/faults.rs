@@ -1,0 +1,69 @@
+//! What goes wrong.
+
+use std::time::Duration;
+
+use crate::packet::Geometry;
+
+/// What every link does to its messages. Links are reliable while they stand, as QUIC's are: a message lost for good
+/// means a link that breaks and is made anew.
+#[derive(Clone, Copy, Debug)]
+pub struct Faults {
+    /// Least delay of a message.
+    pub latency: Duration,
+    /// Random addition to it, drawn for each message: messages overtake each other.
+    pub jitter: Duration,
+    /// Probability that a message breaks its link, which loses whatever is on its way.
+    pub loss: f64,
+    /// Probability that a message between mixes comes twice.
+    pub duplication: f64,
+    /// How long a broken link takes to come back, at most.
+    pub outage: Duration,
+}
+
+impl Default for Faults {
+    fn default() -> Self {
+        Self {
+            latency: Duration::from_millis(5),
+            jitter: Duration::from_millis(5),
+            loss: 0.0,
+            duplication: 0.0,
+            outage: Duration::from_millis(500),
+        }
+    }
+}
+
+/// What a malicious mix does to the packets of a batch before it signs and sends them.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Malice {
+    /// Flips a bit of this byte of the first packet.
+    Flip {
+        /// The byte.
+        byte: usize,
+    },
+    /// Sends the first packet twice, in place of the second.
+    Duplicate,
+    /// Replaces the first packet by noise.
+    Replace,
+    /// Drops the first packet and signs the lower count.
+    Drop,
+    /// Announces one packet more than it sends.
+    Overcount,
+    /// Sends another batch for a round after the first was taken.
+    RunTwice,
+    /// Opens with the packets in the order of arrival reversed; harmless to everybody but who trusts this mix.
+    Reverse,
+}
+
+impl Malice {
+    /// Does it to `packets`, W bytes each.
+    pub fn touch(self, geometry: Geometry, packets: &mut Vec<Vec<u8>>) {
+        match self {
+            Malice::Flip { byte } => packets[0][byte % geometry.packet()] ^= 1,
+            Malice::Duplicate => packets[1] = packets[0].clone(),
+            Malice::Replace => packets[0].iter_mut().for_each(|byte| *byte = byte.wrapping_mul(31).wrapping_add(7)),
+            Malice::Drop => drop(packets.remove(0)),
+            Malice::Reverse => packets.reverse(),
+            Malice::Overcount | Malice::RunTwice => {}
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! A whole network in memory: real engines, real cryptography, real stores; a virtual clock and links of our making.
+//!
+//! [`World`] runs any number of mixes and clients in one thread, deterministically from a seed. [`Faults`] turns on
+//! loss, delay, reordering and duplication; mixes and clients can be crashed, restarted and partitioned; [`Malice`]
+//! lets a mix do to its batches what an adversary would. A round of a small network takes a few milliseconds.
+//!
+//! Only the feature `sim` builds it, and no released binary has that feature.
+
+mod faults;
+mod party;
+mod plan;
+mod traffic;
+mod world;
+
+pub use faults::{Faults, Malice};
+pub use party::{SimClient, SimMix};
+pub use plan::{Plan, Secrets};
+pub use traffic::Party;
+pub use world::World;
+
+#[cfg(test)]
+mod tests;

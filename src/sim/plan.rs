@@ -1,0 +1,132 @@
+//! A network to simulate: its parameters, its keys.
+
+use std::sync::Arc;
+
+use rand::{Rng, SeedableRng};
+
+use crate::crypto::{Csprng, IdentityKey, Label, MailboxId, SecretKey, derive_parts};
+use crate::packet::{Address, Geometry};
+use crate::wire::{ClientEntry, MailboxEntry, MixEntry, Network, Parameters, Roster};
+
+/// The size and pace of a network, and the seed of everything random in it.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// L.
+    pub mixes: usize,
+    /// Clients on the roster.
+    pub clients: usize,
+    /// User bytes in a packet.
+    pub payload: u32,
+    /// Packets of each client in each round.
+    pub packets_per_client: u32,
+    /// Milliseconds of a round.
+    pub round_ms: u32,
+    /// Bounds of the mix delay.
+    pub mix_delay_ms: (u32, u32),
+    /// Distinct clients below which a round aborts.
+    pub min_clients: u32,
+    /// Share of the members, in thousandths, below which a round aborts.
+    pub min_share_permille: u32,
+    /// Rounds of an epoch.
+    pub epoch_rounds: u32,
+    /// Everything random follows from it.
+    pub seed: u64,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self {
+            mixes: 3,
+            clients: 4,
+            payload: 256,
+            packets_per_client: 2,
+            round_ms: 1000,
+            mix_delay_ms: (0, 50),
+            min_clients: 2,
+            min_share_permille: 500,
+            epoch_rounds: 60,
+            seed: 1,
+        }
+    }
+}
+
+/// The secrets of one client.
+pub struct Secrets {
+    /// Polls its mailbox.
+    pub capability: [u8; 32],
+    /// Opens its letters.
+    pub letter: [u8; 32],
+    /// Where its letters go.
+    pub address: Address,
+}
+
+impl Plan {
+    /// The packets' shape.
+    ///
+    /// # Panics
+    /// If the plan is out of range.
+    pub fn geometry(&self) -> Geometry {
+        Geometry::new(self.mixes, self.payload as usize).expect("the plan is in range")
+    }
+
+    /// The network of this plan, its mixes' keys and its clients' secrets.
+    pub fn network(&self) -> (Arc<Network>, Vec<Arc<IdentityKey>>, Vec<Secrets>) {
+        let mut rng = Csprng::seed_from_u64(self.seed);
+        let mut network = Network { parameters: self.parameters(), roster: Roster::default() };
+        let mut seed = || {
+            let mut bytes = [0; 32];
+            rng.fill_bytes(&mut bytes);
+            bytes
+        };
+        let keys: Vec<Arc<IdentityKey>> =
+            (0..self.mixes).map(|_| Arc::new(IdentityKey::from_seed(&seed()))).collect();
+        network.roster.mixes = keys
+            .iter()
+            .enumerate()
+            .map(|(i, key)| MixEntry {
+                id: format!("mix-{}", i + 1),
+                address: format!("127.0.0.1:{}", 1 + i),
+                identity: key.identity(),
+            })
+            .collect();
+        let id = network.id();
+        let mut secrets = Vec::new();
+        for i in 0..self.clients {
+            let (capability, letter) = (seed(), seed());
+            let digest = derive_parts(Label::Mailbox, &[&id.0, &capability]);
+            let mailbox = MailboxId(*digest.0.first_chunk().expect("a digest has 32 bytes"));
+            let letter_key = SecretKey::from_bytes(letter).public_key();
+            network.roster.clients.push(ClientEntry {
+                id: format!("client-{}", i + 1),
+                identity: IdentityKey::from_seed(&seed()).identity(),
+                list_key: SecretKey::from_bytes(seed()).public_key(),
+            });
+            network.roster.mailboxes.push(MailboxEntry { id: mailbox, letter_key });
+            secrets.push(Secrets { capability, letter, address: Address { mailbox, letter_key } });
+        }
+        network.roster.mailboxes.sort_unstable();
+        (Arc::new(network), keys, secrets)
+    }
+
+    fn parameters(&self) -> Parameters {
+        Parameters {
+            network: format!("simulated {}", self.seed),
+            messages_per_round: self.clients as u32 * self.packets_per_client,
+            start_clients: self.clients as u32,
+            min_clients: self.min_clients,
+            min_share_permille: self.min_share_permille,
+            round_ms: self.round_ms,
+            submit_ms: self.round_ms * 4 / 5,
+            mix_delay_ms: self.mix_delay_ms,
+            payload: self.payload,
+            packets_per_client: self.packets_per_client,
+            dummy_payload: b"dummy".to_vec(),
+            max_message: 64 << 20,
+            epoch_rounds: self.epoch_rounds,
+            verdict_rounds: self.mixes as u32 + 3,
+            retention_epochs: 1440,
+            poll_letters: 3 * self.packets_per_client + 1,
+            mailbox_letters: 65_536,
+        }
+    }
+}

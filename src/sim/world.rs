@@ -1,0 +1,505 @@
+//! The world: parties, links, a clock, and what will happen next.
+
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::{Rng, RngExt, SeedableRng};
+
+use crate::crypto::{Csprng, MailboxId};
+use crate::mix;
+use crate::packet::{MessageId, Slots};
+use crate::round::OutgoingBatch;
+use crate::session::{self, Link};
+use crate::store::NewMessage;
+use crate::wire::{Network, Reply, Request, SignedBatchHeader, batch_digest};
+
+use super::traffic::{Incident, Parcel, Scheduled};
+use super::{Faults, Malice, Party, Plan, SimClient, SimMix};
+
+/// Packets of a batch that are handed over together.
+const SEGMENT: usize = 64;
+/// How long a disk takes.
+const DISK: Duration = Duration::from_millis(1);
+
+/// A simulated network.
+pub struct World {
+    /// What every link does.
+    pub faults: Faults,
+    /// The mixes.
+    pub mixes: Vec<SimMix>,
+    /// The clients.
+    pub clients: Vec<SimClient>,
+    /// Batches as they went over a link, if [`World::record_batches`] was asked for: (hop that sent, round, packets).
+    pub batches: Vec<(usize, u64, Vec<Vec<u8>>)>,
+    plan: Plan,
+    network: Arc<Network>,
+    now: Duration,
+    rng: Csprng,
+    queue: BinaryHeap<Scheduled>,
+    sequence: u64,
+    links: BTreeMap<(Party, Party), u64>,
+    partitions: BTreeSet<(Party, Party)>,
+    next_link: u64,
+    next_stream: u64,
+    next_request: u64,
+    recording: bool,
+}
+
+impl World {
+    /// A network in which everybody starts at moment zero.
+    pub fn new(plan: Plan) -> Self {
+        Self::with_faults(plan, Faults::default())
+    }
+
+    /// As [`World::new`], with links that misbehave from the start.
+    pub fn with_faults(plan: Plan, faults: Faults) -> Self {
+        let (network, keys, secrets) = plan.network();
+        let mixes = keys.into_iter().map(|key| SimMix::new(&plan, &network, key)).collect();
+        let clients = secrets.into_iter().map(|secrets| SimClient::new(&network, secrets)).collect();
+        let mut world = Self {
+            faults,
+            mixes,
+            clients,
+            batches: Vec::new(),
+            now: Duration::ZERO,
+            rng: Csprng::seed_from_u64(plan.seed ^ 0x5eed),
+            queue: BinaryHeap::new(),
+            sequence: 0,
+            links: BTreeMap::new(),
+            partitions: BTreeSet::new(),
+            next_link: 0,
+            next_stream: 0,
+            next_request: 0,
+            recording: false,
+            plan,
+            network,
+        };
+        (0..world.mixes.len()).for_each(|mix| world.start_mix(mix));
+        (0..world.clients.len()).for_each(|client| world.start_client(client));
+        world
+    }
+
+    /// The network.
+    pub fn network(&self) -> &Arc<Network> {
+        &self.network
+    }
+
+    /// The present moment.
+    pub fn now(&self) -> Duration {
+        self.now
+    }
+
+    /// Keeps a copy of every batch that goes over a link.
+    pub fn record_batches(&mut self) {
+        self.recording = true;
+    }
+
+    /// Puts a message into a client's outbox, naming the sender.
+    pub fn send(&mut self, from: usize, to: usize, content: &[u8]) -> MessageId {
+        let mut id = [0; 16];
+        self.rng.fill_bytes(&mut id);
+        let address = self.clients[to].secrets.address;
+        let message = NewMessage { to: (address.mailbox, address.letter_key), named: true, content };
+        let payload = self.plan.payload as usize;
+        self.clients[from].disk.outbox.accept(id, &message, payload).expect("the outbox has room");
+        MessageId(id)
+    }
+
+    /// What a client's inbox holds: who each message is from, by its tag, and its content; in order of completion.
+    pub fn inbox(&self, client: usize) -> Vec<(Option<MailboxId>, Vec<u8>)> {
+        let inbox = &self.clients[client].disk.inbox;
+        let entries = inbox.all().expect("memory does not fail");
+        let read = |entry: &crate::store::Entry| {
+            let mut content = Vec::new();
+            inbox.read(&entry.message, &mut content).expect("memory does not fail");
+            (entry.sender, content)
+        };
+        entries.iter().map(read).collect()
+    }
+
+    /// Runs until `done` says so or `limit` more has passed; whether `done` did.
+    pub fn run_until(&mut self, limit: Duration, mut done: impl FnMut(&World) -> bool) -> bool {
+        let end = self.now + limit;
+        loop {
+            if done(self) {
+                return true;
+            }
+            match self.queue.pop() {
+                Some(next) if next.at <= end => {
+                    self.now = self.now.max(next.at);
+                    self.happen(next.incident);
+                }
+                next => {
+                    self.queue.extend(next);
+                    self.now = end;
+                    return done(self);
+                }
+            }
+        }
+    }
+
+    /// Runs for `time`.
+    pub fn run_for(&mut self, time: Duration) {
+        self.run_until(time, |_| false);
+    }
+
+    /// Kills a mix: engine and links are gone, its disk stays as it was.
+    pub fn crash_mix(&mut self, mix: usize) {
+        self.mixes[mix].engine = None;
+        self.cut_all(Party::Mix(mix));
+    }
+
+    /// Starts a mix.
+    pub fn start_mix(&mut self, mix: usize) {
+        self.mixes[mix].start(&self.plan, &self.network, mix);
+        self.wake(Party::Mix(mix));
+        self.connect_all(Party::Mix(mix));
+    }
+
+    /// Kills a client.
+    pub fn crash_client(&mut self, client: usize) {
+        self.clients[client].engine = None;
+        self.cut_all(Party::Client(client));
+    }
+
+    /// Starts a client.
+    pub fn start_client(&mut self, client: usize) {
+        let contacts = self.clients.iter().map(|other| (other.mailbox(), other.secrets.address.letter_key)).collect();
+        self.clients[client].start(&self.plan, &self.network, client, contacts);
+        self.wake(Party::Client(client));
+        self.connect_all(Party::Client(client));
+    }
+
+    /// Cuts the link between two parties until [`World::heal`].
+    pub fn partition(&mut self, a: Party, b: Party) {
+        self.partitions.insert(pair(a, b));
+        self.cut(a, b);
+    }
+
+    /// Lets the two parties meet again.
+    pub fn heal(&mut self, a: Party, b: Party) {
+        self.partitions.remove(&pair(a, b));
+        self.connect_later(a, b);
+    }
+
+    fn runs(&self, party: Party) -> bool {
+        match party {
+            Party::Mix(mix) => self.mixes[mix].engine.is_some(),
+            Party::Client(client) => self.clients[client].engine.is_some(),
+        }
+    }
+
+    fn run(&self, party: Party) -> u64 {
+        match party {
+            Party::Mix(mix) => self.mixes[mix].run,
+            Party::Client(client) => self.clients[client].run,
+        }
+    }
+
+    fn schedule(&mut self, after: Duration, incident: Incident) {
+        self.sequence += 1;
+        self.queue.push(Scheduled { at: self.now + after, sequence: self.sequence, incident });
+    }
+
+    fn wake(&mut self, party: Party) {
+        let run = self.run(party);
+        let at = match party {
+            Party::Mix(mix) => self.mixes[mix].engine.as_ref().and_then(mix::Mix::poll_timeout),
+            Party::Client(client) => self.clients[client].engine.as_ref().and_then(session::Session::poll_timeout),
+        };
+        if let Some(at) = at {
+            self.schedule(at.saturating_sub(self.now), Incident::Wake { party, run });
+        }
+    }
+
+    fn peers(&self, party: Party) -> Vec<Party> {
+        let mixes = self.mixes.len();
+        match party {
+            Party::Mix(own) => {
+                let others = (0..mixes).filter(|mix| *mix != own).map(Party::Mix);
+                let ends = own == 0 || own + 1 == mixes;
+                others.chain((0..if ends { self.clients.len() } else { 0 }).map(Party::Client)).collect()
+            }
+            Party::Client(_) => vec![Party::Mix(0), Party::Mix(mixes - 1)],
+        }
+    }
+
+    fn connect_all(&mut self, party: Party) {
+        self.peers(party).into_iter().for_each(|peer| self.connect_later(party, peer));
+    }
+
+    fn connect_later(&mut self, a: Party, b: Party) {
+        let delay = self.faults.latency + self.faults.jitter.mul_f64(self.rng.random());
+        self.schedule(delay, Incident::Connect { a, b });
+    }
+
+    fn cut_all(&mut self, party: Party) {
+        self.peers(party).into_iter().for_each(|peer| self.cut(party, peer));
+    }
+
+    fn cut(&mut self, a: Party, b: Party) {
+        if self.links.remove(&pair(a, b)).is_some() {
+            self.link_changed(a, b, false);
+            self.link_changed(b, a, false);
+        }
+    }
+
+    fn connect(&mut self, a: Party, b: Party) {
+        let pair = pair(a, b);
+        let possible = self.runs(a) && self.runs(b) && !self.partitions.contains(&pair);
+        if possible && !self.links.contains_key(&pair) {
+            self.next_link += 1;
+            self.links.insert(pair, self.next_link);
+            self.link_changed(a, b, true);
+            self.link_changed(b, a, true);
+        }
+    }
+
+    fn link_changed(&mut self, at: Party, peer: Party, up: bool) {
+        match (at, peer) {
+            (Party::Mix(own), Party::Mix(mix)) => {
+                let event = if up { mix::Event::LinkUp { mix } } else { mix::Event::LinkDown { mix } };
+                self.at_mix(own, event);
+            }
+            (Party::Mix(own), Party::Client(client)) => {
+                self.mixes[own].requests.retain(|_, (asker, _)| *asker != client);
+                self.mixes[own].served.remove(&client);
+                if !up {
+                    self.at_mix(own, mix::Event::ClientGone { client: client as u32 });
+                }
+            }
+            (Party::Client(own), Party::Mix(mix)) => {
+                let link = if mix == 0 { Link::Entry } else { Link::Exit };
+                let event = match up {
+                    true => session::Event::LinkUp { link, post_quantum: true },
+                    false => session::Event::LinkDown { link },
+                };
+                self.at_client(own, event);
+            }
+            (Party::Client(_), Party::Client(_)) => {}
+        }
+    }
+
+    /// Puts a parcel on a link; perhaps the link breaks instead, perhaps the parcel comes twice.
+    fn post(&mut self, from: Party, to: Party, mut make: impl FnMut() -> Parcel) {
+        let Some(link) = self.links.get(&pair(from, to)).copied() else { return };
+        if self.rng.random_bool(self.faults.loss) {
+            self.cut(from, to);
+            let outage = self.faults.outage.mul_f64(self.rng.random());
+            return self.schedule(outage, Incident::Connect { a: from, b: to });
+        }
+        let between_mixes = matches!((from, to), (Party::Mix(_), Party::Mix(_)));
+        let copies = if between_mixes && self.rng.random_bool(self.faults.duplication) { 2 } else { 1 };
+        for _ in 0..copies {
+            let delay = self.faults.latency + self.faults.jitter.mul_f64(self.rng.random());
+            let parcel = make();
+            self.schedule(delay, Incident::Arrival { from, to, link, parcel });
+        }
+    }
+
+    fn happen(&mut self, incident: Incident) {
+        match incident {
+            Incident::Connect { a, b } => self.connect(a, b),
+            Incident::Wake { party, run } if run == self.run(party) => match party {
+                Party::Mix(mix) => self.at_mix(mix, mix::Event::Timeout),
+                Party::Client(client) => self.at_client(client, session::Event::Timeout),
+            },
+            Incident::Mix { mix, run, event } if run == self.mixes[mix].run => self.at_mix(mix, *event),
+            Incident::Client { client, run, event } if run == self.clients[client].run => {
+                self.at_client(client, *event);
+            }
+            Incident::Arrival { from, to, link, parcel } if self.links.get(&pair(from, to)) == Some(&link) => {
+                self.arrive(from, to, parcel);
+            }
+            _ => {}
+        }
+    }
+
+    fn arrive(&mut self, from: Party, to: Party, parcel: Parcel) {
+        match (from, to, parcel) {
+            (Party::Mix(from), Party::Mix(to), Parcel::Peer(message)) => {
+                self.at_mix(to, mix::Event::Peer { from, message });
+            }
+            (Party::Mix(from), Party::Mix(to), Parcel::Batch { stream, header, segments }) => {
+                let round = header.header.round;
+                self.at_mix(to, mix::Event::Batch { from, stream, header: *header });
+                for slots in segments {
+                    self.at_mix(to, mix::Event::Segment { from, stream, round, slots });
+                }
+            }
+            (Party::Client(client), Party::Mix(to), Parcel::Request { id: asked, request, packets }) => {
+                self.next_request += 1;
+                let id = mix::RequestId(self.next_request);
+                self.mixes[to].requests.insert(id, (client, asked));
+                self.at_mix(to, mix::Event::Request { id, client: client as u32, request, packets });
+            }
+            (Party::Mix(_), Party::Client(client), Parcel::Reply { id, reply, letters }) => {
+                self.at_client(client, session::Event::Reply { id, reply, letters });
+            }
+            _ => {}
+        }
+    }
+
+    /// Gives an event to a mix and does what it then wants done. A test may call it to play an adversary's part.
+    pub fn at_mix(&mut self, own: usize, event: mix::Event) {
+        let Some(engine) = self.mixes[own].engine.as_mut() else { return };
+        engine.handle(self.now, event);
+        while let Some(action) = self.mixes[own].engine.as_mut().and_then(mix::Mix::poll_action) {
+            self.mix_action(own, action);
+        }
+        self.wake(Party::Mix(own));
+    }
+
+    fn mix_action(&mut self, own: usize, action: mix::Action) {
+        let run = self.mixes[own].run;
+        let me = Party::Mix(own);
+        match action {
+            mix::Action::Send { to, message } => self.post(me, Party::Mix(to), || Parcel::Peer(message.clone())),
+            mix::Action::Forward { to, batch } => self.forward(own, to, &batch),
+            mix::Action::Reply { id, reply } => self.reply(own, id, reply, Vec::new()),
+            mix::Action::Poll { id, mailbox, acknowledged } => {
+                let Some((client, _)) = self.mixes[own].requests.get(&id).copied() else { return };
+                let after = self.mixes[own].served.get(&client).copied().unwrap_or(0);
+                let answer = self.mixes[own].disk.answer(&mailbox, acknowledged, after);
+                let (answer, letters) = answer.expect("memory does not fail");
+                self.mixes[own].served.insert(client, u64::from_le_bytes(answer.cursor));
+                self.reply(own, id, Reply::Letters(answer), letters);
+            }
+            mix::Action::Work(job) => {
+                let event = Box::new(mix::Event::Worked(job.run()));
+                self.schedule(Duration::ZERO, Incident::Mix { mix: own, run, event });
+            }
+            mix::Action::Persist { token, record } => {
+                let result = self.mixes[own].disk.persist(record);
+                let event = Box::new(mix::Event::Persisted { token, result });
+                self.schedule(DISK, Incident::Mix { mix: own, run, event });
+            }
+            mix::Action::Note(note) => self.mixes[own].notes.push(note),
+        }
+    }
+
+    fn reply(&mut self, own: usize, id: mix::RequestId, reply: Reply, letters: Vec<u8>) {
+        if let Some((client, asked)) = self.mixes[own].requests.remove(&id) {
+            let mut parcel = Some(Parcel::Reply { id: asked, reply, letters });
+            self.post(Party::Mix(own), Party::Client(client), || {
+                parcel.take().expect("replies to clients are not duplicated")
+            });
+        }
+    }
+
+    fn forward(&mut self, own: usize, to: usize, batch: &OutgoingBatch) {
+        let geometry = self.plan.geometry();
+        let mut packets: Vec<Vec<u8>> = batch.packets.packets().map(<[u8]>::to_vec).collect();
+        let mut header = batch.header.clone();
+        let malice = self.mixes[own].malice;
+        if let Some(malice) = malice {
+            malice.touch(geometry, &mut packets);
+            header = self.sign_again(own, &header, malice, &packets);
+        }
+        if self.recording {
+            self.batches.push((own, header.header.round, packets.clone()));
+        }
+        self.send_batch(own, to, &header, &packets);
+        if malice == Some(Malice::RunTwice) {
+            packets.reverse();
+            let second = self.sign_again(own, &header, Malice::Reverse, &packets);
+            self.send_batch(own, to, &second, &packets);
+        }
+    }
+
+    fn sign_again(
+        &self,
+        own: usize,
+        signed: &SignedBatchHeader,
+        malice: Malice,
+        packets: &[Vec<u8>],
+    ) -> SignedBatchHeader {
+        let mut header = signed.header.clone();
+        let mut digest = batch_digest();
+        packets.iter().for_each(|packet| digest.update(packet));
+        header.output = digest.finish();
+        header.count = packets.len() as u32 + u32::from(malice == Malice::Overcount);
+        header.sign(self.mixes[own].key())
+    }
+
+    fn send_batch(&mut self, own: usize, to: usize, header: &SignedBatchHeader, packets: &[Vec<u8>]) {
+        let geometry = self.plan.geometry();
+        self.next_stream += 1;
+        let stream = self.next_stream;
+        let segments = |_: ()| -> Vec<Slots> {
+            let pieces = packets.chunks(SEGMENT).map(<[Vec<u8>]>::concat);
+            pieces.filter_map(|piece| Slots::from_packets(geometry, &piece)).collect()
+        };
+        self.post(Party::Mix(own), Party::Mix(to), || Parcel::Batch {
+            stream,
+            header: Box::new(header.clone()),
+            segments: segments(()),
+        });
+    }
+
+    /// Gives an event to a client and does what it then wants done.
+    pub fn at_client(&mut self, own: usize, event: session::Event) {
+        let Some(engine) = self.clients[own].engine.as_mut() else { return };
+        engine.handle(self.now, event);
+        while let Some(action) = self.clients[own].engine.as_mut().and_then(session::Session::poll_action) {
+            self.client_action(own, action);
+        }
+        self.wake(Party::Client(own));
+    }
+
+    fn client_action(&mut self, own: usize, action: session::Action) {
+        let me = Party::Client(own);
+        let exit = self.mixes.len() - 1;
+        let disk = &self.clients[own].disk;
+        let event = match action {
+            session::Action::Request { link, id, request } => {
+                let to = Party::Mix(if link == Link::Entry { 0 } else { exit });
+                self.ask(me, to, id, request, None);
+                None
+            }
+            session::Action::Submit { id, round, packets } => {
+                let packets = Slots::from_packets(self.plan.geometry(), &packets);
+                self.ask(me, Party::Mix(0), id, Request::Submit { round }, packets);
+                None
+            }
+            session::Action::Reserve { round, expiry, count } => Some(disk.reserve(round, expiry, count)),
+            session::Action::Settle { round, carried } => Some(disk.settle(round, carried)),
+            session::Action::Abandon { round } => {
+                disk.abandon(round).expect("memory does not fail");
+                None
+            }
+            session::Action::RememberEpoch(signed) => {
+                disk.remember(&signed).expect("memory does not fail");
+                None
+            }
+            session::Action::Deliver { id, epoch, arrivals } => Some(disk.deliver(id, epoch, arrivals)),
+            session::Action::Build(job) => Some(Ok(session::Event::Built(job.run()))),
+            session::Action::Open(job) => Some(Ok(session::Event::Opened(job.run()))),
+            session::Action::Note(note) => {
+                self.clients[own].notes.push(note);
+                None
+            }
+            session::Action::Cancel { .. } | session::Action::Stopped => None,
+        };
+        if let Some(event) = event {
+            let (run, event) = (self.clients[own].run, Box::new(event.expect("memory does not fail")));
+            self.schedule(DISK, Incident::Client { client: own, run, event });
+        }
+    }
+
+    fn ask(
+        &mut self,
+        from: Party,
+        to: Party,
+        id: session::RequestId,
+        request: Request,
+        mut packets: Option<Slots>,
+    ) {
+        self.post(from, to, || Parcel::Request { id, request: request.clone(), packets: packets.take() });
+    }
+}
+
+fn pair(a: Party, b: Party) -> (Party, Party) {
+    (a.min(b), a.max(b))
+}
