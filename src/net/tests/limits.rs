@@ -57,7 +57,7 @@ async fn streams_are_capped_until_the_peer_is_a_mix() {
     assert!(matches!(pair.dialled.open_uni().await, Err(NetError::Slow)));
 
     // Finished streams make room for others; the peer hears of it by eighths of the allowance.
-    for (mut sender, mut receiver) in open.drain(..4) {
+    for (mut sender, mut receiver) in open.drain(..3) {
         sender.message(&Request::Register).await.unwrap();
         sender.finish().unwrap();
         let (mut answer, mut request) = pair.accepted.accept_bi().await.unwrap();
@@ -68,7 +68,7 @@ async fn streams_are_capped_until_the_peer_is_a_mix() {
         receiver.message::<Reply>().await.unwrap();
         receiver.end().await.unwrap();
     }
-    for _ in 0..4 {
+    for _ in 0..3 {
         open.push(pair.dialled.open_bi().await.unwrap());
     }
     assert!(matches!(pair.dialled.open_bi().await, Err(NetError::Slow)));
@@ -186,4 +186,29 @@ async fn garbage_from_strangers_disturbs_nobody() {
     timeout(Duration::from_secs(20), exchange).await.expect("the link goes on");
     assert!(pair.dialled.is_open() && pair.accepted.is_open());
     assert!(!pair.client.is_closed());
+}
+
+#[tokio::test]
+async fn a_raised_mtu_is_found_and_carries_batches() {
+    let limits = Limits { mtu: Some(6000), ..Limits::default() };
+    let client = Endpoint::bind(config(1, None, limits.clone())).unwrap();
+    let pair = Pair::new(server(limits), client).await;
+    pair.accepted.allow_mix();
+    let batch = vec![3; 8 << 20];
+    let send = async {
+        let (mut sender, _) = pair.dialled.open_bi().await.unwrap();
+        sender.raw(&batch).await.unwrap();
+        sender.finish().unwrap();
+    };
+    let receive = async {
+        let (_, mut receiver) = pair.accepted.accept_bi().await.unwrap();
+        let mut got = vec![0; batch.len()];
+        receiver.raw(&mut got).await.unwrap();
+        receiver.end().await.unwrap();
+        got
+    };
+    let ((), got) = timeout(Duration::from_secs(20), async { tokio::join!(send, receive) }).await.expect("no stall");
+    assert!(got == batch);
+    let mtu = pair.dialled.link().quic.stats().path.current_mtu;
+    assert!((1453..=6000).contains(&mtu), "{mtu}");
 }
