@@ -3,6 +3,8 @@
 pub mod crypto;
 pub mod epoch;
 pub mod mix;
+pub mod net;
 pub mod packet;
 pub mod round;
+pub mod session;
 pub mod wire;
