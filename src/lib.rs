@@ -2,4 +2,5 @@
 //! A mix network.
 pub mod crypto;
 pub mod packet;
+pub mod session;
 pub mod wire;
