@@ -1,0 +1,111 @@
+//! Building a submission: a job for the thread pool.
+
+use std::sync::Arc;
+
+use rand::{Rng, RngExt, SeedableRng};
+
+use crate::crypto::{Csprng, Digest, Label, derive};
+use crate::packet::{Address, Body, Builder, Correspondent, Kind, MessageId, Recipe, permutation};
+use crate::wire::Network;
+
+use super::Fragment;
+use super::correspondence::Correspondence;
+
+/// Everything a round's packets are built from. Whatever is carried, the same number of packets goes through the same
+/// steps and comes out in an order of its own.
+pub struct BuildJob {
+    pub(super) network: Arc<Network>,
+    pub(super) correspondence: Arc<Correspondence>,
+    pub(super) builder: Builder,
+    pub(super) index: u32,
+    /// Of dummies; inside the encryption, only for form.
+    pub(super) expiry: u64,
+    /// At most `packets_per_client`.
+    pub(super) fragments: Vec<Fragment>,
+    pub(super) seed: [u8; 32],
+}
+
+/// A submission, ready to go.
+pub struct Built {
+    pub(super) round: u64,
+    pub(super) packets: Vec<u8>,
+    pub(super) digest: Digest,
+    pub(super) unsendable: Vec<MessageId>,
+}
+
+/// A fragment or dummy on its way into a recipe.
+struct Item<'a> {
+    to: Address,
+    body: Body<'a>,
+    sender: Option<Arc<Correspondent>>,
+}
+
+impl BuildJob {
+    /// Builds `packets_per_client` packets; for 3 mixes about ten scalar multiplications each and five passes over the
+    /// payload.
+    pub fn run(self) -> Built {
+        let mut rng = Csprng::from_seed(self.seed);
+        let count = self.network.parameters.packets_per_client as usize;
+        let mut unsendable = Vec::new();
+        let mut items: Vec<_> = Vec::with_capacity(count);
+        for fragment in &self.fragments {
+            match self.fragment(fragment) {
+                Some(item) => items.push(item),
+                None => unsendable.push(fragment.message),
+            }
+        }
+        while items.len() < count {
+            items.push(self.dummy(&mut rng));
+        }
+        let mut packets =
+            Vec::with_capacity(self.builder.geometry().packet() * count + self.builder.geometry().stride());
+        // A position in the submission must not tell a fragment from a dummy.
+        for position in permutation(&mut rng, count) {
+            let Item { to, body, sender } = &items[position as usize];
+            let recipe = Recipe { to: *to, body: body.clone(), sender: sender.as_deref() };
+            self.builder.client_packet(&mut rng, self.index, &recipe, &mut packets);
+        }
+        let digest = derive(Label::Submission, &packets);
+        Built { round: self.builder.context().round, packets, digest, unsendable }
+    }
+
+    /// `None` if the fragment cannot be sealed.
+    fn fragment<'a>(&self, fragment: &'a Fragment) -> Option<Item<'a>> {
+        let fits = fragment.data.len() <= self.builder.geometry().payload() && fragment.index < fragment.count;
+        if !fits || fragment.to.letter_key.check().is_err() {
+            return None;
+        }
+        let sender = match fragment.named {
+            true => Some(self.correspondence.outgoing(&fragment.to.letter_key)?),
+            false => None,
+        };
+        let body = Body {
+            kind: Kind::Fragment,
+            message: fragment.message,
+            index: fragment.index,
+            count: fragment.count,
+            expiry: fragment.expiry,
+            sender: fragment.named.then(|| self.correspondence.mailbox()),
+            data: &fragment.data,
+        };
+        Some(Item { to: fragment.to, body, sender })
+    }
+
+    /// To a mailbox drawn uniformly from all, ours included: every client gets the same cover.
+    fn dummy(&self, rng: &mut Csprng) -> Item<'_> {
+        let mailboxes = &self.network.roster.mailboxes;
+        let mailbox = mailboxes[rng.random_range(0..mailboxes.len())];
+        let mut message = MessageId([0; 16]);
+        rng.fill_bytes(&mut message.0);
+        let body = Body {
+            kind: Kind::Dummy,
+            message,
+            index: 0,
+            count: 1,
+            expiry: self.expiry,
+            sender: None,
+            data: &self.network.parameters.dummy_payload,
+        };
+        Item { to: Address { mailbox: mailbox.id, letter_key: mailbox.letter_key }, body, sender: None }
+    }
+}

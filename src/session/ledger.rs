@@ -1,0 +1,120 @@
+//! The rounds that this client has used, and the verdicts that settle them.
+
+use std::collections::BTreeSet;
+
+use crate::crypto::{Digest, Identity};
+use crate::wire::{Network, VERDICTS_KEPT, VerdictOnList};
+
+use super::RoundResult;
+
+/// Which rounds are used and not settled. Bounded: a ticket for round t is taken only when nothing older than t - D is
+/// open, so at most D rounds are added to what came from disk.
+pub(super) struct Ledger {
+    index: u32,
+    clients: usize,
+    network: Digest,
+    mixes: Vec<Identity>,
+    /// D.
+    delay: u64,
+    unsettled: BTreeSet<u64>,
+    /// Settled, but not yet on disk.
+    settling: BTreeSet<u64>,
+    last_used: u64,
+}
+
+/// What a verdict is to us.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum Judgement {
+    /// The first valid one of a round that we used.
+    Settles { carried: bool, result: RoundResult },
+    /// Of a round that we did not use, or settled before.
+    Irrelevant,
+    /// Of another network.
+    Foreign,
+    /// Of a round less than D before the ticket's: to act on it now would make this client differ from those that
+    /// were not told.
+    Early,
+    /// A signature is missing or wrong, or the list is not the one signed.
+    Forged,
+}
+
+impl Ledger {
+    pub(super) fn new(network: &Network, index: u32, unsettled: Vec<u64>) -> Self {
+        let unsettled = BTreeSet::from_iter(unsettled);
+        Self {
+            index,
+            clients: network.roster.clients.len(),
+            network: network.id(),
+            mixes: network.mix_identities(),
+            delay: u64::from(network.parameters.verdict_rounds),
+            last_used: unsettled.last().copied().unwrap_or(0),
+            unsettled,
+            settling: BTreeSet::new(),
+        }
+    }
+
+    /// The newest round used.
+    pub(super) fn last_used(&self) -> u64 {
+        self.last_used
+    }
+
+    /// The oldest round whose verdict is missing.
+    pub(super) fn oldest(&self) -> Option<u64> {
+        self.unsettled.first().copied()
+    }
+
+    /// From now on the round counts as used, whether or not anything is submitted to it.
+    pub(super) fn use_round(&mut self, round: u64) {
+        self.unsettled.insert(round);
+        self.last_used = self.last_used.max(round);
+    }
+
+    /// Judges a verdict that came with the ticket of round `ticket`.
+    pub(super) fn judge(&mut self, ticket: u64, verdict: &VerdictOnList) -> Judgement {
+        let said = &verdict.signed.verdict;
+        if said.network != self.network {
+            return Judgement::Foreign;
+        }
+        if !self.unsettled.contains(&said.round) {
+            return Judgement::Irrelevant;
+        }
+        if said.round.saturating_add(self.delay) > ticket {
+            return Judgement::Early;
+        }
+        if !verdict.members.fits(self.clients) || !verdict.verify(&self.mixes) {
+            return Judgement::Forged;
+        }
+        self.unsettled.remove(&said.round);
+        self.settling.insert(said.round);
+        let result = RoundResult {
+            round: said.round,
+            clients: Some(said.clients),
+            outcome: Some(said.outcome),
+            missed: !verdict.members.contains(self.index),
+        };
+        Judgement::Settles { carried: verdict.settles(self.index), result }
+    }
+
+    /// The settlement is on disk.
+    pub(super) fn settled(&mut self, round: u64) {
+        self.settling.remove(&round);
+    }
+
+    /// Whether a settlement is on its way to the disk.
+    pub(super) fn is_settling(&self) -> bool {
+        !self.settling.is_empty()
+    }
+
+    /// Takes out the rounds whose verdicts no mix keeps any more. By the round's number, not by a clock.
+    pub(super) fn forget(&mut self, ticket: u64) -> BTreeSet<u64> {
+        let kept = self.unsettled.split_off(&ticket.saturating_sub(VERDICTS_KEPT as u64));
+        std::mem::replace(&mut self.unsettled, kept)
+    }
+
+    /// The oldest verdict that the ticket of round `ticket` should have brought and did not. Whoever withholds a
+    /// verdict from chosen clients and watches whose messages come again would find the sender by halving; so
+    /// without it we are absent.
+    pub(super) fn owed(&self, ticket: u64) -> Option<u64> {
+        self.oldest().filter(|round| round.saturating_add(self.delay) <= ticket)
+    }
+}

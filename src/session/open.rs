@@ -1,0 +1,113 @@
+//! Opening the letters of a poll answer: a job for the thread pool.
+
+use std::sync::Arc;
+
+use crate::packet::{Geometry, Kind, OpenedLetter, RoundContext, open_letter};
+use crate::wire::{CHAIN_KEPT, LETTER_HEADER_BYTES};
+
+use super::correspondence::Correspondence;
+use super::{Arrival, Contacts, RequestId};
+
+/// The letters of one poll answer, sealed.
+pub struct OpenJob {
+    pub(super) id: RequestId,
+    pub(super) geometry: Geometry,
+    pub(super) correspondence: Arc<Correspondence>,
+    pub(super) contacts: Arc<Contacts>,
+    pub(super) limits: Limits,
+    /// Places of 16 header bytes and a letter, only those that hold one.
+    pub(super) letters: Vec<u8>,
+}
+
+/// What a letter may claim.
+#[derive(Clone, Copy)]
+pub(super) struct Limits {
+    /// The current epoch.
+    pub(super) epoch: u64,
+    /// Epochs for which ids are remembered.
+    pub(super) retention: u64,
+    /// Fragments of the largest message.
+    pub(super) fragments: u32,
+}
+
+/// What came of an answer.
+pub struct Opened {
+    pub(super) id: RequestId,
+    pub(super) epoch: u64,
+    pub(super) arrivals: Vec<Arrival>,
+    pub(super) counts: LetterCounts,
+}
+
+/// Letters that are dropped, or not believed.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct LetterCounts {
+    /// Dummies.
+    pub dummy: u64,
+    /// That do not open, or open to nonsense. They never will: nothing is tried again.
+    pub unopenable: u64,
+    /// Whose epoch or expiry is out of range.
+    pub expired: u64,
+    /// That claim a contact without its tag.
+    pub misattributed: u64,
+}
+
+impl OpenJob {
+    /// Opens every letter; a scalar multiplication each and one pass over the payload.
+    pub fn run(mut self) -> Opened {
+        let mut letters = std::mem::take(&mut self.letters);
+        let mut opened =
+            Opened { id: self.id, epoch: self.limits.epoch, arrivals: Vec::new(), counts: LetterCounts::default() };
+        let own = self.correspondence.agreement();
+        for place in letters.chunks_exact_mut(LETTER_HEADER_BYTES + self.geometry.letter()) {
+            let (header, letter) = place.split_at_mut(LETTER_HEADER_BYTES);
+            let context =
+                RoundContext { network: self.correspondence.network(), epoch: read(header), round: read(&header[8..]) };
+            match open_letter(self.geometry, &context, &own, letter) {
+                Ok(letter) => self.arrive(&context, &letter, &mut opened),
+                Err(_) => opened.counts.unopenable += 1,
+            }
+        }
+        opened
+    }
+
+    fn arrive(&self, context: &RoundContext, letter: &OpenedLetter<'_>, opened: &mut Opened) {
+        let (body, counts) = (&letter.body, &mut opened.counts);
+        if body.kind == Kind::Dummy {
+            counts.dummy += 1;
+        } else if body.count > self.limits.fragments {
+            counts.unopenable += 1;
+        } else if !self.limits.allow(context.epoch, body.expiry) {
+            counts.expired += 1;
+        } else {
+            let claimed = letter.claimed_sender().and_then(|id| Some((id, self.contacts.get(&id)?)));
+            let sender = claimed.and_then(|(id, key)| {
+                let correspondent = self.correspondence.incoming(key)?;
+                letter.is_from(&correspondent).then_some(id)
+            });
+            counts.misattributed += u64::from(claimed.is_some() && sender.is_none());
+            opened.arrivals.push(Arrival {
+                message: body.message,
+                index: body.index,
+                count: body.count,
+                expiry: body.expiry,
+                sender,
+                round: context.round,
+                data: body.data.to_vec(),
+            });
+        }
+    }
+}
+
+impl Limits {
+    /// Whether a letter of an epoch may expire when it says: not before now, or a forgotten id could come again, and
+    /// not later than `retention` allows, or ids would have to be kept for ever. The exit may know epochs that we do
+    /// not; it cannot know more of them than mixes keep documents.
+    fn allow(&self, epoch: u64, expiry: u64) -> bool {
+        epoch <= self.epoch.saturating_add(CHAIN_KEPT as u64)
+            && (self.epoch..=epoch.saturating_add(self.retention)).contains(&expiry)
+    }
+}
+
+fn read(bytes: &[u8]) -> u64 {
+    u64::from_le_bytes(*bytes.first_chunk().expect("a letter's header holds two integers"))
+}

@@ -1,0 +1,5 @@
+mod fake;
+mod hostile;
+mod letters;
+mod rounds;
+mod trust;

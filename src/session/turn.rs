@@ -1,0 +1,99 @@
+//! One round in preparation: from its ticket to its submission.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::{Rng, RngExt};
+
+use crate::crypto::Csprng;
+use crate::wire::EpochDocument;
+
+use super::Built;
+
+/// The longest margin between the last possible moment of submission and the close. Long enough for a slow uplink to
+/// bring the packets over in an ordinary round, short enough to leave a long round its spread.
+const MAX_MARGIN: Duration = Duration::from_secs(2);
+
+/// A round that we take part in. At most one at a time: a new ticket overtakes it.
+pub(super) struct Turn {
+    pub(super) round: u64,
+    /// Whose keys it is built with, whatever documents come meanwhile.
+    pub(super) document: Arc<EpochDocument>,
+    pub(super) submit_at: Duration,
+    pub(super) closes_at: Duration,
+    pub(super) stage: Stage,
+}
+
+/// How far the round's packets are.
+pub(super) enum Stage {
+    /// The outbox is being asked; the seed of the job is drawn already.
+    Reserving { seed: [u8; 32] },
+    /// The job is running.
+    Building,
+    /// They wait for their moment.
+    Ready(Built),
+}
+
+impl Turn {
+    /// Draws everything random about the round before anybody looks at what it will carry.
+    pub(super) fn draw(
+        rng: &mut Csprng,
+        now: Duration,
+        window: Duration,
+        round: u64,
+        document: Arc<EpochDocument>,
+    ) -> Self {
+        let submit_at = now.saturating_add(moment(rng, window));
+        let mut seed = [0; 32];
+        rng.fill_bytes(&mut seed);
+        Self { round, document, submit_at, closes_at: now.saturating_add(window), stage: Stage::Reserving { seed } }
+    }
+
+    /// When the engine must look at it again.
+    pub(super) fn timeout(&self) -> Duration {
+        if matches!(self.stage, Stage::Ready(_)) { self.submit_at } else { self.closes_at }
+    }
+}
+
+/// A moment of submission, as an offset from the ticket's arrival: uniform in [w/10, w - m], where w is the time until
+/// the close and m = w/5, at most 2 s. The first tenth is left out because the outbox is read and the packets are built
+/// in it: how long that takes depends on what is carried, and an early moment would show it.
+fn moment(rng: &mut Csprng, window: Duration) -> Duration {
+    let latest = window - (window / 5).min(MAX_MARGIN);
+    let micros = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+    Duration::from_micros(rng.random_range(micros(window / 10)..=micros(latest)))
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+
+    use super::*;
+
+    #[test]
+    fn moments_are_uniform_between_the_lead_and_the_margin() {
+        let mut rng = Csprng::seed_from_u64(7);
+        let window = Duration::from_millis(1000);
+        let mut bins = [0u32; 14];
+        const DRAWS: u32 = 14_000;
+        for _ in 0..DRAWS {
+            let at = moment(&mut rng, window).as_micros() as u64;
+            assert!((100_000..=800_000).contains(&at));
+            bins[((at - 100_000) / 50_001) as usize] += 1;
+        }
+        let expected = f64::from(DRAWS) / bins.len() as f64;
+        let chi: f64 = bins.iter().map(|n| (f64::from(*n) - expected).powi(2) / expected).sum();
+        // The 99.9 % point of chi-square with 13 degrees of freedom.
+        assert!(chi < 34.5, "chi-square {chi}, {bins:?}");
+    }
+
+    #[test]
+    fn the_margin_is_bounded_and_no_window_is_too_short() {
+        let mut rng = Csprng::seed_from_u64(8);
+        let hour = Duration::from_secs(3600);
+        let latest = (0..5000).map(|_| moment(&mut rng, hour)).max().expect("drawn");
+        assert!(latest > hour - Duration::from_secs(20) && latest <= hour - MAX_MARGIN);
+        assert_eq!(moment(&mut rng, Duration::ZERO), Duration::ZERO);
+        assert!(moment(&mut rng, Duration::from_millis(1)) < Duration::from_millis(1));
+    }
+}
