@@ -6,7 +6,7 @@ use rand::RngExt;
 
 use crate::crypto::{Backend, Digest};
 use crate::packet::{Builder, RoundContext};
-use crate::wire::{CHAIN_KEPT, Receipt, Request, SignedEpoch, Start, Ticket, VerdictOnList};
+use crate::wire::{CHAIN_KEPT, Receipt, Request, SignedEpoch, SignedVerdict, Start, Ticket};
 
 use super::chain::{Accepted, Rejected};
 use super::engine::{Pending, in_flight};
@@ -259,7 +259,7 @@ impl Session {
         self.status.epoch = self.chain.epoch();
     }
 
-    fn verdicts(&mut self, ticket: u64, verdicts: &[VerdictOnList]) {
+    fn verdicts(&mut self, ticket: u64, verdicts: &[SignedVerdict]) {
         for verdict in verdicts {
             let counters = &mut self.status.counters;
             match self.ledger.judge(ticket, verdict) {

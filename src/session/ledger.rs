@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::crypto::{Digest, Identity};
-use crate::wire::{Network, VERDICTS_KEPT, VerdictOnList};
+use crate::wire::{Network, SignedVerdict, VERDICTS_KEPT};
 
 use super::RoundResult;
 
@@ -70,8 +70,8 @@ impl Ledger {
     }
 
     /// Judges a verdict that came with the ticket of round `ticket`.
-    pub(super) fn judge(&mut self, ticket: u64, verdict: &VerdictOnList) -> Judgement {
-        let said = &verdict.signed.verdict;
+    pub(super) fn judge(&mut self, ticket: u64, verdict: &SignedVerdict) -> Judgement {
+        let said = &verdict.verdict;
         if said.network != self.network {
             return Judgement::Foreign;
         }
@@ -81,18 +81,18 @@ impl Ledger {
         if said.round.saturating_add(self.delay) > ticket {
             return Judgement::Early;
         }
-        if !verdict.members.fits(self.clients) || !verdict.verify(&self.mixes) {
+        if !said.members.fits(self.clients) || !verdict.verify(&self.mixes) {
             return Judgement::Forged;
         }
         self.unsettled.remove(&said.round);
         self.settling.insert(said.round);
         let result = RoundResult {
             round: said.round,
-            clients: Some(said.clients),
+            clients: Some(said.members.count()),
             outcome: Some(said.outcome),
-            missed: !verdict.members.contains(self.index),
+            missed: said.outcome.is_stored() && !said.members.contains(self.index),
         };
-        Judgement::Settles { carried: verdict.settles(self.index), result }
+        Judgement::Settles { carried: said.settles(self.index), result }
     }
 
     /// The settlement is on disk.

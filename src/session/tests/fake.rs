@@ -139,22 +139,15 @@ impl Fake {
         self.epoch(1, 1, Digest([0; 32]))
     }
 
-    pub fn verdict(&self, round: u64, outcome: Outcome, clients: &[u32]) -> VerdictOnList {
+    pub fn verdict(&self, round: u64, outcome: Outcome, clients: &[u32]) -> SignedVerdict {
         let mut members = Members::none(CLIENTS);
         clients.iter().for_each(|client| assert!(members.insert(*client)));
-        let verdict = Verdict {
-            network: self.network.id(),
-            epoch: 1,
-            round,
-            members: members.digest(),
-            clients: members.count(),
-            outcome,
-        };
+        let verdict = Verdict { network: self.network.id(), epoch: 1, round, members, outcome };
         let signatures = self.mixes.iter().map(|key| verdict.sign(key)).collect();
-        VerdictOnList { signed: SignedVerdict { verdict, signatures }, members }
+        SignedVerdict { verdict, signatures }
     }
 
-    pub fn stored(&self, round: u64) -> VerdictOnList {
+    pub fn stored(&self, round: u64) -> SignedVerdict {
         self.verdict(round, Outcome::Stored { refused: 0 }, &[0, 1, 2])
     }
 
@@ -350,7 +343,7 @@ impl Client {
         self.tell(Event::Reply { id, reply, letters: Vec::new() });
     }
 
-    pub fn ticket(&mut self, round: u64, verdicts: Vec<VerdictOnList>) {
+    pub fn ticket(&mut self, round: u64, verdicts: Vec<SignedVerdict>) {
         self.ticket_with(Ticket { round, closes_in_ms: 500, chain: Vec::new(), verdicts });
     }
 

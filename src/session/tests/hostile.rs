@@ -39,13 +39,12 @@ fn document() -> impl Strategy<Value = SignedEpoch> {
     })
 }
 
-fn verdict() -> impl Strategy<Value = VerdictOnList> {
-    (number(), any::<bool>(), any::<u32>(), 0..4usize).prop_map(|(round, real, clients, signatures)| {
+fn verdict() -> impl Strategy<Value = SignedVerdict> {
+    (number(), any::<bool>(), 0..4usize).prop_map(|(round, real, signatures)| {
         let mut verdict = Fake::new().stored(round);
         if !real {
-            verdict.signed.verdict.clients = clients;
-            verdict.signed.signatures.resize(signatures, Signature([3; 64]));
-            verdict.members = codec::decode(&[1, 0xff]).unwrap_or_default();
+            verdict.signatures.resize(signatures, Signature([3; 64]));
+            verdict.verdict.members = codec::decode(&[1, 0xff]).unwrap_or_default();
         }
         verdict
     })

@@ -18,13 +18,13 @@ fn a_verdict_needs_every_signature_its_list_and_its_network() {
     let fake = Fake::new();
     let stored = fake.stored(1);
     let mut unsigned = stored.clone();
-    unsigned.signed.signatures.pop();
+    unsigned.signatures.pop();
     let mut swapped = stored.clone();
-    swapped.signed.signatures.swap(0, 1);
+    swapped.signatures.swap(0, 1);
     let mut relisted = stored.clone();
-    relisted.members = Members::none(CLIENTS);
+    relisted.verdict.members = Members::none(CLIENTS);
     let mut reversed = stored.clone();
-    reversed.signed.verdict.outcome = Outcome::OpenedNotStored;
+    reversed.verdict.outcome = Outcome::OpenedNotStored;
     for forged in [unsigned, swapped, relisted, reversed] {
         let mut client = waiting(&fake);
         client.ticket(4, vec![forged]);
