@@ -8,6 +8,8 @@ mod bytes;
 mod hash;
 mod identity;
 mod kdf;
+#[cfg(test)]
+pub(crate) mod vectors;
 mod x25519;
 
 pub use aead::{AeadKey, KEY_BYTES, TAG_BYTES, Tag};
