@@ -64,7 +64,8 @@ def build(inputs, network):
     return onion.Built(
         network.sizes, network.context, inputs["first"], inputs["index"],
         {hop: onion.public_key(secret) for hop, secret in network.onion.items()}, onion.public_key(network.envelope),
-        letter_key, unhex(inputs["mailbox"], 16), make_body, ephemerals, unhex(inputs["capability"], 32), unhex(inputs["tail"]))
+        letter_key, unhex(inputs["mailbox"], 16), make_body, ephemerals, unhex(inputs["capability"], 32),
+        unhex(inputs["tail"]))
 
 
 def check_built(vector, network, built):
