@@ -1,5 +1,5 @@
 //! The specification, the vectors and the independent decoder: `wire-spec.md` lists what the code uses; the decoder, in
-//! plain Python and written from it, agrees with the vectors and notices when they change.
+//! plain Python along its text, agrees with the vectors and notices when they change.
 
 use std::process::Command;
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Checks the test vectors in DIR against wire-spec.md, from whose text alone this decoder was written.
+"""Checks the test vectors in DIR against wire-spec.md, whose text it follows; it shares no code with the library.
 
     decode.py DIR
 
