@@ -9,6 +9,8 @@ mod hash;
 mod identity;
 mod kdf;
 mod locked;
+#[cfg(test)]
+pub(crate) mod vectors;
 mod x25519;
 
 pub use aead::{AeadKey, KEY_BYTES, TAG_BYTES, Tag};

@@ -26,3 +26,5 @@ pub use slots::Slots;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod vectors;

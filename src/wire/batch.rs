@@ -30,7 +30,7 @@ pub struct BatchHeader {
 }
 
 impl BatchHeader {
-    fn signed_bytes(&self) -> Vec<u8> {
+    pub(super) fn signed_bytes(&self) -> Vec<u8> {
         Layout::new("mixnet v1 batch header")
             .digest(&self.network)
             .digest(&self.epoch)

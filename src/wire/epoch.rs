@@ -165,7 +165,7 @@ impl EpochDocument {
     }
 }
 
-fn signed_bytes(digest: &Digest) -> Vec<u8> {
+pub(super) fn signed_bytes(digest: &Digest) -> Vec<u8> {
     Layout::new(SIGNATURE_LABEL).digest(digest).finish()
 }
 

@@ -32,3 +32,5 @@ pub const VERSION: u8 = 1;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod vectors;

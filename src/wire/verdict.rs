@@ -14,7 +14,7 @@ pub enum AbortReason {
     LinkDown,
     /// A mix restarted and its round keys are gone.
     Lost,
-    /// A layer behind the entry did not open: the mix before, or a client together with it, is to blame.
+    /// A layer behind the entry did not open: its author, a client or a mix, or the mix before is to blame.
     BadLayer,
     /// Two packets of a batch behind the entry were the same onion.
     Replay,
@@ -82,7 +82,7 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    fn signed_bytes(&self) -> Vec<u8> {
+    pub(super) fn signed_bytes(&self) -> Vec<u8> {
         let (kind, detail) = match self.outcome {
             Outcome::Stored { refused } => (0, refused),
             Outcome::Aborted(reason) => (1, reason as u32),

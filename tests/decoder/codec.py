@@ -1,0 +1,220 @@
+"""Frames and messages, sections 5 and 6 of wire-spec.md: a strict codec driven by a table of types.
+
+Decoded values are plain JSON values: bytes are hexadecimal strings, a struct is an object, a variant without fields is
+its name, one with fields is {name: fields}.
+"""
+
+MAX_MESSAGE = 1 << 20
+
+
+class BadFrame(Exception):
+    """`reason` is the word of section 5."""
+
+    def __init__(self, reason):
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Reader:
+    def __init__(self, data):
+        self.data, self.at = data, 0
+
+    def take(self, n):
+        if n > len(self.data) - self.at:
+            raise BadFrame("malformed")
+        self.at += n
+        return self.data[self.at - n:self.at]
+
+    def varint(self, size):
+        first = self.take(1)[0]
+        if first <= 250:
+            return first
+        n = {251: 2, 252: 4, 253: 8}.get(first)
+        if n is None or n > size:
+            raise BadFrame("malformed")
+        return int.from_bytes(self.take(n), "little")
+
+
+def write_varint(value, size):
+    if not 0 <= value < 1 << (8 * size):
+        raise ValueError("integer out of range")
+    if value <= 250:
+        return bytes([value])
+    for marker, n in ((251, 2), (252, 4), (253, 8)):
+        if value < 1 << (8 * n):
+            return bytes([marker]) + value.to_bytes(n, "little")
+
+
+# ---- Section 5.2: types ------------------------------------------------------------------
+
+class Int:
+    def __init__(self, size):
+        self.size = size
+
+    def decode(self, reader):
+        return reader.take(1)[0] if self.size == 1 else reader.varint(self.size)
+
+    def encode(self, value):
+        return bytes([value]) if self.size == 1 else write_varint(value, self.size)
+
+
+class Fixed:
+    def __init__(self, size):
+        self.size = size
+
+    def decode(self, reader):
+        return reader.take(self.size).hex()
+
+    def encode(self, value):
+        data = bytes.fromhex(value)
+        if len(data) != self.size:
+            raise ValueError("wrong number of bytes")
+        return data
+
+
+class Bytes:
+    def decode(self, reader):
+        return reader.take(reader.varint(8)).hex()
+
+    def encode(self, value):
+        data = bytes.fromhex(value)
+        return write_varint(len(data), 8) + data
+
+
+class List:
+    def __init__(self, item):
+        self.item = item
+
+    def decode(self, reader):
+        count = reader.varint(8)
+        if count > len(reader.data) - reader.at:  # every element has at least one byte
+            raise BadFrame("malformed")
+        return [self.item.decode(reader) for _ in range(count)]
+
+    def encode(self, value):
+        return write_varint(len(value), 8) + b"".join(self.item.encode(item) for item in value)
+
+
+class Option:
+    def __init__(self, item):
+        self.item = item
+
+    def decode(self, reader):
+        tag = reader.take(1)[0]
+        if tag > 1:
+            raise BadFrame("malformed")
+        return self.item.decode(reader) if tag else None
+
+    def encode(self, value):
+        return b"\0" if value is None else b"\1" + self.item.encode(value)
+
+
+class Struct:
+    def __init__(self, **fields):
+        self.fields = fields
+
+    def decode(self, reader):
+        return {name: field.decode(reader) for name, field in self.fields.items()}
+
+    def encode(self, value):
+        if value.keys() != self.fields.keys():
+            raise ValueError("wrong fields")
+        return b"".join(field.encode(value[name]) for name, field in self.fields.items())
+
+
+class Enum:
+    """Variants in order of their discriminants: (name, type of the fields or None)."""
+
+    def __init__(self, *variants):
+        self.variants = [(v, None) if isinstance(v, str) else v for v in variants]
+
+    def decode(self, reader):
+        number = reader.varint(4)
+        if number >= len(self.variants):
+            raise BadFrame("malformed")
+        name, fields = self.variants[number]
+        return name if fields is None else {name: fields.decode(reader)}
+
+    def encode(self, value):
+        wanted, inner = (value, None) if isinstance(value, str) else next(iter(value.items()))
+        for number, (name, fields) in enumerate(self.variants):
+            if name == wanted:
+                return write_varint(number, 4) + (b"" if fields is None else fields.encode(inner))
+        raise ValueError("no such variant")
+
+
+# ---- Section 6: messages -----------------------------------------------------------------
+
+U8, U32, U64 = Int(1), Int(4), Int(8)
+B16, DIGEST, KEY, SIGNATURE = Fixed(16), Fixed(32), Fixed(32), Fixed(64)
+MEMBERS = Bytes()
+
+MIX_KEYS = Struct(boot=B16, onion_keys=List(KEY), envelope_keys=List(KEY))
+EPOCH_DOCUMENT = Struct(
+    network=DIGEST, epoch=U64, previous=DIGEST, first_round=U64, rounds=U32, members=U32, parameters=DIGEST,
+    roster=DIGEST, mailboxes=DIGEST, proposed_at_ms=U64, mixes=List(MIX_KEYS))
+SIGNED_EPOCH = Struct(document=EPOCH_DOCUMENT, signatures=List(SIGNATURE))
+ABORT_REASON = Enum("TooFewClients", "LinkDown", "Lost", "BadLayer", "Replay", "SecondBatch", "BadBatch", "Timeout",
+                    "Stopping")
+OUTCOME = Enum(("Stored", Struct(refused=U32)), ("Aborted", ABORT_REASON), "OpenedNotStored")
+VERDICT = Struct(network=DIGEST, epoch=U64, round=U64, members=DIGEST, clients=U32, outcome=OUTCOME)
+SIGNED_VERDICT = Struct(verdict=VERDICT, signatures=List(SIGNATURE))
+VERDICT_ON_LIST = Struct(signed=SIGNED_VERDICT, members=MEMBERS)
+BATCH_HEADER = Struct(network=DIGEST, epoch=DIGEST, round=U64, hop=U8, count=U32, noise=U32, members=MEMBERS,
+                      input=DIGEST, output=DIGEST)
+SIGNED_BATCH_HEADER = Struct(header=BATCH_HEADER, signature=SIGNATURE)
+REFUSAL = Enum("Malformed", "WrongRound", "Late", "Duplicate", "Full", "NotOnRoster", "NotRegistered", "WrongMix",
+               "Stopping")
+
+REQUEST = Enum(
+    "Register",
+    ("WaitForStart", Struct(epoch=U64)),
+    ("NextRound", Struct(epoch=U64, after=U64, unsettled=U64)),
+    ("Submit", Struct(round=U64)),
+    ("PollMessages", Struct(round=U64, capability=Fixed(32), acknowledged=U64)),
+)
+REPLY = Enum(
+    ("Registered", Struct(index=U32)),
+    ("Start", Struct(chain=List(SIGNED_EPOCH), round=U64, starts_in_ms=U64, round_ms=U32)),
+    ("Ticket", Struct(round=U64, closes_in_ms=U64, chain=List(SIGNED_EPOCH), verdicts=List(VERDICT_ON_LIST))),
+    ("Receipt", Struct(round=U64, signature=SIGNATURE)),
+    ("Letters", Struct(count=Fixed(4), cursor=Fixed(8))),
+    ("Refused", REFUSAL),
+)
+PEER_MESSAGE = Enum(
+    ("Hello", Struct(boot=B16, epoch=U64)),
+    ("EpochCall", Struct(epoch=U64, previous=Option(SIGNED_EPOCH), first_round=U64, rounds=U32)),
+    ("EpochKeys", Struct(epoch=U64, keys=MIX_KEYS)),
+    ("EpochProposal", EPOCH_DOCUMENT),
+    ("EpochSignature", Struct(epoch=U64, digest=DIGEST, signature=SIGNATURE)),
+    ("EpochRefusal", Struct(epoch=U64, reason=Enum("Parameters", "Stale", "Signed", "Document"),
+                            newest=Option(SIGNED_EPOCH))),
+    ("EpochComplete", SIGNED_EPOCH),
+    ("ForwardBatch", SIGNED_BATCH_HEADER),
+    ("BatchAccepted", Struct(round=U64, digest=DIGEST)),
+    ("Abort", Struct(epoch=U64, round=U64, reason=ABORT_REASON)),
+    ("Decision", Struct(verdict=VERDICT, signature=SIGNATURE)),
+    ("VerdictSignature", Struct(round=U64, signature=SIGNATURE)),
+    ("VerdictComplete", SIGNED_VERDICT),
+)
+MESSAGES = {"Request": REQUEST, "Reply": REPLY, "PeerMessage": PEER_MESSAGE}
+
+
+# ---- Section 5.1: frames -----------------------------------------------------------------
+
+def write_frame(kind, value):
+    body = MESSAGES[kind].encode(value)
+    return len(body).to_bytes(4, "little") + body
+
+
+def read_frame(kind, frame):
+    n = int.from_bytes(frame[:4], "little")
+    if len(frame) < 4 or not 1 <= n <= MAX_MESSAGE or n != len(frame) - 4:
+        raise BadFrame("length")
+    reader = Reader(frame[4:])
+    value = MESSAGES[kind].decode(reader)
+    if reader.at != n:
+        raise BadFrame("trailing")
+    if MESSAGES[kind].encode(value) != frame[4:]:
+        raise BadFrame("not_canonical")
+    return value

@@ -1,0 +1,124 @@
+"""Signed layouts and digests, section 7 of wire-spec.md, from JSON values as in codec.py."""
+
+import codec
+from onion import H, le
+
+
+def layout(label, *fields):
+    return label.encode("ascii") + b"\0" + b"".join(fields)
+
+
+def u8(value):
+    return le(value, 1)
+
+
+def u32(value):
+    return le(value, 4)
+
+
+def u64(value):
+    return le(value, 8)
+
+
+def fixed(text, size=32):
+    data = bytes.fromhex(text)
+    if len(data) != size:
+        raise ValueError("wrong number of bytes")
+    return data
+
+
+def variable(data):
+    return u32(len(data)) + data
+
+
+def text(value):
+    return variable(value.encode("utf-8"))
+
+
+# ---- 7.1 ---------------------------------------------------------------------------------
+
+def network(name):
+    return H("Network", name.encode("utf-8"))
+
+
+def mailbox_id(network_id, capability):
+    return H("Mailbox", fixed(network_id) + fixed(capability))[:16]
+
+
+def parameters(p):
+    low, high = p["mix_delay_ms"]
+    return H("Parameters", layout(
+        "mixnet v1 parameters", text(p["network"]), u32(p["messages_per_round"]), u32(p["start_clients"]),
+        u32(p["min_clients"]), u32(p["min_share_permille"]), u32(p["round_ms"]), u32(p["submit_ms"]), u32(low),
+        u32(high), u32(p["payload"]), u32(p["packets_per_client"]), variable(bytes.fromhex(p["dummy_payload"])),
+        u64(p["max_message"]), u32(p["epoch_rounds"]), u32(p["verdict_rounds"]), u32(p["retention_epochs"]),
+        u32(p["poll_letters"]), u32(p["mailbox_letters"])))
+
+
+def roster(mixes, clients):
+    return H("Roster", layout(
+        "mixnet v1 roster", u32(len(mixes)), u32(len(clients)),
+        *(text(mix["id"]) + fixed(mix["identity"]) for mix in mixes),
+        *(text(client["id"]) + fixed(client["identity"]) + fixed(client["list_key"]) for client in clients)))
+
+
+def mailboxes(entries):
+    rows = [fixed(entry["id"], 16) + fixed(entry["letter_key"]) for entry in entries]
+    if rows != sorted(rows):
+        raise ValueError("mailboxes are not sorted")
+    return H("Mailboxes", layout("mixnet v1 mailboxes", u32(len(rows)), *rows))
+
+
+# ---- 7.2 ---------------------------------------------------------------------------------
+
+def epoch(d):
+    mixes = b""
+    for mix in d["mixes"]:
+        mixes += fixed(mix["boot"], 16)
+        for keys in (mix["onion_keys"], mix["envelope_keys"]):
+            mixes += u32(len(keys)) + b"".join(fixed(key) for key in keys)
+    return H("Epoch", layout(
+        "mixnet v1 epoch document", fixed(d["network"]), u64(d["epoch"]), fixed(d["previous"]), u64(d["first_round"]),
+        u32(d["rounds"]), u32(d["members"]), fixed(d["parameters"]), fixed(d["roster"]), fixed(d["mailboxes"]),
+        u64(d["proposed_at_ms"]), u32(len(d["mixes"])), mixes))
+
+
+def epoch_signed(digest):
+    return layout("mixnet v1 epoch signature", digest)
+
+
+# ---- 7.3 ---------------------------------------------------------------------------------
+
+def bitmap(size, indices):
+    data = bytearray((size + 7) // 8)
+    for index in indices:
+        data[index // 8] |= 1 << (index % 8)
+    return bytes(data)
+
+
+def members(data):
+    return H("Members", data)
+
+
+# ---- 7.4 to 7.6 --------------------------------------------------------------------------
+
+def verdict(v):
+    outcome = v["outcome"]
+    if outcome == "OpenedNotStored":
+        kind, detail = 2, 0
+    elif "Aborted" in outcome:
+        kind, detail = 1, codec.ABORT_REASON.encode(outcome["Aborted"])[0]
+    else:
+        kind, detail = 0, outcome["Stored"]["refused"]
+    return layout("mixnet v1 verdict", fixed(v["network"]), u64(v["epoch"]), u64(v["round"]), fixed(v["members"]),
+                  u32(v["clients"]), u8(kind), u32(detail))
+
+
+def batch_header(h):
+    return layout("mixnet v1 batch header", fixed(h["network"]), fixed(h["epoch"]), u64(h["round"]), u8(h["hop"]),
+                  u32(h["count"]), u32(h["noise"]), members(bytes.fromhex(h["members"])), fixed(h["input"]),
+                  fixed(h["output"]))
+
+
+def receipt(network_id, round_, index, digest):
+    return layout("mixnet v1 receipt", fixed(network_id), u64(round_), u32(index), digest)
