@@ -1,0 +1,181 @@
+//! What a mix has signed, decided and opened: on disk before anything that follows from it is sent.
+
+use crate::crypto::Digest;
+use crate::wire::codec::{Decode, Encode};
+use crate::wire::{CHAIN_KEPT, Outcome, Record, Recovered, VERDICTS_KEPT, Verdict, VerdictOnList};
+
+use super::kv::field;
+use super::step::{Step, collect, parse};
+use super::{Kv, Store, StoreError, Table, epochs, mailbox};
+
+const EPOCH_SIGNED: &[u8] = b"epoch signed";
+const OPENED: &[u8] = b"opened";
+
+/// The durable steps of a mix.
+pub struct Decisions {
+    store: Store,
+    quota: u32,
+}
+
+/// A row of [`Table::Signed`].
+#[derive(Decode, Encode)]
+struct Signed {
+    verdict: Verdict,
+    /// Whether its letters, if it has any, are in the mailboxes.
+    decided: bool,
+}
+
+/// How many verdicts a table holds and which ones it has forgotten.
+#[derive(Decode, Default, Encode)]
+struct Window {
+    count: u64,
+    /// Rounds below are forgotten.
+    floor: u64,
+}
+
+impl Decisions {
+    /// Those in `store`, for mailboxes of at most `quota` letters each.
+    pub fn new(store: Store, quota: u32) -> Self {
+        Self { store, quota }
+    }
+
+    /// Executes one durable step, as one commit. For [`Record::Decided`] it returns the verdict as it was written:
+    /// letters over quota are refused and counted in it, all others are stored together with it. Letters to mailboxes
+    /// that the network does not list are the caller's to drop. The same step again changes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::AlreadySigned`] for a document or verdict that contradicts an earlier one,
+    /// [`StoreError::RoundUsed`] for the opening of a round not above the last, and any failure of the store; nothing
+    /// has changed then. In particular after [`StoreError::Full`] there is still room for the decision that a round
+    /// was opened and not stored.
+    pub fn apply(&self, record: Record) -> Result<Option<Verdict>, StoreError> {
+        self.store.step(|step| {
+            match record {
+                Record::EpochSigned { epoch, digest } => sign_epoch(step, epoch, digest)?,
+                Record::Epoch(epoch) => epochs::append(step, &epoch, CHAIN_KEPT)?,
+                Record::Opened { round } => open(step, round)?,
+                Record::Signed { verdict } => sign(step, verdict)?,
+                Record::Complete(verdict) => complete(step, &verdict)?,
+                Record::Decided { verdict, letters } => return self.decide(step, verdict, letters).map(Some),
+            }
+            Ok(None)
+        })
+    }
+
+    /// What earlier runs of the process left.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn recover(&self) -> Result<Recovered, StoreError> {
+        let kv = self.store.kv();
+        let signed = self.store.record::<(u64, Digest)>(Table::Meta, EPOCH_SIGNED)?;
+        Ok(Recovered {
+            chain: epochs::chain(kv)?,
+            epoch_signed: signed.map_or(0, |(epoch, _)| epoch),
+            opened: self.store.record(Table::Meta, OPENED)?.unwrap_or(0),
+            signed: rows(kv, Table::Signed)?.into_iter().map(|row: Signed| row.verdict).collect(),
+            complete: rows::<VerdictOnList>(kv, Table::Complete)?,
+        })
+    }
+
+    fn decide(
+        &self,
+        step: &mut Step<'_>,
+        mut verdict: Verdict,
+        letters: Vec<mailbox::Addressed>,
+    ) -> Result<Verdict, StoreError> {
+        if let Some(known) = step.record::<Signed>(Table::Signed, &verdict.round.to_be_bytes())? {
+            // A stored verdict that was only signed has no letters behind it: it must not pass for a decision.
+            let again = same_decision(&known.verdict, &verdict) && (known.decided || !verdict.outcome.is_stored());
+            return if again { Ok(known.verdict) } else { Err(StoreError::AlreadySigned(verdict.round)) };
+        }
+        if let Outcome::Stored { refused } = &mut verdict.outcome {
+            *refused = refused.saturating_add(mailbox::store(step, verdict.round, self.quota, letters)?);
+        }
+        write_signed(step, Signed { verdict, decided: true })?;
+        Ok(verdict)
+    }
+}
+
+/// Whether `again` is the decision that was `written`, but for the refusals that were counted into it.
+fn same_decision(written: &Verdict, again: &Verdict) -> bool {
+    let both_stored = written.outcome.is_stored() && again.outcome.is_stored();
+    *written == *again || both_stored && *written == Verdict { outcome: written.outcome, ..*again }
+}
+
+fn sign_epoch(step: &mut Step<'_>, epoch: u64, digest: Digest) -> Result<(), StoreError> {
+    match step.record::<(u64, Digest)>(Table::Meta, EPOCH_SIGNED)? {
+        Some(last) if last == (epoch, digest) => {}
+        Some((last, _)) if epoch <= last => return Err(StoreError::AlreadySigned(epoch)),
+        _ => step.put_record(Table::Meta, EPOCH_SIGNED, &(epoch, digest)),
+    }
+    Ok(())
+}
+
+fn open(step: &mut Step<'_>, round: u64) -> Result<(), StoreError> {
+    match step.record::<u64>(Table::Meta, OPENED)? {
+        Some(last) if round <= last => Err(StoreError::RoundUsed(round)),
+        _ => {
+            step.put_record(Table::Meta, OPENED, &round);
+            Ok(())
+        }
+    }
+}
+
+fn sign(step: &mut Step<'_>, verdict: Verdict) -> Result<(), StoreError> {
+    match step.record::<Signed>(Table::Signed, &verdict.round.to_be_bytes())? {
+        Some(known) if known.verdict == verdict => Ok(()),
+        Some(_) => Err(StoreError::AlreadySigned(verdict.round)),
+        None => write_signed(step, Signed { verdict, decided: false }),
+    }
+}
+
+fn write_signed(step: &mut Step<'_>, row: Signed) -> Result<(), StoreError> {
+    let round = row.verdict.round;
+    // What was signed for a forgotten round is unknown, so nothing may be signed for it.
+    if !make_room(step, Table::Signed, round)? {
+        return Err(StoreError::AlreadySigned(round));
+    }
+    step.put_record(Table::Signed, &round.to_be_bytes(), &row);
+    Ok(())
+}
+
+fn complete(step: &mut Step<'_>, verdict: &VerdictOnList) -> Result<(), StoreError> {
+    let round = verdict.signed.verdict.round;
+    let known = step.get(Table::Complete, &round.to_be_bytes())?.is_some();
+    if !known && make_room(step, Table::Complete, round)? {
+        step.put_record(Table::Complete, &round.to_be_bytes(), verdict);
+    }
+    Ok(())
+}
+
+/// Forgets the oldest verdict of `table` if it holds [`VERDICTS_KEPT`]; false if `round` itself is too old to be kept.
+fn make_room(step: &mut Step<'_>, table: Table, round: u64) -> Result<bool, StoreError> {
+    let name = [b"window ".as_slice(), &[table as u8]].concat();
+    let mut window: Window = step.record(Table::Meta, &name)?.unwrap_or_default();
+    if round < window.floor {
+        return Ok(false);
+    }
+    if window.count < VERDICTS_KEPT as u64 {
+        window.count += 1;
+    } else {
+        let mut first = None;
+        step.committed().scan(table, &[], &mut |key, _| {
+            first = Some(key.to_vec());
+            std::ops::ControlFlow::Break(())
+        })?;
+        let first = first.ok_or(StoreError::Damaged(table))?;
+        let oldest = u64::from_be_bytes(field(table, &first, 0)?);
+        if round < oldest {
+            return Ok(false);
+        }
+        step.delete(table, &first);
+        window.floor = oldest + 1;
+    }
+    step.put_record(Table::Meta, &name, &window);
+    Ok(true)
+}
+
+fn rows<T: Decode<()> + Encode>(kv: &dyn Kv, table: Table) -> Result<Vec<T>, StoreError> {
+    collect(kv, table, &[], |_, value| Some(parse(table, value)))
+}

@@ -1,0 +1,181 @@
+//! The exit's mailboxes: letters stay until their owner has them, or until they are too old.
+
+use std::collections::HashMap;
+
+use crate::crypto::MailboxId;
+use crate::wire::StoredLetter;
+use crate::wire::codec::{Decode, Encode};
+
+use super::kv::{behind, field, key};
+use super::step::{Step, collect};
+use super::{Store, StoreError, Table};
+
+const DECISION: &[u8] = b"decision";
+const TOTALS: &[u8] = b"mailbox totals";
+
+/// A letter and where it goes.
+pub(super) type Addressed = (MailboxId, StoredLetter);
+
+/// The mailboxes of an exit, in the same store as its [`super::Decisions`], which fill them.
+///
+/// A letter's sequence number is the number of the decision that stored it and its place among the letters of the
+/// same mailbox in that decision: within a mailbox it strictly increases and never comes back, although nothing is
+/// kept of an empty mailbox, and it says nothing about the mailboxes of others.
+pub struct Mailbox {
+    store: Store,
+}
+
+/// What one mailbox, or all of them, hold.
+#[derive(Clone, Copy, Debug, Decode, Default, Encode, Eq, PartialEq)]
+pub struct MailboxTotals {
+    /// Letters.
+    pub letters: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+/// In front of a stored letter: epoch 8 | round 8.
+const HEADER_BYTES: usize = 16;
+/// Letters that one decision may put into one mailbox, and the bits of a sequence number behind the decision's.
+const PLACE_BITS: u32 = 24;
+/// The greatest number that a round lends a decision; those that follow still fit in front of the place.
+const MAX_DECISION: u64 = 1 << (63 - PLACE_BITS);
+
+impl Mailbox {
+    /// The mailboxes in `store`.
+    pub fn new(store: Store) -> Self {
+        Self { store }
+    }
+
+    /// The first letters of a mailbox behind sequence number `after`, at most `limit`, in order; 0 is before the first.
+    /// They stay.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn poll(&self, mailbox: &MailboxId, after: u64, limit: usize) -> Result<Vec<(u64, StoredLetter)>, StoreError> {
+        let Some(from) = after.checked_add(1) else { return Ok(Vec::new()) };
+        let mut left = limit;
+        collect(self.store.kv(), Table::Letters, &key(&[&mailbox.0, &from.to_be_bytes()]), |key, value| {
+            left = left.checked_sub(1).filter(|_| key.starts_with(&mailbox.0))?;
+            Some(read_letter(key, value))
+        })
+    }
+
+    /// Deletes the letters of a mailbox up to and including sequence number `up_to`: their owner has them on disk.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn acknowledge(&self, mailbox: &MailboxId, up_to: u64) -> Result<(), StoreError> {
+        let up_to = key(&[&mailbox.0, &up_to.to_be_bytes()]);
+        let wanted = |key: &[u8], _: &[u8]| key <= &up_to[..];
+        // Most polls come to an empty mailbox; they need no turn.
+        if self.store.kv().get(Table::Mailboxes, &mailbox.0)?.is_none() {
+            return Ok(());
+        }
+        self.store.step(|step| delete(step, mailbox, wanted).map(drop))
+    }
+
+    /// What all mailboxes hold together.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn totals(&self) -> Result<MailboxTotals, StoreError> {
+        Ok(self.store.record(Table::Meta, TOTALS)?.unwrap_or_default())
+    }
+
+    /// Deletes, in each mailbox, the leading letters of epochs before `before_epoch`, and says how many. A letter that
+    /// a late decision put behind one of a newer epoch goes together with that one.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn expire(&self, before_epoch: u64) -> Result<u64, StoreError> {
+        let old = |_: &[u8], value: &[u8]| {
+            field(Table::Letters, value, 0).is_ok_and(|epoch| u64::from_be_bytes(epoch) < before_epoch)
+        };
+        self.store.step(|step| {
+            let mailboxes = collect(step.committed(), Table::Mailboxes, &[], |key, _| {
+                Some(field(Table::Mailboxes, key, 0).map(MailboxId))
+            })?;
+            let mut deleted = 0;
+            for mailbox in &mailboxes {
+                deleted += delete(step, mailbox, old)?;
+            }
+            Ok(deleted)
+        })
+    }
+}
+
+/// Stores the letters of a decision, each mailbox up to its quota; returns how many were over.
+pub(super) fn store(step: &mut Step<'_>, round: u64, quota: u32, letters: Vec<Addressed>) -> Result<u32, StoreError> {
+    let previous: u64 = step.record(Table::Meta, DECISION)?.unwrap_or(0);
+    // Not below the round, which never repeats: an exit that lost its disk does not hand out old numbers again, which
+    // an owner's last cursor would acknowledge unread.
+    let decision = (previous + 1).max(round.min(MAX_DECISION));
+    step.put_record(Table::Meta, DECISION, &decision);
+
+    let mut totals: MailboxTotals = step.record(Table::Meta, TOTALS)?.unwrap_or_default();
+    let mut filled: HashMap<MailboxId, (MailboxTotals, u64)> = HashMap::new();
+    let mut refused = 0;
+    for (mailbox, letter) in letters {
+        let (held, place) = match filled.get_mut(&mailbox) {
+            Some(known) => known,
+            None => {
+                let held = step.record(Table::Mailboxes, &mailbox.0)?.unwrap_or_default();
+                filled.entry(mailbox).or_insert((held, 0))
+            }
+        };
+        if held.letters >= u64::from(quota) || *place >> PLACE_BITS != 0 {
+            refused += 1;
+            continue;
+        }
+        let sequence = decision << PLACE_BITS | *place;
+        *place += 1;
+        for sum in [held, &mut totals] {
+            sum.letters += 1;
+            sum.bytes += letter.letter.len() as u64;
+        }
+        let value = key(&[&letter.epoch.to_be_bytes(), &letter.round.to_be_bytes(), &letter.letter]);
+        step.put(Table::Letters, &key(&[&mailbox.0, &sequence.to_be_bytes()]), value);
+    }
+    for (mailbox, (held, _)) in filled.iter().filter(|(_, (_, placed))| *placed > 0) {
+        step.put_record(Table::Mailboxes, &mailbox.0, held);
+    }
+    step.put_record(Table::Meta, TOTALS, &totals);
+    Ok(refused)
+}
+
+/// Deletes the leading letters of a mailbox that are `wanted`, and says how many.
+fn delete(step: &mut Step<'_>, mailbox: &MailboxId, wanted: impl Fn(&[u8], &[u8]) -> bool) -> Result<u64, StoreError> {
+    let mut gone = MailboxTotals::default();
+    let mut last = None;
+    let end = behind(&mailbox.0);
+    step.committed().scan(Table::Letters, &mailbox.0, &mut |key, value| {
+        if key >= &end[..] || !wanted(key, value) {
+            return std::ops::ControlFlow::Break(());
+        }
+        gone.letters += 1;
+        gone.bytes += value.len().saturating_sub(HEADER_BYTES) as u64;
+        last = Some(key.to_vec());
+        std::ops::ControlFlow::Continue(())
+    })?;
+    let Some(last) = last else { return Ok(0) };
+    step.delete_range(Table::Letters, &mailbox.0, &behind(&last));
+    for (table, name) in [(Table::Mailboxes, &mailbox.0[..]), (Table::Meta, TOTALS)] {
+        let held: MailboxTotals = step.record(table, name)?.ok_or(StoreError::Damaged(table))?;
+        let letters = held.letters.checked_sub(gone.letters).ok_or(StoreError::Damaged(table))?;
+        let bytes = held.bytes.checked_sub(gone.bytes).ok_or(StoreError::Damaged(table))?;
+        if letters == 0 {
+            step.delete(table, name);
+        } else {
+            step.put_record(table, name, &MailboxTotals { letters, bytes });
+        }
+    }
+    Ok(gone.letters)
+}
+
+fn read_letter(key: &[u8], value: &[u8]) -> Result<(u64, StoredLetter), StoreError> {
+    let sequence = u64::from_be_bytes(field(Table::Letters, key, MailboxId::BYTES)?);
+    let epoch = u64::from_be_bytes(field(Table::Letters, value, 0)?);
+    let round = u64::from_be_bytes(field(Table::Letters, value, 8)?);
+    Ok((sequence, StoredLetter { epoch, round, letter: value[HEADER_BYTES..].to_vec() }))
+}

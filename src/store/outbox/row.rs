@@ -1,0 +1,217 @@
+//! The rows of the outbox and how they change.
+
+use crate::crypto::{MailboxId, PublicKey};
+use crate::wire::codec::{Decode, Encode};
+
+use super::super::kv::{behind, field, key};
+use super::super::step::{Step, collect, parse};
+use super::super::{Kv, MessageName, StoreError, Table};
+use super::{
+    FRAGMENT_OVERHEAD, Fragment, HISTORY_KEPT, MAX_RESENDS, MessageState, NewMessage, OutboxMessage, ROUNDS_KEPT,
+};
+
+pub const TOTALS: &[u8] = b"outbox totals";
+
+/// A row of [`Table::Messages`].
+#[derive(Decode, Encode)]
+pub struct Message {
+    pub order: u64,
+    pub to: (MailboxId, PublicKey),
+    pub named: bool,
+    pub bytes: u64,
+    pub count: u32,
+    pub done: u32,
+    pub in_flight: u32,
+    pub resends: u32,
+    /// Failures of rounds below belong to a resend that is counted already: one incident that aborts several rounds
+    /// at once is one resend of a message that travels in all of them.
+    pub counted_below: u64,
+    pub expiry: Option<u64>,
+    pub held: bool,
+    pub rounds: Vec<u64>,
+}
+
+/// The row in [`Table::Meta`].
+#[derive(Decode, Default, Encode)]
+pub struct Totals {
+    /// The next message's place in the order of acceptance.
+    pub order: u64,
+    /// Rounds below are spent.
+    pub next_round: u64,
+    /// What unsettled messages count against the limit.
+    pub bytes: u64,
+    pub stored: u64,
+    pub resent: u64,
+}
+
+/// A fragment in flight, in a row of [`Table::Rounds`].
+#[derive(Decode, Encode)]
+pub struct InFlight {
+    pub message: MessageName,
+    pub order: u64,
+    pub index: u32,
+}
+
+impl Message {
+    pub fn new(order: u64, message: &NewMessage<'_>, count: u32) -> Self {
+        Self {
+            order,
+            to: message.to,
+            named: message.named,
+            bytes: message.content.len() as u64,
+            count,
+            done: 0,
+            in_flight: 0,
+            resends: 0,
+            counted_below: 0,
+            expiry: None,
+            held: false,
+            rounds: Vec::new(),
+        }
+    }
+
+    pub fn charge(&self) -> u64 {
+        self.bytes + u64::from(self.count) * FRAGMENT_OVERHEAD
+    }
+
+    pub fn state(&self) -> MessageState {
+        if self.done == self.count {
+            MessageState::Stored
+        } else if self.held {
+            MessageState::Held
+        } else if self.in_flight > 0 {
+            MessageState::InFlight
+        } else {
+            MessageState::Queued
+        }
+    }
+
+    /// `fragments` have come back from a round.
+    pub fn land(&mut self, fragments: usize) -> Result<(), StoreError> {
+        let landed = u32::try_from(fragments).ok().and_then(|n| self.in_flight.checked_sub(n));
+        self.in_flight = landed.ok_or(StoreError::Damaged(Table::Messages))?;
+        Ok(())
+    }
+
+    pub fn show(self, message: MessageName) -> OutboxMessage {
+        OutboxMessage {
+            message,
+            to: self.to.0,
+            bytes: self.bytes,
+            packets: self.count,
+            state: self.state(),
+            resends: self.resends,
+            rounds: self.rounds,
+        }
+    }
+}
+
+impl Totals {
+    pub fn write(&self, step: &mut Step<'_>) {
+        step.put_record(Table::Meta, TOTALS, self);
+    }
+
+    /// A message no longer counts against the limit.
+    pub fn release(&mut self, message: &Message) -> Result<(), StoreError> {
+        self.bytes = self.bytes.checked_sub(message.charge()).ok_or(StoreError::Damaged(Table::Meta))?;
+        Ok(())
+    }
+}
+
+pub fn read_totals(step: &Step<'_>) -> Result<Totals, StoreError> {
+    Ok(step.record(Table::Meta, TOTALS)?.unwrap_or_default())
+}
+
+pub fn message(step: &Step<'_>, name: &MessageName) -> Result<Message, StoreError> {
+    step.record(Table::Messages, name)?.ok_or(StoreError::NoMessage)
+}
+
+pub fn messages(kv: &dyn Kv) -> Result<Vec<(MessageName, Message)>, StoreError> {
+    collect(kv, Table::Messages, &[], |key, value| {
+        Some(field(Table::Messages, key, 0).and_then(|name| Ok((name, parse(Table::Messages, value)?))))
+    })
+}
+
+/// Takes a waiting fragment out of the queue.
+pub fn take(step: &mut Step<'_>, place: &InFlight, expiry: u64) -> Result<Fragment, StoreError> {
+    let mut row: Message = step.record(Table::Messages, &place.message)?.ok_or(StoreError::Damaged(Table::Messages))?;
+    let data = step
+        .get(Table::Fragments, &fragment_key(&place.message, place.index))?
+        .ok_or(StoreError::Damaged(Table::Fragments))?;
+    let expiry = *row.expiry.get_or_insert(expiry);
+    row.in_flight += 1;
+    step.delete(Table::Queue, &queue_key(place.order, place.index));
+    step.put_record(Table::Messages, &place.message, &row);
+    let (message, index) = (place.message, place.index);
+    Ok(Fragment { message, index, count: row.count, to: row.to, named: row.named, expiry, data })
+}
+
+/// Fragments of a message are stored at the exit.
+pub fn carry(
+    step: &mut Step<'_>,
+    totals: &mut Totals,
+    row: &mut Message,
+    round: u64,
+    fragments: &[InFlight],
+) -> Result<(), StoreError> {
+    for fragment in fragments {
+        row.done += 1;
+        step.delete(Table::Fragments, &fragment_key(&fragment.message, fragment.index));
+    }
+    if row.rounds.len() == ROUNDS_KEPT {
+        row.rounds.remove(0);
+    }
+    row.rounds.push(round);
+    if row.done < row.count {
+        return Ok(());
+    }
+    totals.release(row)?;
+    step.put(Table::History, &totals.stored.to_be_bytes(), fragments[0].message.to_vec());
+    if let Some(stale) = totals.stored.checked_sub(HISTORY_KEPT) {
+        let name = step.get(Table::History, &stale.to_be_bytes())?.ok_or(StoreError::Damaged(Table::History))?;
+        step.delete(Table::History, &stale.to_be_bytes());
+        step.delete(Table::Messages, &name);
+    }
+    totals.stored += 1;
+    Ok(())
+}
+
+/// Fragments of a message go again, unless the message has gone again too often.
+pub fn fail(step: &mut Step<'_>, totals: &mut Totals, row: &mut Message, round: u64, fragments: &[InFlight]) {
+    if row.held {
+        return;
+    }
+    if round >= row.counted_below {
+        if row.resends == MAX_RESENDS {
+            row.held = true;
+            unqueue(step, row);
+            return;
+        }
+        totals.resent += u64::from(row.resends == 0);
+        row.resends += 1;
+        row.counted_below = totals.next_round;
+    }
+    for fragment in fragments {
+        step.put(Table::Queue, &queue_key(row.order, fragment.index), fragment.message.to_vec());
+    }
+}
+
+/// Takes all of a message out of the queue.
+pub fn unqueue(step: &mut Step<'_>, row: &Message) {
+    let order = row.order.to_be_bytes();
+    step.delete_range(Table::Queue, &order, &behind(&order));
+}
+
+pub fn fragment_key(name: &MessageName, index: u32) -> Vec<u8> {
+    key(&[name, &index.to_be_bytes()])
+}
+
+pub fn queue_key(order: u64, index: u32) -> Vec<u8> {
+    key(&[&order.to_be_bytes(), &index.to_be_bytes()])
+}
+
+pub fn read_queued(key: &[u8], value: &[u8]) -> Result<InFlight, StoreError> {
+    let order = u64::from_be_bytes(field(Table::Queue, key, 0)?);
+    let index = u32::from_be_bytes(field(Table::Queue, key, 8)?);
+    Ok(InFlight { message: field(Table::Queue, value, 0)?, order, index })
+}

@@ -1,0 +1,160 @@
+//! Stores, and the steps by which they change.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::wire::codec::{self, Decode, Encode};
+
+use super::{Change, Kv, Lmdb, MapLimits, Memory, StoreError, Table};
+
+/// The newest format of keys and values, which this program writes.
+pub(super) const NEWEST_VERSION: u32 = 1;
+/// The oldest that it reads.
+const OLDEST_VERSION: u32 = 1;
+pub(super) const VERSION_KEY: &[u8] = b"version";
+
+/// An open store. Clones are the same store: the decisions and the mailboxes of an exit share one.
+#[derive(Clone)]
+pub struct Store(Arc<Shared>);
+
+struct Shared {
+    kv: Box<dyn Kv>,
+    /// Held by the one step that runs: what it has read stays true until its commit.
+    turn: Mutex<()>,
+}
+
+impl Store {
+    /// Opens the store in directory `dir`, and creates it if need be.
+    ///
+    /// # Errors
+    /// If another process has it open, others may access it, its format is unknown, or the disk fails.
+    pub fn lmdb(dir: &Path, limits: MapLimits) -> Result<Self, StoreError> {
+        Self::open(Lmdb::open(dir, limits)?)
+    }
+
+    /// An empty store in memory.
+    pub fn memory() -> Self {
+        Self::open(Memory::default()).expect("memory does not fail and an empty store has no version")
+    }
+
+    /// Opens the store in `kv`: its format is checked, and written if it is new.
+    ///
+    /// # Errors
+    /// If the format is unknown or the backend fails.
+    pub fn open(kv: impl Kv + 'static) -> Result<Self, StoreError> {
+        let store = Self(Arc::new(Shared { kv: Box::new(kv), turn: Mutex::new(()) }));
+        let found = store.record::<u32>(Table::Meta, VERSION_KEY)?;
+        let (oldest, newest) = (OLDEST_VERSION, NEWEST_VERSION);
+        match found {
+            Some(found) if !(oldest..=newest).contains(&found) => {
+                return Err(StoreError::Version { found, oldest, newest });
+            }
+            Some(found) if found == newest => {}
+            _ => store.step(|step| {
+                step.put_record(Table::Meta, VERSION_KEY, &newest);
+                Ok(())
+            })?,
+        }
+        Ok(store)
+    }
+
+    /// Runs `work` alone and makes what it put and deleted one commit; none if it changed nothing or failed.
+    pub(super) fn step<T>(&self, work: impl FnOnce(&mut Step<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        // A step that panicked has committed nothing.
+        let _turn = self.0.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut step = Step { kv: self.kv(), ranges: Vec::new(), values: BTreeMap::new() };
+        let done = work(&mut step)?;
+        let changes = step.changes();
+        if !changes.is_empty() {
+            self.kv().commit(changes)?;
+        }
+        Ok(done)
+    }
+
+    pub(super) fn kv(&self) -> &dyn Kv {
+        self.0.kv.as_ref()
+    }
+
+    pub(super) fn record<T: Decode<()> + Encode>(&self, table: Table, key: &[u8]) -> Result<Option<T>, StoreError> {
+        self.kv().get(table, key)?.map(|bytes| parse(table, &bytes)).transpose()
+    }
+}
+
+/// Changes on their way to a commit. Reads by key see them; scans see the last commit.
+pub(super) struct Step<'a> {
+    kv: &'a dyn Kv,
+    /// Deleted before any of `values` is written.
+    ranges: Vec<(Table, Vec<u8>, Vec<u8>)>,
+    values: BTreeMap<(Table, Vec<u8>), Option<Vec<u8>>>,
+}
+
+impl Step<'_> {
+    /// What [`collect`] sees: the last commit.
+    pub fn committed(&self) -> &dyn Kv {
+        self.kv
+    }
+
+    pub fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        if let Some(value) = self.values.get(&(table, key.to_vec())) {
+            return Ok(value.clone());
+        }
+        let deleted = |(t, from, to): &(Table, Vec<u8>, Vec<u8>)| *t == table && &from[..] <= key && key < &to[..];
+        if self.ranges.iter().any(deleted) { Ok(None) } else { self.kv.get(table, key) }
+    }
+
+    pub fn record<T: Decode<()> + Encode>(&self, table: Table, key: &[u8]) -> Result<Option<T>, StoreError> {
+        self.get(table, key)?.map(|bytes| parse(table, &bytes)).transpose()
+    }
+
+    pub fn put(&mut self, table: Table, key: &[u8], value: Vec<u8>) {
+        self.values.insert((table, key.to_vec()), Some(value));
+    }
+
+    pub fn put_record<T: Encode>(&mut self, table: Table, key: &[u8], value: &T) {
+        self.put(table, key, codec::encode(value));
+    }
+
+    pub fn delete(&mut self, table: Table, key: &[u8]) {
+        self.values.insert((table, key.to_vec()), None);
+    }
+
+    /// Deletes `from <= key < to`, put in this step or before.
+    pub fn delete_range(&mut self, table: Table, from: &[u8], to: &[u8]) {
+        self.values.retain(|(t, key), _| *t != table || &key[..] < from || &key[..] >= to);
+        self.ranges.push((table, from.to_vec(), to.to_vec()));
+    }
+
+    fn changes(self) -> Vec<Change> {
+        let ranges = self.ranges.into_iter().map(|(table, from, to)| Change::DeleteRange { table, from, to });
+        let values = self.values.into_iter().map(|((table, key), value)| match value {
+            Some(value) => Change::Put { table, key, value },
+            None => Change::Delete { table, key },
+        });
+        ranges.chain(values).collect()
+    }
+}
+
+/// What `take` makes of the entries of `table` from `from` on, until it makes nothing of one.
+pub(super) fn collect<T>(
+    kv: &dyn Kv,
+    table: Table,
+    from: &[u8],
+    mut take: impl FnMut(&[u8], &[u8]) -> Option<Result<T, StoreError>>,
+) -> Result<Vec<T>, StoreError> {
+    let mut taken = Vec::new();
+    kv.scan(table, from, &mut |key, value| match take(key, value) {
+        Some(item) => {
+            taken.push(item);
+            ControlFlow::Continue(())
+        }
+        None => ControlFlow::Break(()),
+    })?;
+    taken.into_iter().collect()
+}
+
+/// A value that [`Step::put_record`] wrote.
+pub(super) fn parse<T: Decode<()> + Encode>(table: Table, bytes: &[u8]) -> Result<T, StoreError> {
+    codec::decode(bytes).map_err(|_| StoreError::Damaged(table))
+}

@@ -1,0 +1,133 @@
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use super::*;
+use crate::wire::Record;
+
+const KIB: usize = 1024;
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+fn limits(first: usize, most: usize) -> MapLimits {
+    MapLimits { first, most }
+}
+
+fn decide(store: &Store, round: u64, letters: usize, bytes: usize) -> Result<Option<Verdict>, StoreError> {
+    let letters = (0..letters).map(|_| (mailbox_id(1), letter(1, round, &vec![round as u8; bytes]))).collect();
+    Decisions::new(store.clone(), 10_000).apply(Record::Decided { verdict: verdict(round, STORED), letters })
+}
+
+#[test]
+fn directory_and_files_are_their_owners_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a/store");
+    drop(Store::lmdb(&path, MapLimits::default()).unwrap());
+    assert_eq!(mode(&path), 0o700);
+    let files: Vec<_> = fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(files.len(), 3);
+    assert!(files.iter().all(|file| mode(file) == 0o600));
+    for lax in files.iter().chain([&path]) {
+        let before = mode(lax);
+        fs::set_permissions(lax, fs::Permissions::from_mode(before | 0o040)).unwrap();
+        let refused = Store::lmdb(&path, MapLimits::default());
+        assert!(matches!(refused, Err(StoreError::Permissions(named)) if named == *lax));
+        fs::set_permissions(lax, fs::Permissions::from_mode(before)).unwrap();
+        Store::lmdb(&path, MapLimits::default()).unwrap();
+    }
+}
+
+#[test]
+fn a_second_opening_is_refused_until_the_first_ends() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = Store::lmdb(&dir.path().join("store"), MapLimits::default()).unwrap();
+    let clone = first.clone();
+    drop(first);
+    let second = Store::lmdb(&dir.path().join("store"), MapLimits::default());
+    assert!(matches!(second, Err(StoreError::InUse(path)) if path == dir.path().join("store")));
+    drop(clone);
+    Store::lmdb(&dir.path().join("store"), MapLimits::default()).unwrap();
+}
+
+#[test]
+fn the_map_grows_when_it_is_full() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::lmdb(&dir.path().join("store"), limits(64 * KIB, 64 << 20)).unwrap();
+    for round in 1..=20 {
+        decide(&store, round, 10, 20 * KIB).unwrap();
+    }
+    let held = Mailbox::new(store.clone()).poll(&mailbox_id(1), 0, 1000).unwrap();
+    let whole = |(_, letter): &(u64, StoredLetter)| letter.letter == vec![letter.round as u8; 20 * KIB];
+    assert!(held.len() == 200 && held.iter().all(whole));
+    drop(store);
+    // What is there opens under limits that are smaller.
+    let store = Store::lmdb(&dir.path().join("store"), limits(64 * KIB, 64 * KIB)).unwrap();
+    assert_eq!(Mailbox::new(store.clone()).totals().unwrap().letters, 200);
+    assert!(matches!(decide(&store, 21, 10, 20 * KIB), Err(StoreError::Full)));
+}
+
+#[test]
+fn readers_go_on_while_the_map_grows() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::lmdb(&dir.path().join("store"), limits(64 * KIB, 64 << 20)).unwrap();
+    decide(&store, 1, 1, KIB).unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                let mailbox = Mailbox::new(store.clone());
+                for _ in 0..5000 {
+                    assert!(mailbox.poll(&mailbox_id(1), 0, 1).unwrap()[0].1.letter == [1; KIB]);
+                }
+            });
+        }
+        for round in 2..=20 {
+            decide(&store, round, 10, 20 * KIB).unwrap();
+        }
+    });
+    assert_eq!(Mailbox::new(store).totals().unwrap().letters, 191);
+}
+
+#[test]
+fn a_full_store_destroys_nothing_and_still_decides_and_deletes() {
+    let dir = tempfile::tempdir().unwrap();
+    let small = limits(64 * KIB, 1024 * KIB);
+    let store = Store::lmdb(&dir.path().join("store"), small).unwrap();
+    let mailbox = Mailbox::new(store.clone());
+    let decisions = Decisions::new(store.clone(), 10_000);
+    let full = (1..=100).find(|round| match decide(&store, *round, 3, 20 * KIB) {
+        Ok(_) => false,
+        Err(StoreError::Full) => true,
+        Err(error) => panic!("{error}"),
+    });
+    let full = full.expect("a megabyte is full after a while");
+    let stored = 3 * (full - 1);
+    assert!(stored > 20, "{stored}");
+    assert_eq!(mailbox.totals().unwrap().letters, stored);
+
+    // Full is full, however often it is tried, and there is still room to say so.
+    for round in full..full + 50 {
+        assert!(matches!(decide(&store, round, 3, 20 * KIB), Err(StoreError::Full)));
+        let verdict = verdict(round, Outcome::OpenedNotStored);
+        assert_eq!(decisions.apply(Record::Decided { verdict, letters: Vec::new() }).unwrap(), Some(verdict));
+    }
+    let held = mailbox.poll(&mailbox_id(1), 0, 10_000).unwrap();
+    assert_eq!(held.len() as u64, stored);
+    assert!(held.iter().all(|(_, letter)| letter.letter == vec![letter.round as u8; 20 * KIB]));
+
+    // A larger limit helps at the next start.
+    drop((mailbox, decisions, store));
+    {
+        let store = Store::lmdb(&dir.path().join("store"), limits(64 * KIB, 2048 * KIB)).unwrap();
+        decide(&store, 200, 3, 20 * KIB).unwrap();
+        assert_eq!(Mailbox::new(store).totals().unwrap().letters, stored + 3);
+    }
+    // And so does the owner, under the old one.
+    let store = Store::lmdb(&dir.path().join("store"), small).unwrap();
+    assert!(matches!(decide(&store, 201, 3, 20 * KIB), Err(StoreError::Full)));
+    Mailbox::new(store.clone()).acknowledge(&mailbox_id(1), u64::MAX).unwrap();
+    decide(&store, 201, 3, 20 * KIB).unwrap();
+    decide(&store, 202, 3, 20 * KIB).unwrap();
+    assert_eq!(Mailbox::new(store).totals().unwrap().letters, 6);
+}

@@ -1,0 +1,126 @@
+use super::*;
+use crate::wire::Record;
+
+/// Stores a round of one-byte letters: (mailbox, byte).
+fn store_round(store: &Store, epoch: u64, round: u64, letters: &[(u8, u8)]) {
+    let letters = letters.iter().map(|(to, byte)| (mailbox_id(*to), letter(epoch, round, &[*byte]))).collect();
+    Decisions::new(store.clone(), 1000).apply(Record::Decided { verdict: verdict(round, STORED), letters }).unwrap();
+}
+
+/// Sequence numbers and bytes of what a poll returns.
+fn poll(store: &Store, mailbox: u8, after: u64, limit: usize) -> (Vec<u64>, Vec<u8>) {
+    let polled = Mailbox::new(store.clone()).poll(&mailbox_id(mailbox), after, limit).unwrap();
+    polled.into_iter().map(|(sequence, letter)| (sequence, letter.letter[0])).unzip()
+}
+
+#[test]
+fn letters_stay_until_they_are_acknowledged() {
+    on_each_disk(|disk| {
+        {
+            let store = disk.open();
+            store_round(&store, 1, 1, &[(1, 10), (2, 20), (1, 11)]);
+            assert_eq!(poll(&store, 1, 0, 9).1, [10, 11]);
+        }
+        let store = disk.open();
+        let mailbox = Mailbox::new(store.clone());
+        let (sequences, bytes) = poll(&store, 1, 0, 9);
+        assert_eq!(bytes, [10, 11]);
+        let (_, whole) = &mailbox.poll(&mailbox_id(1), 0, 1).unwrap()[0];
+        assert_eq!(whole, &letter(1, 1, &[10]));
+        mailbox.acknowledge(&mailbox_id(1), 0).unwrap();
+        mailbox.acknowledge(&mailbox_id(1), sequences[0]).unwrap();
+        mailbox.acknowledge(&mailbox_id(1), sequences[0]).unwrap();
+        assert_eq!(poll(&store, 1, 0, 9), (vec![sequences[1]], vec![11]));
+        assert_eq!(poll(&store, 1, sequences[1], 9).1, []);
+        assert_eq!(poll(&store, 1, u64::MAX, 9).1, []);
+        assert_eq!(poll(&store, 2, 0, 9).1, [20]);
+        assert_eq!(mailbox.totals().unwrap(), MailboxTotals { letters: 2, bytes: 2 });
+        mailbox.acknowledge(&mailbox_id(1), u64::MAX).unwrap();
+        mailbox.acknowledge(&mailbox_id(3), u64::MAX).unwrap();
+        assert_eq!(poll(&store, 2, 0, 9).1, [20]);
+        assert_eq!(mailbox.totals().unwrap(), MailboxTotals { letters: 1, bytes: 1 });
+    });
+}
+
+#[test]
+fn sequence_numbers_increase_and_never_come_back() {
+    on_each_disk(|disk| {
+        let mut last = 0;
+        // Rounds are not decided in the order of their numbers.
+        for round in [5, 4, 9, 8, 7, 10] {
+            let store = disk.open();
+            store_round(&store, 1, round, &[(1, 1), (1, 2), (2, 3)]);
+            let (sequences, bytes) = poll(&store, 1, 0, 9);
+            assert_eq!(bytes, [1, 2]);
+            assert!(last < sequences[0] && sequences[0] < sequences[1], "{last} {sequences:?}");
+            assert_eq!(poll(&store, 1, last, 9).0, sequences);
+            last = sequences[1];
+            Mailbox::new(store.clone()).acknowledge(&mailbox_id(1), last).unwrap();
+            assert_eq!(poll(&store, 1, 0, 9).0, []);
+        }
+    });
+}
+
+#[test]
+fn an_exit_that_lost_its_disk_does_not_hand_out_old_numbers() {
+    let store = Store::memory();
+    for round in 1..=20 {
+        store_round(&store, 1, round, &[(1, 1)]);
+    }
+    let cursor = *poll(&store, 1, 0, 99).0.last().unwrap();
+    let fresh = Store::memory();
+    store_round(&fresh, 2, 21, &[(1, 2)]);
+    Mailbox::new(fresh.clone()).acknowledge(&mailbox_id(1), cursor).unwrap();
+    assert_eq!(poll(&fresh, 1, cursor, 9).1, [2]);
+}
+
+#[test]
+fn a_backlog_drains_in_order_with_answers_of_one_size() {
+    on_each_disk(|disk| {
+        let store = disk.open();
+        for round in 0..10 {
+            let letters: Vec<_> = (0..10).map(|n| (1 + n % 2, round as u8 * 10 + n)).collect();
+            store_round(&store, 1, round + 1, &letters);
+        }
+        let (mut cursor, mut drained) = (0, Vec::new());
+        for _ in 0..13 {
+            Mailbox::new(store.clone()).acknowledge(&mailbox_id(1), cursor).unwrap();
+            let (sequences, bytes) = poll(&store, 1, cursor, 4);
+            assert!(bytes.len() == 4 || drained.len() + bytes.len() == 50);
+            cursor = *sequences.last().unwrap();
+            drained.extend(bytes);
+        }
+        assert_eq!(drained, (0..100).step_by(2).collect::<Vec<u8>>());
+        assert_eq!(poll(&store, 1, cursor, 4).1, []);
+    });
+}
+
+#[test]
+fn letters_go_by_age() {
+    on_each_disk(|disk| {
+        let store = disk.open();
+        let mailbox = Mailbox::new(store.clone());
+        store_round(&store, 1, 1, &[(1, 1), (2, 2)]);
+        store_round(&store, 2, 2, &[(1, 3), (3, 4)]);
+        assert_eq!(mailbox.expire(1).unwrap(), 0);
+        assert_eq!(mailbox.expire(2).unwrap(), 2);
+        assert_eq!((poll(&store, 1, 0, 9).1, poll(&store, 2, 0, 9).1), (vec![3], vec![]));
+        assert_eq!(mailbox.totals().unwrap(), MailboxTotals { letters: 2, bytes: 2 });
+        assert_eq!(mailbox.expire(9).unwrap(), 2);
+        assert_eq!(mailbox.totals().unwrap(), MailboxTotals::default());
+        // Nothing is kept of an empty mailbox.
+        assert_eq!(step::collect(store.kv(), Table::Mailboxes, &[], |_, _| Some(Ok(()))).unwrap().len(), 0);
+    });
+}
+
+#[test]
+fn the_largest_letter_fits() {
+    on_each_disk(|disk| {
+        let big = vec![7; (4 << 20) + 300];
+        let letters = vec![(mailbox_id(1), letter(1, 1, &big))];
+        let record = Record::Decided { verdict: verdict(1, STORED), letters };
+        Decisions::new(disk.open(), 9).apply(record).unwrap();
+        let polled = Mailbox::new(disk.open()).poll(&mailbox_id(1), 0, 1).unwrap();
+        assert!(polled[0].1.letter == big);
+    });
+}
