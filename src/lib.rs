@@ -1,5 +1,6 @@
 #![forbid(unsafe_code)]
 //! A mix network.
+pub mod config;
 pub mod crypto;
 pub mod epoch;
 pub mod mix;

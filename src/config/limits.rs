@@ -1,0 +1,375 @@
+//! The ranges of a network file's values, and what must hold between them.
+
+use std::collections::HashSet;
+use std::net::Ipv6Addr;
+use std::ops::RangeInclusive;
+
+use crate::wire::{MAX_EPOCH_ROUNDS, Parameters};
+
+use super::NetworkFile;
+
+/// The most clients of a network: the bitmap of a round's members has 8 KiB then, and a message holds 128 of them.
+pub const MAX_CLIENTS: usize = 65_536;
+/// The most packets of a round, clients times `packets_per_client`: counts and indices stay far inside 32 bits.
+pub const MAX_ROUND_PACKETS: u64 = 1 << 24;
+
+/// As in a packet's geometry: one mix hides nothing from itself, more than seven add delay and no trust.
+const MIXES: RangeInclusive<u64> = 2..=7;
+/// As in a packet's geometry, in bytes.
+const PAYLOAD: RangeInclusive<u64> = 256..=4 << 20;
+/// From the scheduler's own jitter to a day, in milliseconds.
+const ROUND_MS: RangeInclusive<u64> = 10..=86_400_000;
+/// A message of 4 GiB has 2^24 fragments at the least payload.
+const MAX_MESSAGE: u64 = u32::MAX as u64;
+/// The default of `poll_letters` stays below its own bound.
+const MAX_PACKETS_PER_CLIENT: u64 = 16_384;
+/// Rounds of a day last 2,700 years at this many epochs; the bound is for arithmetic.
+const MAX_RETENTION_EPOCHS: u64 = 1_000_000;
+/// For arithmetic; a mailbox of this many letters of the least payload has 6 GB.
+const MAX_MAILBOX_LETTERS: u64 = 1 << 24;
+/// A poll answer of this many letters of the least payload has 29 MB.
+const MAX_POLL_LETTERS: u64 = 65_536;
+/// A name is hashed and shown, nothing else.
+const MAX_NETWORK_BYTES: usize = 64;
+
+/// A rule that a network file breaks: what is wrong, and behind `help:` what to write instead.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Invalid {
+    /// A number is out of its range.
+    #[error("`{key}` is {given}, not {least} to {most}\nhelp: write for example `{key}: {write}`")]
+    Range {
+        /// The key.
+        key: &'static str,
+        /// The value in the file.
+        given: String,
+        /// The least allowed.
+        least: String,
+        /// The greatest allowed.
+        most: String,
+        /// A sensible value.
+        write: String,
+    },
+    /// The network's name is empty, too long, or not printable ASCII.
+    #[error(
+        "`network` is not a name\nhelp: write 1 to {MAX_NETWORK_BYTES} printable ASCII characters, `network: my-network`"
+    )]
+    Network,
+    /// An id is unsafe as a file name or an argument.
+    #[error("`{}` is not an id\nhelp: use 1 to 32 of a-z, 0-9 and -, beginning with a letter or digit", shown(.0))]
+    Id(String),
+    /// Two mixes or clients have one id.
+    #[error("`{}` is the id of two\nhelp: give every mix and every client an id of its own", shown(.0))]
+    IdTwice(String),
+    /// Not `host:port`.
+    #[error("`{}` is not an address\nhelp: write `address: HOST:PORT`, an IPv6 host in brackets, a port from 1 to 65535", shown(.0))]
+    Address(String),
+    /// Two mixes have one address.
+    #[error("`{}` is the address of two mixes\nhelp: give every mix a host or port of its own", shown(.0))]
+    AddressTwice(String),
+    /// The number of mixes is out of range.
+    #[error("there are {0} mixes, not 2 to 7\nhelp: list 3 under `mixes`; one honest mix is enough, one mix is not")]
+    Mixes(usize),
+    /// More clients than a network can have.
+    #[error("there are {0} clients, more than {MAX_CLIENTS}\nhelp: make two networks")]
+    TooManyClients(usize),
+    /// `mailboxes` is there and empty, or too long.
+    #[error(
+        "there are {0} mailboxes, not 1 to {MAX_CLIENTS}\nhelp: list every mailbox, or leave `mailboxes` out to take the files of `keys_dir`"
+    )]
+    Mailboxes(usize),
+    /// A threshold that can never be reached.
+    #[error(
+        "`{key}` is {given}, but there are {clients} clients\nhelp: write at most `{key}: {clients}`, or list more `clients`"
+    )]
+    MoreThanClients {
+        /// The key.
+        key: &'static str,
+        /// The value in the file.
+        given: u64,
+        /// The number of clients.
+        clients: u64,
+    },
+    /// The network would start with rounds that can only abort.
+    #[error(
+        "`start_clients` is {start}, below `min_clients` ({min}): the first rounds could only abort\nhelp: write `start_clients: {min}` or more"
+    )]
+    StartBelowMinimum {
+        /// `start_clients`.
+        start: u32,
+        /// `min_clients`.
+        min: u32,
+    },
+    /// A round would close before it holds enough clients.
+    #[error(
+        "`messages_per_round` is {given}, less than `min_clients` clients send\nhelp: write `messages_per_round: {least}` or more, or leave it out"
+    )]
+    ClosesTooEarly {
+        /// `messages_per_round`.
+        given: u32,
+        /// `min_clients` times `packets_per_client`.
+        least: u64,
+    },
+    /// More packets in a round than counts can hold.
+    #[error(
+        "`packets_per_client` is {given}: {clients} clients send more than {MAX_ROUND_PACKETS} packets a round\nhelp: write at most `packets_per_client: {most}`"
+    )]
+    TooManyPackets {
+        /// `packets_per_client`.
+        given: u32,
+        /// The number of clients.
+        clients: u64,
+        /// The most for so many clients.
+        most: u64,
+    },
+    /// Submissions would be taken after the round.
+    #[error("`submit_seconds` is {} s, longer than the round of {} s\nhelp: write `submit_seconds: {}`, or leave it out", seconds(*submit_ms), seconds(*round_ms), seconds(round_ms * 4 / 5))]
+    SubmitBeyondRound {
+        /// `submit_seconds` in milliseconds.
+        submit_ms: u32,
+        /// `round_seconds` in milliseconds.
+        round_ms: u32,
+    },
+    /// The lower bound of the delay is above the upper.
+    #[error("`mix_delay_ms` goes from {0} down to {1}\nhelp: write `mix_delay_ms: [{1}, {0}]`")]
+    DelayOrder(u32, u32),
+    /// A mix would still wait when the next round comes.
+    #[error(
+        "`mix_delay_ms` goes up to {hi} ms, beyond the round of {round_ms} ms\nhelp: write at most `mix_delay_ms: [0, {round_ms}]`, or longer rounds"
+    )]
+    DelayBeyondRound {
+        /// The upper bound.
+        hi: u32,
+        /// `round_seconds` in milliseconds.
+        round_ms: u32,
+    },
+    /// A dummy's content does not fit into a packet.
+    #[error(
+        "`dummy_payload` has {bytes} bytes, more than `payload` ({payload})\nhelp: shorten it, or write `payload: {bytes}` or more"
+    )]
+    DummyTooLong {
+        /// Its length.
+        bytes: usize,
+        /// `payload`.
+        payload: u32,
+    },
+    /// Cover alone would fill a mailbox faster than its owner can empty it.
+    #[error("`poll_letters` is {given}, but cover alone brings {cover} letters a round\nhelp: write `poll_letters: {}`, or leave it out", 3 * u64::from(*cover) + 1)]
+    PollBelowCover {
+        /// `poll_letters`.
+        given: u32,
+        /// `packets_per_client`.
+        cover: u32,
+    },
+    /// A mailbox holds less than one answer.
+    #[error("`mailbox_letters` is {given}, less than `poll_letters` ({poll})\nhelp: write `mailbox_letters: 65536`")]
+    MailboxBelowPoll {
+        /// `mailbox_letters`.
+        given: u32,
+        /// `poll_letters`.
+        poll: u32,
+    },
+}
+
+impl Invalid {
+    /// The key or value to look for in the source.
+    pub(super) fn key(&self) -> String {
+        let key: &str = match self {
+            Self::Range { key, .. } | Self::MoreThanClients { key, .. } => key,
+            Self::Id(text) | Self::IdTwice(text) | Self::Address(text) | Self::AddressTwice(text) => text,
+            Self::Network => "network",
+            Self::Mixes(_) => "mixes",
+            Self::TooManyClients(_) => "clients",
+            Self::Mailboxes(_) => "mailboxes",
+            Self::StartBelowMinimum { .. } => "start_clients",
+            Self::ClosesTooEarly { .. } => "messages_per_round",
+            Self::TooManyPackets { .. } => "packets_per_client",
+            Self::SubmitBeyondRound { .. } => "submit_seconds",
+            Self::DelayOrder(..) | Self::DelayBeyondRound { .. } => "mix_delay_ms",
+            Self::DummyTooLong { .. } => "dummy_payload",
+            Self::PollBelowCover { .. } => "poll_letters",
+            Self::MailboxBelowPoll { .. } => "mailbox_letters",
+        };
+        key.to_owned()
+    }
+}
+
+/// Whether `text` may name a mix, a client or a contact: 1 to 32 of a-z, 0-9 and -, not beginning with -. Safe as a
+/// file name, an argument and a field of a line.
+pub fn is_name(text: &str) -> bool {
+    (1..=32).contains(&text.len())
+        && !text.starts_with('-')
+        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+}
+
+/// The parameters of a file, or every rule it breaks. What must hold between values is looked at when each is in its
+/// range.
+pub(super) fn parameters(file: &NetworkFile) -> Result<Parameters, Vec<Invalid>> {
+    let mut rules = Rules::default();
+    rules.lists(file);
+    let all = file.clients.len().min(MAX_CLIENTS) as u64;
+    let packets = rules.number("packets_per_client", file.packets_per_client, 1..=MAX_PACKETS_PER_CLIENT, 4);
+    let round_ms = rules.millis("round_seconds", file.round_seconds, ROUND_MS, 1000);
+    let parameters = Parameters {
+        network: file.network.clone(),
+        messages_per_round: match file.messages_per_round {
+            Some(given) => rules.number("messages_per_round", given, 1..=MAX_ROUND_PACKETS, 16),
+            None => u32::try_from(all * u64::from(packets)).unwrap_or(u32::MAX),
+        },
+        start_clients: rules.threshold("start_clients", file.start_clients.unwrap_or(all.max(2)), all),
+        min_clients: rules.threshold("min_clients", file.min_clients, all),
+        min_share_permille: rules.share(file.min_share),
+        round_ms,
+        submit_ms: match file.submit_seconds {
+            Some(given) => rules.millis("submit_seconds", given, 1..=*ROUND_MS.end(), 800),
+            None => round_ms * 4 / 5,
+        },
+        mix_delay_ms: (
+            rules.number("mix_delay_ms", file.mix_delay_ms.0, 0..=*ROUND_MS.end(), 0),
+            rules.number("mix_delay_ms", file.mix_delay_ms.1, 0..=*ROUND_MS.end(), 50),
+        ),
+        payload: rules.number("payload", file.payload, PAYLOAD, 65_536),
+        packets_per_client: packets,
+        dummy_payload: file.dummy_payload.clone().into_bytes(),
+        max_message: u64::from(rules.number("max_message", file.max_message, 1..=MAX_MESSAGE, 64 << 20)),
+        epoch_rounds: rules.number("epoch_rounds", file.epoch_rounds, 1..=u64::from(MAX_EPOCH_ROUNDS), 60),
+        verdict_rounds: {
+            let default = file.mixes.len() as u64 + 3;
+            let given = file.verdict_rounds.unwrap_or(default.min(*MIXES.end() + 3));
+            rules.number("verdict_rounds", given, 1..=u64::from(MAX_EPOCH_ROUNDS), default)
+        },
+        retention_epochs: rules.number("retention_epochs", file.retention_epochs, 1..=MAX_RETENTION_EPOCHS, 1440),
+        poll_letters: {
+            let default = 3 * u64::from(packets) + 1;
+            rules.number("poll_letters", file.poll_letters.unwrap_or(default), 1..=MAX_POLL_LETTERS, default)
+        },
+        mailbox_letters: rules.number("mailbox_letters", file.mailbox_letters, 1..=MAX_MAILBOX_LETTERS, 65_536),
+    };
+    if rules.broken.is_empty() {
+        rules.between(&parameters, all);
+    }
+    if rules.broken.is_empty() { Ok(parameters) } else { Err(rules.broken) }
+}
+
+/// The rules broken so far.
+#[derive(Default)]
+struct Rules {
+    broken: Vec<Invalid>,
+}
+
+impl Rules {
+    fn lists(&mut self, file: &NetworkFile) {
+        let printable = file.network.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
+        self.unless(printable && (1..=MAX_NETWORK_BYTES).contains(&file.network.len()), || Invalid::Network);
+        self.unless(MIXES.contains(&(file.mixes.len() as u64)), || Invalid::Mixes(file.mixes.len()));
+        self.unless(file.clients.len() <= MAX_CLIENTS, || Invalid::TooManyClients(file.clients.len()));
+        if let Some(mailboxes) = &file.mailboxes {
+            self.unless((1..=MAX_CLIENTS).contains(&mailboxes.len()), || Invalid::Mailboxes(mailboxes.len()));
+        }
+        let (mut ids, mut addresses) = (HashSet::new(), HashSet::new());
+        for id in file.mixes.iter().map(|mix| &mix.id).chain(file.clients.iter().map(|client| &client.id)) {
+            self.unless(is_name(id), || Invalid::Id(id.clone()));
+            self.unless(ids.insert(id), || Invalid::IdTwice(id.clone()));
+        }
+        for address in file.mixes.iter().map(|mix| &mix.address) {
+            self.unless(is_address(address), || Invalid::Address(address.clone()));
+            self.unless(addresses.insert(address), || Invalid::AddressTwice(address.clone()));
+        }
+    }
+
+    fn between(&mut self, p: &Parameters, clients: u64) {
+        let packets = u64::from(p.packets_per_client);
+        self.unless(clients * packets <= MAX_ROUND_PACKETS, || Invalid::TooManyPackets {
+            given: p.packets_per_client,
+            clients,
+            most: MAX_ROUND_PACKETS / clients.max(1),
+        });
+        let least = u64::from(p.min_clients) * packets;
+        self.unless(u64::from(p.messages_per_round) >= least, || Invalid::ClosesTooEarly {
+            given: p.messages_per_round,
+            least,
+        });
+        self.unless(p.start_clients >= p.min_clients, || Invalid::StartBelowMinimum {
+            start: p.start_clients,
+            min: p.min_clients,
+        });
+        self.unless(p.submit_ms <= p.round_ms, || Invalid::SubmitBeyondRound {
+            submit_ms: p.submit_ms,
+            round_ms: p.round_ms,
+        });
+        let (lo, hi) = p.mix_delay_ms;
+        self.unless(lo <= hi, || Invalid::DelayOrder(lo, hi));
+        self.unless(lo > hi || hi <= p.round_ms, || Invalid::DelayBeyondRound { hi, round_ms: p.round_ms });
+        let bytes = p.dummy_payload.len();
+        self.unless(bytes as u64 <= u64::from(p.payload), || Invalid::DummyTooLong { bytes, payload: p.payload });
+        let (poll, cover) = (p.poll_letters, p.packets_per_client);
+        self.unless(poll > cover, || Invalid::PollBelowCover { given: poll, cover });
+        let given = p.mailbox_letters;
+        self.unless(given >= poll, || Invalid::MailboxBelowPoll { given, poll });
+    }
+
+    fn threshold(&mut self, key: &'static str, given: u64, clients: u64) -> u32 {
+        let value = self.number(key, given, 2..=u64::from(u32::MAX), 2);
+        self.unless(given < 2 || given <= clients, || Invalid::MoreThanClients { key, given, clients });
+        value
+    }
+
+    fn share(&mut self, given: f64) -> u32 {
+        let inside = (0.0..=1.0).contains(&given);
+        self.unless(inside, || range("min_share", given, 0, 1, 0.9));
+        if inside { (given * 1000.0).round() as u32 } else { 0 }
+    }
+
+    fn millis(&mut self, key: &'static str, seconds: f64, allowed: RangeInclusive<u64>, write: u64) -> u32 {
+        // NaN becomes 0, too much becomes u64::MAX: both outside.
+        let millis = (seconds * 1000.0).round() as u64;
+        let inside = seconds >= 0.0 && allowed.contains(&millis);
+        let [least, most, write] = [*allowed.start(), *allowed.end(), write].map(|ms| ms as f64 / 1000.0);
+        self.unless(inside, || range(key, seconds, least, most, write));
+        if inside { millis as u32 } else { 0 }
+    }
+
+    fn number(&mut self, key: &'static str, given: u64, allowed: RangeInclusive<u64>, write: u64) -> u32 {
+        let value = u32::try_from(given).ok().filter(|_| allowed.contains(&given));
+        self.unless(value.is_some(), || range(key, given, allowed.start(), allowed.end(), write));
+        value.unwrap_or(0)
+    }
+
+    fn unless(&mut self, holds: bool, rule: impl FnOnce() -> Invalid) {
+        // Nobody reads more, and a hostile file could break as many as it has lines.
+        if !holds && self.broken.len() < 20 {
+            self.broken.push(rule());
+        }
+    }
+}
+
+fn range(
+    key: &'static str,
+    given: impl ToString,
+    least: impl ToString,
+    most: impl ToString,
+    write: impl ToString,
+) -> Invalid {
+    let write = if key == "mix_delay_ms" { "[0, 50]".into() } else { write.to_string() };
+    Invalid::Range { key, given: given.to_string(), least: least.to_string(), most: most.to_string(), write }
+}
+
+/// `host:port` with a name, an IPv4 address or a bracketed IPv6 address.
+fn is_address(text: &str) -> bool {
+    let Some((host, port)) = text.rsplit_once(':') else { return false };
+    let name = |host: &str| host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-".contains(&byte));
+    let host_fits = match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        Some(inner) => inner.parse::<Ipv6Addr>().is_ok(),
+        None => (1..=253).contains(&host.len()) && name(host),
+    };
+    host_fits && port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse().is_ok_and(|port: u16| port != 0)
+}
+
+/// Text from a file, short and without control characters: a message may be on a terminal.
+fn shown(text: &str) -> String {
+    text.chars().take(64).flat_map(char::escape_debug).collect()
+}
+
+fn seconds(ms: u32) -> f64 {
+    f64::from(ms) / 1000.0
+}

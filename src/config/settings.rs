@@ -1,0 +1,249 @@
+//! `config.yaml`: what one daemon wants for itself. Flags override the environment, which overrides the file.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use serde::de::value::{Error as ValueError, StrDeserializer};
+use serde::{Deserialize, Serialize, de::IntoDeserializer};
+
+use super::{ConfigError, source::Source};
+
+/// The names of all settings: keys of `config.yaml`, flags with `-` for `_`, variables `MIXNET_` + upper case.
+pub const SETTINGS: [&str; 10] =
+    ["id", "network", "keys", "listen", "control", "metrics", "metrics_public", "log", "log_level", "ephemeral"];
+
+/// What the environment and a home's `config.yaml` may set; every key is explained in `config/home.example.yaml`.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// The name under which the network file lists this mix or client.
+    pub id: Option<String>,
+    /// The network file; in `config.yaml` relative to the home.
+    pub network: Option<PathBuf>,
+    /// The directory of the secret key files; in `config.yaml` relative to the home.
+    pub keys: Option<PathBuf>,
+    /// Where a mix listens, if that is not the address that others reach it at.
+    pub listen: Option<SocketAddr>,
+    /// The control socket; in `config.yaml` relative to the home.
+    pub control: Option<PathBuf>,
+    /// Where metrics are served.
+    pub metrics: Option<Metrics>,
+    /// Whether metrics may be served beyond loopback.
+    pub metrics_public: Option<bool>,
+    /// The form of log lines.
+    pub log: Option<LogFormat>,
+    /// The least severe log lines that are written.
+    pub log_level: Option<LogLevel>,
+    /// Whether the keys live in memory only.
+    pub ephemeral: Option<bool>,
+}
+
+/// Where metrics are served.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Metrics {
+    /// Nowhere.
+    #[default]
+    Off,
+    /// Over HTTP at this address.
+    At(SocketAddr),
+}
+
+/// The form of log lines.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One object a line.
+    Json,
+}
+
+/// The least severe log lines that are written.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[expect(missing_docs, reason = "the names are the usual ones")]
+pub enum LogLevel {
+    Error,
+    Warn,
+    #[default]
+    Info,
+    Debug,
+    Trace,
+}
+
+impl Settings {
+    /// Reads `config.yaml`; relative paths in it are taken from its directory.
+    pub(super) fn read(path: &Path) -> Result<Self, ConfigError> {
+        let mut settings: Self = Source::read(path)?.parse()?;
+        let home = path.parent().unwrap_or(Path::new("."));
+        for place in [&mut settings.network, &mut settings.keys, &mut settings.control].into_iter().flatten() {
+            *place = home.join(&*place);
+        }
+        Ok(settings)
+    }
+
+    /// Puts `overrides` over these settings, one by one, so that later ones win: give the environment's, then the
+    /// flags'. A name may have `-` for `_`; relative paths stay relative to the working directory.
+    ///
+    /// # Errors
+    /// If a name is unknown or a value of the wrong kind.
+    pub fn override_with<N, V>(&mut self, overrides: impl IntoIterator<Item = (N, V)>) -> Result<(), ConfigError>
+    where
+        N: AsRef<str>,
+        V: AsRef<str>,
+    {
+        for (name, value) in overrides {
+            let (name, value) = (name.as_ref(), value.as_ref());
+            let wanted = name.replace('-', "_");
+            let Some(known) = SETTINGS.into_iter().find(|known| *known == wanted) else {
+                return Err(ConfigError::NoSetting(name.chars().take(64).flat_map(char::escape_debug).collect()));
+            };
+            self.set(known, value).map_err(|reason| ConfigError::BadSetting {
+                name: known,
+                value: value.chars().take(64).flat_map(char::escape_debug).collect(),
+                reason,
+            })?;
+        }
+        Ok(())
+    }
+
+    fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
+        match name {
+            "id" => self.id = Some(value.into()),
+            "network" => self.network = Some(value.into()),
+            "keys" => self.keys = Some(value.into()),
+            "listen" => self.listen = Some(typed(value)?),
+            "control" => self.control = Some(value.into()),
+            "metrics" => self.metrics = Some(typed(value)?),
+            "metrics_public" => self.metrics_public = Some(switch(value)?),
+            "log" => self.log = Some(typed(value)?),
+            "log_level" => self.log_level = Some(typed(value)?),
+            "ephemeral" => self.ephemeral = Some(switch(value)?),
+            other => return Err(format!("`{other}` is no setting")),
+        }
+        Ok(())
+    }
+}
+
+/// The overrides in an environment: `MIXNET_LOG_LEVEL=debug` is `("log_level", "debug")`. Variables that name no
+/// setting are left out: other programs have their own with this prefix.
+pub fn environment(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Vec<(&'static str, String)> {
+    let setting = |name: &OsString| {
+        let name = name.to_str()?.strip_prefix("MIXNET_")?;
+        SETTINGS.into_iter().find(|setting| setting.to_ascii_uppercase() == name)
+    };
+    let known = variables.into_iter().filter_map(|(name, value)| Some((setting(&name)?, value)));
+    known.map(|(name, value)| (name, value.to_string_lossy().into_owned())).collect()
+}
+
+impl FromStr for Metrics {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "off" => Ok(Self::Off),
+            address => address.parse().map(Self::At).map_err(|_| "expected `off` or ADDRESS:PORT".into()),
+        }
+    }
+}
+
+impl TryFrom<String> for Metrics {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<Metrics> for String {
+    fn from(metrics: Metrics) -> Self {
+        match metrics {
+            Metrics::Off => "off".into(),
+            Metrics::At(address) => address.to_string(),
+        }
+    }
+}
+
+fn typed<'a, T: Deserialize<'a>>(value: &'a str) -> Result<T, String> {
+    let deserializer: StrDeserializer<'a, ValueError> = value.into_deserializer();
+    T::deserialize(deserializer).map_err(|error| error.to_string())
+}
+
+fn switch(value: &str) -> Result<bool, String> {
+    value.parse().map_err(|_| "expected `true` or `false`".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_beat_the_environment_which_beats_the_file() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("config.yaml");
+        std::fs::write(&path, "id: from-file\nlog: text\nlog_level: warn\nmetrics: off\n").expect("writable");
+        let mut settings = Settings::read(&path).expect("valid");
+        let variables = [("MIXNET_LOG", "json"), ("MIXNET_LOG_LEVEL", "debug"), ("MIXNET_PORT_80", "x"), ("HOME", "/")];
+        let environment = environment(variables.map(|(name, value)| (name.into(), value.into())));
+        settings.override_with(environment).expect("valid");
+        settings.override_with([("log-level", "trace")]).expect("valid");
+        assert_eq!(settings.id.as_deref(), Some("from-file"));
+        assert_eq!(settings.log, Some(LogFormat::Json));
+        assert_eq!(settings.log_level, Some(LogLevel::Trace));
+        assert_eq!(settings.metrics, Some(Metrics::Off));
+    }
+
+    #[test]
+    fn the_list_of_settings_is_that_of_the_struct_and_each_can_be_overridden() {
+        let json = serde_json::to_value(Settings::default()).expect("serialisable");
+        let mut keys: Vec<_> = json.as_object().expect("an object").keys().map(String::as_str).collect();
+        let mut settings = SETTINGS.to_vec();
+        keys.sort_unstable();
+        settings.sort_unstable();
+        assert_eq!(keys, settings);
+        for name in SETTINGS {
+            let value = match name {
+                "listen" | "metrics" => "127.0.0.1:1",
+                "metrics_public" | "ephemeral" => "true",
+                "log" => "json",
+                "log_level" => "error",
+                _ => "x",
+            };
+            let mut settings = Settings::default();
+            settings.override_with([(name, value)]).expect("valid");
+            assert_ne!(settings, Settings::default(), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_setting_or_no_value_is_refused_by_name() {
+        let mut settings = Settings::default();
+        let refused = [
+            ("log-leve", "info", "log-leve"),
+            ("log", "xml", "xml"),
+            ("listen", "nowhere", "nowhere"),
+            ("metrics", "9000", "`off` or"),
+            ("ephemeral", "yes", "`true` or"),
+        ];
+        for (name, value, part) in refused {
+            let error = settings.override_with([(name, value)]).expect_err(name).to_string();
+            assert!(error.contains(part) && error.contains("help: "), "{error}");
+        }
+        assert_eq!(settings, Settings::default());
+    }
+
+    #[test]
+    fn paths_of_the_file_start_at_the_home() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("config.yaml");
+        std::fs::write(&path, "network: ../network.yaml\nkeys: /secret\n").expect("writable");
+        let settings = Settings::read(&path).expect("valid");
+        assert_eq!(settings.network, Some(dir.path().join("../network.yaml")));
+        assert_eq!(settings.keys, Some("/secret".into()));
+        assert_eq!(settings.control, None);
+    }
+}
