@@ -116,7 +116,7 @@ impl Driver {
             }
             Input::Status(answer) => {
                 // Whoever asked may have gone.
-                let _ = answer.send(self.session.status());
+                let _ = answer.send(self.session.status().clone());
             }
             Input::Stop(done) => {
                 self.stopping = Some(done);

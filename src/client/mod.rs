@@ -8,6 +8,7 @@ mod driver;
 mod links;
 mod metrics;
 mod service;
+mod status;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -40,6 +41,8 @@ const INPUTS: usize = 256;
 pub struct ClientConfig {
     /// The network, complete.
     pub network: Arc<Network>,
+    /// The client's name.
+    pub id: String,
     /// The client's keys.
     pub secrets: ClientSecrets,
     /// Its contacts.
@@ -89,7 +92,7 @@ impl Client {
     /// # Errors
     /// If it is not in the network, or its store or control socket cannot be used.
     pub async fn start(config: ClientConfig, control: &Path) -> Result<Self, ClientError> {
-        let ClientConfig { network, secrets, contacts, store, limits } = config;
+        let ClientConfig { network, id, secrets, contacts, store, limits } = config;
         let geometry =
             Geometry::new(network.mixes(), network.parameters.payload as usize).ok_or(ClientError::Geometry)?;
         let disk = Arc::new(Disk::new(store, &network.parameters));
@@ -120,7 +123,7 @@ impl Client {
         links::keep(&network, &endpoint, &inputs, &stop);
         let driver = Driver::new(session, disk.clone(), network.clone(), geometry, metrics.clone(), changed);
         let driver = tokio::spawn(driver.run(received));
-        let service = Service { network, disk, contacts, inputs: inputs.clone(), changes };
+        let service = Service { network, id, disk, contacts: Arc::new(contacts), inputs: inputs.clone(), changes };
         tokio::spawn(service.run(listener, stop.clone()));
         Ok(Self { inputs, stop, driver, endpoint, metrics })
     }

@@ -22,8 +22,8 @@ pub use message::{Answer, Ask, Failure, Incoming, MessageKind, Outgoing, Progres
 #[non_exhaustive]
 pub enum ControlError {
     /// Nobody listens.
-    #[error("no daemon answers at {0}; start it with `run --home {home}`", home = .0.parent().unwrap_or(Path::new(".")).display())]
-    NotRunning(String, PathBuf),
+    #[error("no daemon answers at {}; start it with `run --home HOME`", .0.display())]
+    NotRunning(PathBuf),
     /// The path does not fit into a socket address.
     #[error("the path {0} is too long for a control socket; set `control` in the home's config.yaml to a shorter one")]
     TooLong(String),
@@ -103,7 +103,7 @@ impl Stream {
     pub async fn connect(path: &Path) -> Result<Self, ControlError> {
         match UnixStream::connect(path).await {
             Ok(stream) => Ok(Self(stream)),
-            Err(_) => Err(ControlError::NotRunning(path.display().to_string(), path.to_owned())),
+            Err(_) => Err(ControlError::NotRunning(path.to_owned())),
         }
     }
 
@@ -158,7 +158,7 @@ mod tests {
         assert_eq!(mode & 0o777, 0o600);
         assert!(matches!(Listener::bind(&path).await, Err(ControlError::InUse(_))));
         drop(listener);
-        assert!(matches!(Stream::connect(&path).await, Err(ControlError::NotRunning(..))));
+        assert!(matches!(Stream::connect(&path).await, Err(ControlError::NotRunning(_))));
         std::fs::write(&path, b"left behind").expect("writable");
         Listener::bind(&path).await.expect("what was left behind is replaced");
         let long = dir.path().join("x".repeat(200));

@@ -231,7 +231,7 @@ impl Engine {
         let Some(peer) = self.peers.get(&to) else { return };
         if peer.outgoing.try_send(outgoing).is_err() {
             // A peer that takes nothing: a fresh link says again what still matters.
-            peer.connection.close(crate::net::CloseReason::Overloaded);
+            peer.connection.close(crate::net::CloseReason::Done);
         }
     }
 

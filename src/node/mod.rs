@@ -106,17 +106,9 @@ impl Node {
             Geometry::new(network.mixes(), network.parameters.payload as usize).ok_or(NodeError::Geometry)?;
         let disk = Arc::new(Disk::new(store, geometry, &network.parameters));
         let recovered = disk.recover()?;
-        let started_at_ms =
-            SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
-        let mix = MixConfig {
-            network: network.clone(),
-            geometry,
-            own,
-            key: key.clone(),
-            backend,
-            recovered,
-            started_at_ms,
-        };
+        let started_at_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
+        let mix =
+            MixConfig { network: network.clone(), geometry, own, key: key.clone(), backend, recovered, started_at_ms };
         let endpoint = Endpoint::bind(EndpointConfig {
             listen: Some(listen),
             identity: key.clone(),
@@ -129,7 +121,7 @@ impl Node {
         let engine = Engine::new(Mix::new(mix, os_csprng()), disk, own, backend, network.clone(), metrics.clone());
         let engine = tokio::spawn(engine.run(received));
         let tasks = TaskTracker::new();
-        let world = World { network: network.clone(), geometry, own, inputs: inputs.clone(), tasks: tasks.clone() };
+        let world = World { network: network.clone(), geometry, inputs: inputs.clone(), tasks: tasks.clone() };
         tasks.spawn(world.clone().accept(endpoint.clone(), stop.clone()));
         for to in own + 1..network.mixes() {
             tasks.spawn(world.clone().dial(endpoint.clone(), to, stop.clone()));
@@ -184,7 +176,6 @@ impl Observer {
 struct World {
     network: Arc<Network>,
     geometry: Geometry,
-    own: usize,
     inputs: mpsc::Sender<Input>,
     tasks: TaskTracker,
 }

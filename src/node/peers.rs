@@ -38,7 +38,7 @@ impl World {
     pub(super) async fn serve_mix(self, mix: usize, connection: Connection) {
         if !connection.post_quantum() {
             tracing::warn!(mix = self.network.roster.mixes[mix].id, "refused a link that is not post-quantum");
-            return connection.close(CloseReason::Refused);
+            return connection.close(CloseReason::NotPostQuantum);
         }
         connection.allow_mix();
         let number = next_number();
@@ -55,7 +55,7 @@ impl World {
                     if let Err(error) = send(&connection, outgoing).await {
                         // A link on which something was lost is not one: the next says it again.
                         tracing::debug!(%error, "a message to a mix was not sent");
-                        connection.close(CloseReason::Overloaded);
+                        connection.close(CloseReason::Done);
                     }
                 });
             }
@@ -92,12 +92,7 @@ impl World {
     }
 
     /// Reads a batch straight into the slots in which it will be peeled, a piece at a time.
-    async fn receive_batch(
-        self,
-        from: usize,
-        header: SignedBatchHeader,
-        mut stream: Receiver,
-    ) -> Result<(), NetError> {
+    async fn receive_batch(self, from: usize, header: SignedBatchHeader, mut stream: Receiver) -> Result<(), NetError> {
         let (round, number) = (header.header.round, next_number());
         let most = self.network.roster.clients.len() * self.network.parameters.packets_per_client as usize;
         let mut left = (header.header.count as usize).min(most);

@@ -78,8 +78,7 @@ impl Plan {
             rng.fill_bytes(&mut bytes);
             bytes
         };
-        let keys: Vec<Arc<IdentityKey>> =
-            (0..self.mixes).map(|_| Arc::new(IdentityKey::from_seed(&seed()))).collect();
+        let keys: Vec<Arc<IdentityKey>> = (0..self.mixes).map(|_| Arc::new(IdentityKey::from_seed(&seed()))).collect();
         network.roster.mixes = keys
             .iter()
             .enumerate()

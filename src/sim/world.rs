@@ -451,7 +451,6 @@ impl World {
     fn client_action(&mut self, own: usize, action: session::Action) {
         let me = Party::Client(own);
         let exit = self.mixes.len() - 1;
-        let disk = &self.clients[own].disk;
         let event = match action {
             session::Action::Request { link, id, request } => {
                 let to = Party::Mix(if link == Link::Entry { 0 } else { exit });
@@ -463,39 +462,22 @@ impl World {
                 self.ask(me, Party::Mix(0), id, Request::Submit { round }, packets);
                 None
             }
-            session::Action::Reserve { round, expiry, count } => Some(disk.reserve(round, expiry, count)),
-            session::Action::Settle { round, carried } => Some(disk.settle(round, carried)),
-            session::Action::Abandon { round } => {
-                disk.abandon(round).expect("memory does not fail");
-                None
-            }
-            session::Action::RememberEpoch(signed) => {
-                disk.remember(&signed).expect("memory does not fail");
-                None
-            }
-            session::Action::Deliver { id, epoch, arrivals } => Some(disk.deliver(id, epoch, arrivals)),
-            session::Action::Build(job) => Some(Ok(session::Event::Built(job.run()))),
-            session::Action::Open(job) => Some(Ok(session::Event::Opened(job.run()))),
+            session::Action::Build(job) => Some(session::Event::Built(job.run())),
+            session::Action::Open(job) => Some(session::Event::Opened(job.run())),
             session::Action::Note(note) => {
                 self.clients[own].notes.push(note);
                 None
             }
             session::Action::Cancel { .. } | session::Action::Stopped => None,
+            chore => self.clients[own].disk.carry_out(&chore).expect("memory does not fail"),
         };
         if let Some(event) = event {
-            let (run, event) = (self.clients[own].run, Box::new(event.expect("memory does not fail")));
+            let (run, event) = (self.clients[own].run, Box::new(event));
             self.schedule(DISK, Incident::Client { client: own, run, event });
         }
     }
 
-    fn ask(
-        &mut self,
-        from: Party,
-        to: Party,
-        id: session::RequestId,
-        request: Request,
-        mut packets: Option<Slots>,
-    ) {
+    fn ask(&mut self, from: Party, to: Party, id: session::RequestId, request: Request, mut packets: Option<Slots>) {
         self.post(from, to, || Parcel::Request { id, request: request.clone(), packets: packets.take() });
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::crypto::Digest;
 use crate::wire::codec::{Decode, Encode};
-use crate::wire::{CHAIN_KEPT, Outcome, Record, Recovered, VERDICTS_KEPT, Verdict, VerdictOnList};
+use crate::wire::{CHAIN_KEPT, Outcome, Record, Recovered, SignedVerdict, VERDICTS_KEPT, Verdict};
 
 use super::kv::field;
 use super::step::{Step, collect, parse};
@@ -74,7 +74,7 @@ impl Decisions {
             epoch_signed: signed.map_or(0, |(epoch, _)| epoch),
             opened: self.store.record(Table::Meta, OPENED)?.unwrap_or(0),
             signed: rows(kv, Table::Signed)?.into_iter().map(|row: Signed| row.verdict).collect(),
-            complete: rows::<VerdictOnList>(kv, Table::Complete)?,
+            complete: rows::<SignedVerdict>(kv, Table::Complete)?,
         })
     }
 
@@ -92,7 +92,7 @@ impl Decisions {
         if let Outcome::Stored { refused } = &mut verdict.outcome {
             *refused = refused.saturating_add(mailbox::store(step, verdict.round, self.quota, letters)?);
         }
-        write_signed(step, Signed { verdict, decided: true })?;
+        write_signed(step, Signed { verdict: verdict.clone(), decided: true })?;
         Ok(verdict)
     }
 }
@@ -100,7 +100,7 @@ impl Decisions {
 /// Whether `again` is the decision that was `written`, but for the refusals that were counted into it.
 fn same_decision(written: &Verdict, again: &Verdict) -> bool {
     let both_stored = written.outcome.is_stored() && again.outcome.is_stored();
-    *written == *again || both_stored && *written == Verdict { outcome: written.outcome, ..*again }
+    *written == *again || both_stored && *written == Verdict { outcome: written.outcome, ..again.clone() }
 }
 
 fn sign_epoch(step: &mut Step<'_>, epoch: u64, digest: Digest) -> Result<(), StoreError> {
@@ -140,8 +140,8 @@ fn write_signed(step: &mut Step<'_>, row: Signed) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn complete(step: &mut Step<'_>, verdict: &VerdictOnList) -> Result<(), StoreError> {
-    let round = verdict.signed.verdict.round;
+fn complete(step: &mut Step<'_>, verdict: &SignedVerdict) -> Result<(), StoreError> {
+    let round = verdict.verdict.round;
     let known = step.get(Table::Complete, &round.to_be_bytes())?.is_some();
     if !known && make_room(step, Table::Complete, round)? {
         step.put_record(Table::Complete, &round.to_be_bytes(), verdict);

@@ -84,15 +84,18 @@ fn replies() -> Vec<Value> {
                 round: 62,
                 closes_in_ms: 900,
                 chain: vec![epoch(), epoch()],
-                verdicts: vec![on_list(Outcome::Stored { refused: 2 }), on_list(Outcome::OpenedNotStored)],
+                verdicts: vec![
+                    signed_verdict(Outcome::Stored { refused: 2 }),
+                    signed_verdict(Outcome::OpenedNotStored),
+                ],
             }),
             json!({ "Ticket": {
                 "round": 62,
                 "closes_in_ms": 900,
                 "chain": [epoch_json(), epoch_json()],
                 "verdicts": [
-                    on_list_json(json!({ "Stored": { "refused": 2 } })),
-                    on_list_json(json!("OpenedNotStored")),
+                    signed_verdict_json(json!({ "Stored": { "refused": 2 } })),
+                    signed_verdict_json(json!("OpenedNotStored")),
                 ],
             } }),
         ),
@@ -164,8 +167,8 @@ fn peer_messages() -> Vec<Value> {
         ),
         message(
             "VerdictComplete",
-            VerdictComplete(on_list(Outcome::Aborted(AbortReason::LinkDown)).signed),
-            json!({ "VerdictComplete": on_list_json(json!({ "Aborted": "LinkDown" }))["signed"] }),
+            VerdictComplete(signed_verdict(Outcome::Aborted(AbortReason::LinkDown))),
+            json!({ "VerdictComplete": signed_verdict_json(json!({ "Aborted": "LinkDown" })) }),
         ),
     ];
     for (reason, name) in EPOCH_REFUSALS {

@@ -157,9 +157,8 @@ SIGNED_EPOCH = Struct(document=EPOCH_DOCUMENT, signatures=List(SIGNATURE))
 ABORT_REASON = Enum("TooFewClients", "LinkDown", "Lost", "BadLayer", "Replay", "SecondBatch", "BadBatch", "Timeout",
                     "Stopping")
 OUTCOME = Enum(("Stored", Struct(refused=U32)), ("Aborted", ABORT_REASON), "OpenedNotStored")
-VERDICT = Struct(network=DIGEST, epoch=U64, round=U64, members=DIGEST, clients=U32, outcome=OUTCOME)
+VERDICT = Struct(network=DIGEST, epoch=U64, round=U64, members=MEMBERS, outcome=OUTCOME)
 SIGNED_VERDICT = Struct(verdict=VERDICT, signatures=List(SIGNATURE))
-VERDICT_ON_LIST = Struct(signed=SIGNED_VERDICT, members=MEMBERS)
 BATCH_HEADER = Struct(network=DIGEST, epoch=DIGEST, round=U64, hop=U8, count=U32, noise=U32, members=MEMBERS,
                       input=DIGEST, output=DIGEST)
 SIGNED_BATCH_HEADER = Struct(header=BATCH_HEADER, signature=SIGNATURE)
@@ -176,7 +175,7 @@ REQUEST = Enum(
 REPLY = Enum(
     ("Registered", Struct(index=U32)),
     ("Start", Struct(chain=List(SIGNED_EPOCH), round=U64, starts_in_ms=U64, round_ms=U32)),
-    ("Ticket", Struct(round=U64, closes_in_ms=U64, chain=List(SIGNED_EPOCH), verdicts=List(VERDICT_ON_LIST))),
+    ("Ticket", Struct(round=U64, closes_in_ms=U64, chain=List(SIGNED_EPOCH), verdicts=List(SIGNED_VERDICT))),
     ("Receipt", Struct(round=U64, signature=SIGNATURE)),
     ("Letters", Struct(count=Fixed(4), cursor=Fixed(8))),
     ("Refused", REFUSAL),

@@ -110,8 +110,8 @@ def verdict(v):
         kind, detail = 1, codec.ABORT_REASON.encode(outcome["Aborted"])[0]
     else:
         kind, detail = 0, outcome["Stored"]["refused"]
-    return layout("mixnet v1 verdict", fixed(v["network"]), u64(v["epoch"]), u64(v["round"]), fixed(v["members"]),
-                  u32(v["clients"]), u8(kind), u32(detail))
+    return layout("mixnet v1 verdict", fixed(v["network"]), u64(v["epoch"]), u64(v["round"]),
+                  members(unhex(v["members"])), u32(bin(int(v["members"], 16)).count("1")), u8(kind), u32(detail))
 
 
 def batch_header(h):

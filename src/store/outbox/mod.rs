@@ -8,8 +8,8 @@ use std::ops::ControlFlow;
 use crate::crypto::{MailboxId, PublicKey};
 
 use self::row::{
-    InFlight, Message, Totals, carry, fail, fragment_key, message, messages, queue_key, read_queued, read_totals, take,
-    unqueue,
+    InFlight, Message, Totals, carry, fail, fragment_key, hold, message, messages, queue_key, read_queued, read_totals,
+    take, unqueue,
 };
 use super::kv::{behind, field};
 use super::step::{collect, parse};
@@ -125,6 +125,14 @@ pub struct OutboxCounts {
     pub held: u64,
 }
 
+/// How a round ended for what it carried.
+#[derive(Clone, Copy)]
+enum Ending {
+    Carried,
+    Failed,
+    Unknown,
+}
+
 impl Outbox {
     /// The outbox in `store`, for messages of `limit` bytes together, [`FRAGMENT_OVERHEAD`] for each fragment included.
     pub fn new(store: Store, limit: u64) -> Self {
@@ -193,6 +201,18 @@ impl Outbox {
     /// # Errors
     /// If the store fails.
     pub fn settle(&self, round: u64, carried: bool) -> Result<Vec<Settled>, StoreError> {
+        self.end(round, if carried { Ending::Carried } else { Ending::Failed })
+    }
+
+    /// The verdict of `round` will never be known: its messages may have arrived or not, and are held for their user.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn abandon(&self, round: u64) -> Result<Vec<Settled>, StoreError> {
+        self.end(round, Ending::Unknown)
+    }
+
+    fn end(&self, round: u64, ending: Ending) -> Result<Vec<Settled>, StoreError> {
         self.store.step(|step| {
             let Some(assigned) = step.record::<Vec<InFlight>>(Table::Rounds, &round.to_be_bytes())? else {
                 return Ok(Vec::new());
@@ -206,10 +226,10 @@ impl Outbox {
                 let row = step.record::<Message>(Table::Messages, &message)?;
                 let Some(mut row) = row.filter(|row| row.order == fragments[0].order) else { continue };
                 row.land(fragments.len())?;
-                if carried {
-                    carry(step, &mut totals, &mut row, round, fragments)?;
-                } else {
-                    fail(step, &mut totals, &mut row, round, fragments);
+                match ending {
+                    Ending::Carried => carry(step, &mut totals, &mut row, round, fragments)?,
+                    Ending::Failed => fail(step, &mut totals, &mut row, round, fragments),
+                    Ending::Unknown => hold(step, &mut row),
                 }
                 step.put_record(Table::Messages, &message, &row);
                 settled.push(Settled { message, state: row.state() });
@@ -230,6 +250,16 @@ impl Outbox {
             ControlFlow::Break(())
         })?;
         first.transpose()
+    }
+
+    /// Every round that is spent and has no verdict yet, in order.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn unsettled(&self) -> Result<Vec<u64>, StoreError> {
+        collect(self.store.kv(), Table::Rounds, &[], |key, _| {
+            Some(field(Table::Rounds, key, 0).map(u64::from_be_bytes))
+        })
     }
 
     /// Whether `round`, or a later one, is spent.

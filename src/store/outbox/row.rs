@@ -183,9 +183,7 @@ pub fn fail(step: &mut Step<'_>, totals: &mut Totals, row: &mut Message, round: 
     }
     if round >= row.counted_below {
         if row.resends == MAX_RESENDS {
-            row.held = true;
-            unqueue(step, row);
-            return;
+            return hold(step, row);
         }
         totals.resent += u64::from(row.resends == 0);
         row.resends += 1;
@@ -194,6 +192,12 @@ pub fn fail(step: &mut Step<'_>, totals: &mut Totals, row: &mut Message, round: 
     for fragment in fragments {
         step.put(Table::Queue, &queue_key(row.order, fragment.index), fragment.message.to_vec());
     }
+}
+
+/// A message waits for its user.
+pub fn hold(step: &mut Step<'_>, row: &mut Message) {
+    row.held = true;
+    unqueue(step, row);
 }
 
 /// Takes all of a message out of the queue.

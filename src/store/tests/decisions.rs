@@ -1,9 +1,8 @@
 use super::*;
-use crate::wire::{AbortReason, CHAIN_KEPT, Members, Record, SignedVerdict, VERDICTS_KEPT, VerdictOnList};
+use crate::wire::{AbortReason, CHAIN_KEPT, Record, SignedVerdict, VERDICTS_KEPT};
 
-fn complete(round: u64) -> VerdictOnList {
-    let signed = SignedVerdict { verdict: verdict(round, STORED), signatures: Vec::new() };
-    VerdictOnList { signed, members: Members::none(9) }
+fn complete(round: u64) -> SignedVerdict {
+    SignedVerdict { verdict: verdict(round, STORED), signatures: Vec::new() }
 }
 
 fn decided(round: u64, outcome: Outcome, letters: &[(u8, &[u8])]) -> Record {
@@ -65,7 +64,7 @@ fn a_second_verdict_of_a_round_is_refused_also_after_a_restart() {
         assert!(refused_for(decisions.apply(decided(1, STORED, &[])), 1));
         assert!(refused_for(decisions.apply(Record::Signed { verdict: aborted(2) }), 2));
         assert!(refused_for(decisions.apply(decided(2, Outcome::OpenedNotStored, &[])), 2));
-        let other_members = Verdict { members: Digest([9; 32]), ..verdict(2, STORED) };
+        let other_members = Verdict { members: Members::none(17), ..verdict(2, STORED) };
         assert!(refused_for(decisions.apply(Record::Decided { verdict: other_members, letters: Vec::new() }), 2));
         // The same again is not another, and stores nothing again.
         decisions.apply(Record::Signed { verdict: aborted(1) }).unwrap();
@@ -119,9 +118,9 @@ fn letters_over_quota_are_refused_and_counted() {
         let first = decisions.apply(decided(1, STORED, &[(1, b"a"), (2, b"b"), (1, b"c"), (1, b"d")])).unwrap();
         assert_eq!(first.unwrap().outcome, Outcome::Stored { refused: 1 });
         let second = decisions.apply(decided(2, STORED, &[(1, b"e"), (2, b"f"), (2, b"g")])).unwrap();
-        assert_eq!(second.unwrap().outcome, Outcome::Stored { refused: 2 });
+        assert_eq!(second.as_ref().unwrap().outcome, Outcome::Stored { refused: 2 });
         // What is written is what was returned, also when the decision comes again.
-        assert_eq!(decisions.recover().unwrap().signed[1], second.unwrap());
+        assert_eq!(decisions.recover().unwrap().signed[1], second.clone().unwrap());
         assert_eq!(decisions.apply(decided(2, STORED, &[(1, b"e"), (2, b"f"), (2, b"g")])).unwrap(), second);
         let mailbox = Mailbox::new(store);
         let bytes = |number| -> Vec<Vec<u8>> {
@@ -183,5 +182,5 @@ fn only_the_newest_documents_and_verdicts_are_kept() {
         assert!(refused_for(decisions.apply(Record::Signed { verdict: verdict(forgotten, STORED) }), forgotten));
     }
     decisions.apply(Record::Complete(complete(6))).unwrap();
-    assert_eq!(decisions.recover().unwrap().complete[0].signed.verdict.round, 9);
+    assert_eq!(decisions.recover().unwrap().complete[0].verdict.round, 9);
 }

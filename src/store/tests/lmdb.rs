@@ -110,7 +110,10 @@ fn a_full_store_destroys_nothing_and_still_decides_and_deletes() {
     for round in full..full + 50 {
         assert!(matches!(decide(&store, round, 3, 20 * KIB), Err(StoreError::Full)));
         let verdict = verdict(round, Outcome::OpenedNotStored);
-        assert_eq!(decisions.apply(Record::Decided { verdict, letters: Vec::new() }).unwrap(), Some(verdict));
+        assert_eq!(
+            decisions.apply(Record::Decided { verdict: verdict.clone(), letters: Vec::new() }).unwrap(),
+            Some(verdict)
+        );
     }
     let held = mailbox.poll(&mailbox_id(1), 0, 10_000).unwrap();
     assert_eq!(held.len() as u64, stored);

@@ -31,8 +31,8 @@ fn letters_stay_until_they_are_acknowledged() {
         mailbox.acknowledge(&mailbox_id(1), sequences[0]).unwrap();
         mailbox.acknowledge(&mailbox_id(1), sequences[0]).unwrap();
         assert_eq!(poll(&store, 1, 0, 9), (vec![sequences[1]], vec![11]));
-        assert_eq!(poll(&store, 1, sequences[1], 9).1, []);
-        assert_eq!(poll(&store, 1, u64::MAX, 9).1, []);
+        assert!(poll(&store, 1, sequences[1], 9).1.is_empty());
+        assert!(poll(&store, 1, u64::MAX, 9).1.is_empty());
         assert_eq!(poll(&store, 2, 0, 9).1, [20]);
         assert_eq!(mailbox.totals().unwrap(), MailboxTotals { letters: 2, bytes: 2 });
         mailbox.acknowledge(&mailbox_id(1), u64::MAX).unwrap();
@@ -56,7 +56,7 @@ fn sequence_numbers_increase_and_never_come_back() {
             assert_eq!(poll(&store, 1, last, 9).0, sequences);
             last = sequences[1];
             Mailbox::new(store.clone()).acknowledge(&mailbox_id(1), last).unwrap();
-            assert_eq!(poll(&store, 1, 0, 9).0, []);
+            assert!(poll(&store, 1, 0, 9).0.is_empty());
         }
     });
 }
@@ -91,7 +91,7 @@ fn a_backlog_drains_in_order_with_answers_of_one_size() {
             drained.extend(bytes);
         }
         assert_eq!(drained, (0..100).step_by(2).collect::<Vec<u8>>());
-        assert_eq!(poll(&store, 1, cursor, 4).1, []);
+        assert!(poll(&store, 1, cursor, 4).1.is_empty());
     });
 }
 

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use super::kv::Visit;
 use super::*;
 use crate::crypto::{Digest, MailboxId};
-use crate::wire::{EpochDocument, Outcome, SignedEpoch, StoredLetter, Verdict};
+use crate::wire::{EpochDocument, Members, Outcome, SignedEpoch, StoredLetter, Verdict};
 
 /// Something to open a store on, again and again; every store is dropped before the next is opened.
 trait Disk {
@@ -75,7 +75,7 @@ impl Kv for Watched {
 }
 
 fn verdict(round: u64, outcome: Outcome) -> Verdict {
-    Verdict { network: Digest([1; 32]), epoch: 1, round, members: Digest([2; 32]), clients: 3, outcome }
+    Verdict { network: Digest([1; 32]), epoch: 1, round, members: Members::none(9), outcome }
 }
 
 const STORED: Outcome = Outcome::Stored { refused: 0 };

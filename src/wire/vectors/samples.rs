@@ -120,7 +120,7 @@ pub(super) const BITMAP: &str = "0902";
 
 pub(super) fn verdict(outcome: Outcome) -> Verdict {
     let members = members();
-    Verdict { network: network(), epoch: 7, round: 300, members: members.digest(), clients: members.count(), outcome }
+    Verdict { network: network(), epoch: 7, round: 300, members, outcome }
 }
 
 pub(super) fn verdict_json(outcome: Value) -> Value {
@@ -128,23 +128,19 @@ pub(super) fn verdict_json(outcome: Value) -> Value {
         "network": network().to_string(),
         "epoch": 7,
         "round": 300,
-        "members": members().digest().to_string(),
-        "clients": 3,
+        "members": BITMAP,
         "outcome": outcome,
     })
 }
 
-pub(super) fn on_list(outcome: Outcome) -> VerdictOnList {
+pub(super) fn signed_verdict(outcome: Outcome) -> SignedVerdict {
     let signatures = vec![Signature([0x51; 64]), Signature([0x52; 64])];
-    VerdictOnList { signed: SignedVerdict { verdict: verdict(outcome), signatures }, members: members() }
+    SignedVerdict { verdict: verdict(outcome), signatures }
 }
 
-pub(super) fn on_list_json(outcome: Value) -> Value {
+pub(super) fn signed_verdict_json(outcome: Value) -> Value {
     let signatures = [to_hex(&[0x51; 64]), to_hex(&[0x52; 64])];
-    json!({
-        "signed": { "verdict": verdict_json(outcome), "signatures": signatures },
-        "members": BITMAP,
-    })
+    json!({ "verdict": verdict_json(outcome), "signatures": signatures })
 }
 
 pub(super) fn batch() -> SignedBatchHeader {

@@ -164,7 +164,6 @@ fn verdicts() -> Vec<Value> {
         json!({
             "kind": "verdict",
             "verdict": verdict_json(value),
-            "bitmap": BITMAP,
             "signed": to_hex(&signed),
             "signers": signed_by(&keys(), &signed),
         })

@@ -1,0 +1,228 @@
+//! The client's control socket: messages in, messages out, how things are.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::Rng;
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{ContactError, Contacts};
+use crate::control::{Answer, Ask, ControlError, Failure, Incoming, Listener, MessageKind, Outgoing, Progress, Stream};
+use crate::crypto::os_csprng;
+use crate::session::{self, Event, content::Content};
+use crate::store::{Entry, MessageState, NewMessage, StoreError};
+use crate::wire::Network;
+
+use super::Disk;
+use super::driver::Input;
+use super::status;
+
+/// Local programs served at once; further ones wait.
+const CONNECTIONS: usize = 32;
+
+#[derive(Clone)]
+pub(super) struct Service {
+    pub network: Arc<Network>,
+    pub id: String,
+    pub disk: Arc<Disk>,
+    pub contacts: Arc<Contacts>,
+    pub inputs: mpsc::Sender<Input>,
+    /// Counts what the disk has done: whoever waits for a message looks again when it changes.
+    pub changes: watch::Receiver<u64>,
+}
+
+/// The letter keys by which the session knows senders.
+pub(super) fn letter_keys(contacts: &Contacts) -> Result<session::Contacts, ContactError> {
+    Ok(contacts.list()?.into_iter().map(|contact| (contact.mailbox, contact.letter_key)).collect())
+}
+
+impl Service {
+    /// Serves local programs until `stop`.
+    pub(super) async fn run(self, listener: Listener, stop: CancellationToken) {
+        let places = Arc::new(Semaphore::new(CONNECTIONS));
+        while let Some(Ok(stream)) = stop.run_until_cancelled(listener.accept()).await {
+            let Ok(place) = places.clone().acquire_owned().await else { return };
+            let (service, stop) = (self.clone(), stop.clone());
+            tokio::spawn(async move {
+                let served = stop.run_until_cancelled(service.serve(stream)).await;
+                if let Some(Err(error)) = served {
+                    tracing::debug!(%error, "a local program went away");
+                }
+                drop(place);
+            });
+        }
+    }
+
+    async fn serve(mut self, mut stream: Stream) -> Result<(), ControlError> {
+        loop {
+            let answer = match stream.receive().await? {
+                Ask::Status => self.status().await,
+                Ask::PrepareMessage(outgoing) => self.prepare(&mut stream, outgoing).await?,
+                Ask::AwaitStored { message } => self.await_stored(message).await,
+                Ask::PollMessages { all, wait_ms } => self.poll(&mut stream, all, wait_ms).await?,
+                Ask::MarkRead { messages } => {
+                    self.on_disk(move |disk| disk.inbox.mark_read(&messages)).await.map(|()| Answer::Done)
+                }
+                Ask::Retry { message } => {
+                    let epoch = self.session().await.map_or(0, |status| status.epoch);
+                    self.on_disk(move |disk| disk.outbox.retry(&message, epoch)).await.map(|()| Answer::Done)
+                }
+                Ask::Drop { message } => {
+                    self.on_disk(move |disk| disk.outbox.drop_message(&message)).await.map(|()| Answer::Done)
+                }
+            };
+            stream.send(&answer.unwrap_or_else(Answer::Failed)).await?;
+        }
+    }
+
+    /// Runs `work` on a thread that may wait for the disk.
+    async fn on_disk<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Disk) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let disk = self.disk.clone();
+        let done = tokio::task::spawn_blocking(move || work(&disk)).await.map_err(|_| Failure::Stopping)?;
+        done.map_err(|error| match error {
+            StoreError::OutboxFull => Failure::OutboxFull,
+            StoreError::NoMessage | StoreError::Expired | StoreError::MessageExists => Failure::NoMessage,
+            error => {
+                tracing::error!(%error, "the disk failed");
+                Failure::Disk
+            }
+        })
+    }
+
+    async fn session(&self) -> Option<session::Status> {
+        let (answer, answered) = oneshot::channel();
+        self.inputs.send(Input::Status(answer)).await.ok()?;
+        answered.await.ok()
+    }
+
+    async fn status(&self) -> Result<Answer, Failure> {
+        let session = self.session().await.ok_or(Failure::Stopping)?;
+        let (outbox, inbox) = self.on_disk(|disk| Ok((disk.outbox.counts()?, disk.inbox.counts()?))).await?;
+        let waiting = self.on_disk(|disk| disk.outbox.list()).await?;
+        Ok(Answer::Status(status::json(&self.id, &session, &outbox, &inbox, &waiting)))
+    }
+
+    /// Takes a message; its content is read from the stream in any case, so that the next question is found.
+    async fn prepare(
+        &mut self,
+        stream: &mut Stream,
+        outgoing: Outgoing,
+    ) -> Result<Result<Answer, Failure>, ControlError> {
+        if outgoing.bytes > self.network.parameters.max_message {
+            // Its content is not read: the connection ends with the answer.
+            stream.send(&Answer::Failed(Failure::TooLarge)).await?;
+            return Err(std::io::Error::from(std::io::ErrorKind::InvalidInput).into());
+        }
+        let data = stream.bytes(outgoing.bytes).await?;
+        Ok(self.accept(outgoing, data).await)
+    }
+
+    async fn accept(&self, outgoing: Outgoing, data: Vec<u8>) -> Result<Answer, Failure> {
+        let contacts = self.contacts.clone();
+        let to = outgoing.to.clone();
+        let found = tokio::task::spawn_blocking(move || (contacts.by_name(&to), letter_keys(&contacts)));
+        let (contact, keys) = found.await.map_err(|_| Failure::Stopping)?;
+        let contact = contact.map_err(|_| Failure::Disk)?.ok_or(Failure::UnknownContact)?;
+        if let Ok(keys) = keys {
+            // A contact added since the start is known from now on.
+            let event = Input::Event(Event::Contacts(Arc::new(keys)));
+            self.inputs.send(event).await.map_err(|_| Failure::Stopping)?;
+        }
+        let content = match outgoing.kind {
+            MessageKind::Text => Content::Text(&data),
+            MessageKind::File => Content::File { name: &outgoing.name, data: &data },
+        };
+        let content = content.encode().map_err(|_| Failure::BadName)?;
+        let mut message = [0; 16];
+        os_csprng().fill_bytes(&mut message);
+        let payload = self.network.parameters.payload as usize;
+        let named = outgoing.named;
+        let accepted = self
+            .on_disk(move |disk| {
+                let to = (contact.mailbox, contact.letter_key);
+                disk.outbox.accept(message, &NewMessage { to, named, content: &content }, payload)
+            })
+            .await?;
+        let earliest_round = self.session().await.map_or(0, |status| status.round) + 1;
+        Ok(Answer::Accepted { message, packets: accepted.packets, earliest_round })
+    }
+
+    async fn await_stored(&mut self, message: [u8; 16]) -> Result<Answer, Failure> {
+        loop {
+            self.changes.borrow_and_update();
+            let state = self.on_disk(move |disk| disk.outbox.state(&message)).await?;
+            if matches!(state.state, MessageState::Stored | MessageState::Held) {
+                let stored = state.state == MessageState::Stored;
+                return Ok(Answer::Progress(Progress { stored, rounds: state.rounds, resends: state.resends }));
+            }
+            self.changes.changed().await.map_err(|_| Failure::Stopping)?;
+        }
+    }
+
+    /// Sends what is there; waits for a first message if there is none.
+    async fn poll(
+        &mut self,
+        stream: &mut Stream,
+        all: bool,
+        wait_ms: u64,
+    ) -> Result<Result<Answer, Failure>, ControlError> {
+        let until = tokio::time::Instant::now() + Duration::from_millis(wait_ms.min(MAX_WAIT_MS));
+        let entries = loop {
+            self.changes.borrow_and_update();
+            let entries = self.on_disk(move |disk| if all { disk.inbox.all() } else { disk.inbox.unread() }).await;
+            match entries {
+                Ok(entries) if entries.is_empty() => {}
+                Ok(entries) => break entries,
+                Err(failure) => return Ok(Err(failure)),
+            }
+            match tokio::time::timeout_at(until, self.changes.changed()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => return Ok(Err(Failure::Stopping)),
+                Err(_) => return Ok(Ok(Answer::End)),
+            }
+        };
+        for entry in entries {
+            if let Err(failure) = self.show(stream, entry).await? {
+                return Ok(Err(failure));
+            }
+        }
+        Ok(Ok(Answer::End))
+    }
+
+    async fn show(&self, stream: &mut Stream, entry: Entry) -> Result<Result<(), Failure>, ControlError> {
+        let message = entry.message;
+        let read = self.on_disk(move |disk| {
+            let mut bytes = Vec::new();
+            disk.inbox.read(&message, &mut bytes).map(|_| bytes)
+        });
+        let bytes = match read.await {
+            Ok(bytes) => bytes,
+            Err(failure) => return Ok(Err(failure)),
+        };
+        let (kind, name, data) = match Content::decode(&bytes) {
+            Ok(Content::Text(data)) => (MessageKind::Text, "", data),
+            Ok(Content::File { name, data }) => (MessageKind::File, name, data),
+            // Not one of ours; the user gets the bytes as they came.
+            Err(_) => (MessageKind::File, "unknown", bytes.as_slice()),
+        };
+        let contact = entry.sender.and_then(|sender| self.contacts.by_mailbox(&sender).ok().flatten());
+        let incoming = Incoming {
+            message,
+            from: contact.map(|contact| contact.name),
+            kind,
+            name: name.to_owned(),
+            round: entry.round,
+            bytes: data.len() as u64,
+        };
+        stream.send(&Answer::Message(incoming)).await?;
+        stream.raw(data).await?;
+        Ok(Ok(()))
+    }
+}
+
+/// A day: longer waits are asked again.
+const MAX_WAIT_MS: u64 = 86_400_000;
