@@ -1,5 +1,7 @@
 //! What a mix has signed, decided and opened: on disk before anything that follows from it is sent.
 
+use std::ops::ControlFlow;
+
 use crate::crypto::Digest;
 use crate::wire::codec::{Decode, Encode};
 use crate::wire::{CHAIN_KEPT, Outcome, Record, Recovered, SignedVerdict, VERDICTS_KEPT, Verdict};
@@ -23,14 +25,6 @@ struct Signed {
     verdict: Verdict,
     /// Whether its letters, if it has any, are in the mailboxes.
     decided: bool,
-}
-
-/// How many verdicts a table holds and which ones it has forgotten.
-#[derive(Decode, Default, Encode)]
-struct Window {
-    count: u64,
-    /// Rounds below are forgotten.
-    floor: u64,
 }
 
 impl Decisions {
@@ -151,28 +145,22 @@ fn complete(step: &mut Step<'_>, verdict: &SignedVerdict) -> Result<(), StoreErr
 
 /// Forgets the oldest verdict of `table` if it holds [`VERDICTS_KEPT`]; false if `round` itself is too old to be kept.
 fn make_room(step: &mut Step<'_>, table: Table, round: u64) -> Result<bool, StoreError> {
-    let name = [b"window ".as_slice(), &[table as u8]].concat();
-    let mut window: Window = step.record(Table::Meta, &name)?.unwrap_or_default();
-    if round < window.floor {
+    let name = [b"count ".as_slice(), &[table as u8]].concat();
+    let count: u64 = step.record(Table::Meta, &name)?.unwrap_or(0);
+    if count < VERDICTS_KEPT as u64 {
+        step.put_record(Table::Meta, &name, &(count + 1));
+        return Ok(true);
+    }
+    let mut first = None;
+    step.committed().scan(table, &[], &mut |key, _| {
+        first = Some(key.to_vec());
+        ControlFlow::Break(())
+    })?;
+    let first = first.ok_or(StoreError::Damaged(table))?;
+    if round < u64::from_be_bytes(field(table, &first, 0)?) {
         return Ok(false);
     }
-    if window.count < VERDICTS_KEPT as u64 {
-        window.count += 1;
-    } else {
-        let mut first = None;
-        step.committed().scan(table, &[], &mut |key, _| {
-            first = Some(key.to_vec());
-            std::ops::ControlFlow::Break(())
-        })?;
-        let first = first.ok_or(StoreError::Damaged(table))?;
-        let oldest = u64::from_be_bytes(field(table, &first, 0)?);
-        if round < oldest {
-            return Ok(false);
-        }
-        step.delete(table, &first);
-        window.floor = oldest + 1;
-    }
-    step.put_record(Table::Meta, &name, &window);
+    step.delete(table, &first);
     Ok(true)
 }
 

@@ -1,6 +1,7 @@
 //! The exit's mailboxes: letters stay until their owner has them, or until they are too old.
 
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 
 use crate::crypto::MailboxId;
 use crate::wire::StoredLetter;
@@ -151,12 +152,12 @@ fn delete(step: &mut Step<'_>, mailbox: &MailboxId, wanted: impl Fn(&[u8], &[u8]
     let end = behind(&mailbox.0);
     step.committed().scan(Table::Letters, &mailbox.0, &mut |key, value| {
         if key >= &end[..] || !wanted(key, value) {
-            return std::ops::ControlFlow::Break(());
+            return ControlFlow::Break(());
         }
         gone.letters += 1;
         gone.bytes += value.len().saturating_sub(HEADER_BYTES) as u64;
         last = Some(key.to_vec());
-        std::ops::ControlFlow::Continue(())
+        ControlFlow::Continue(())
     })?;
     let Some(last) = last else { return Ok(0) };
     step.delete_range(Table::Letters, &mailbox.0, &behind(&last));

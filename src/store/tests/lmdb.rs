@@ -96,18 +96,23 @@ fn a_full_store_destroys_nothing_and_still_decides_and_deletes() {
     let store = Store::lmdb(&dir.path().join("store"), small).unwrap();
     let mailbox = Mailbox::new(store.clone());
     let decisions = Decisions::new(store.clone(), 10_000);
-    let full = (1..=100).find(|round| match decide(&store, *round, 3, 20 * KIB) {
-        Ok(_) => false,
-        Err(StoreError::Full) => true,
-        Err(error) => panic!("{error}"),
-    });
-    let full = full.expect("a megabyte is full after a while");
-    let stored = 3 * (full - 1);
+    // First large letters, then small ones into what is left.
+    let (mut round, mut stored) = (1, 0);
+    for (letters, bytes) in [(3, 20 * KIB), (1, 3 * KIB), (1, 3 * KIB)] {
+        loop {
+            match decide(&store, round, letters, bytes) {
+                Ok(_) => (round, stored) = (round + 1, stored + letters as u64),
+                Err(StoreError::Full) => break,
+                Err(error) => panic!("{error}"),
+            }
+            assert!(round < 1000, "a megabyte is full after a while");
+        }
+    }
     assert!(stored > 20, "{stored}");
     assert_eq!(mailbox.totals().unwrap().letters, stored);
 
-    // Full is full, however often it is tried, and there is still room to say so.
-    for round in full..full + 50 {
+    // Full is full, however often it is tried, and there is still room to say so, which letters do not get.
+    for round in round..round + 300 {
         assert!(matches!(decide(&store, round, 3, 20 * KIB), Err(StoreError::Full)));
         let verdict = verdict(round, Outcome::OpenedNotStored);
         assert_eq!(
@@ -115,22 +120,23 @@ fn a_full_store_destroys_nothing_and_still_decides_and_deletes() {
             Some(verdict)
         );
     }
+    assert!(matches!(decide(&store, 5000, 3, 3 * KIB), Err(StoreError::Full)));
     let held = mailbox.poll(&mailbox_id(1), 0, 10_000).unwrap();
     assert_eq!(held.len() as u64, stored);
-    assert!(held.iter().all(|(_, letter)| letter.letter == vec![letter.round as u8; 20 * KIB]));
+    assert!(held.iter().all(|(_, letter)| letter.letter.iter().all(|byte| *byte == letter.round as u8)));
 
     // A larger limit helps at the next start.
     drop((mailbox, decisions, store));
     {
         let store = Store::lmdb(&dir.path().join("store"), limits(64 * KIB, 2048 * KIB)).unwrap();
-        decide(&store, 200, 3, 20 * KIB).unwrap();
+        decide(&store, 5000, 3, 20 * KIB).unwrap();
         assert_eq!(Mailbox::new(store).totals().unwrap().letters, stored + 3);
     }
     // And so does the owner, under the old one.
     let store = Store::lmdb(&dir.path().join("store"), small).unwrap();
-    assert!(matches!(decide(&store, 201, 3, 20 * KIB), Err(StoreError::Full)));
+    assert!(matches!(decide(&store, 5001, 3, 20 * KIB), Err(StoreError::Full)));
     Mailbox::new(store.clone()).acknowledge(&mailbox_id(1), u64::MAX).unwrap();
-    decide(&store, 201, 3, 20 * KIB).unwrap();
-    decide(&store, 202, 3, 20 * KIB).unwrap();
+    decide(&store, 5001, 3, 20 * KIB).unwrap();
+    decide(&store, 5002, 3, 20 * KIB).unwrap();
     assert_eq!(Mailbox::new(store).totals().unwrap().letters, 6);
 }
