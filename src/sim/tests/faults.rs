@@ -1,0 +1,136 @@
+//! Whatever dies, breaks or is late: messages arrive exactly once and the network goes on by itself.
+
+use super::*;
+
+#[test]
+fn any_mix_may_die_and_come_back() {
+    for mix in 0..3 {
+        let mut world = World::new(Plan { seed: 10 + mix as u64, ..Plan::default() });
+        world.run_for(Duration::from_secs(3));
+        world.send(0, 1, b"before");
+        world.run_for(Duration::from_millis(1300));
+        world.crash_mix(mix);
+        world.send(2, 3, b"while it is down");
+        world.run_for(Duration::from_secs(4));
+        world.start_mix(mix);
+        world.send(1, 0, b"after");
+        let arrived = |world: &World| [0, 1, 3].iter().all(|client| !world.inbox(*client).is_empty());
+        assert!(world.run_until(MINUTE, arrived), "mix {mix}");
+        world.run_for(MINUTE);
+        assert_eq!(contents(&world, 1), [b"before".to_vec()], "mix {mix}");
+        assert_eq!(contents(&world, 3), [b"while it is down".to_vec()], "mix {mix}");
+        assert_eq!(contents(&world, 0), [b"after".to_vec()], "mix {mix}");
+        assert!((2..10).contains(&epoch(&world)), "the lost keys were replaced once: {}", epoch(&world));
+    }
+}
+
+#[test]
+fn all_mixes_may_die_at_once() {
+    let mut world = World::new(Plan::default());
+    world.send(0, 1, b"kept");
+    world.run_for(Duration::from_millis(2500));
+    (0..3).for_each(|mix| world.crash_mix(mix));
+    world.run_for(Duration::from_secs(2));
+    (0..3).for_each(|mix| world.start_mix(mix));
+    assert!(world.run_until(MINUTE, |world| !world.inbox(1).is_empty()));
+    world.run_for(MINUTE);
+    assert_eq!(contents(&world, 1), [b"kept".to_vec()]);
+}
+
+#[test]
+fn a_client_may_die_at_any_moment() {
+    for moment in 0..12 {
+        let mut world = World::new(Plan { seed: 40 + moment, ..Plan::default() });
+        world.send(0, 1, b"from the one who dies");
+        world.send(2, 0, b"to the one who dies");
+        world.run_for(Duration::from_millis(700 + moment * 130));
+        world.crash_client(0);
+        world.run_for(Duration::from_millis(1700));
+        world.start_client(0);
+        let arrived = |world: &World| !world.inbox(0).is_empty() && !world.inbox(1).is_empty();
+        assert!(world.run_until(MINUTE, arrived), "moment {moment}");
+        world.run_for(MINUTE);
+        assert_eq!(contents(&world, 1), [b"from the one who dies".to_vec()], "moment {moment}");
+        assert_eq!(contents(&world, 0), [b"to the one who dies".to_vec()], "moment {moment}");
+    }
+}
+
+#[test]
+fn two_of_four_clients_away_and_the_others_go_on() {
+    let mut world = World::new(Plan::default());
+    world.run_for(Duration::from_secs(3));
+    world.crash_client(2);
+    world.crash_client(3);
+    let before = stored(&world);
+    world.send(0, 1, b"still here");
+    world.run_for(Duration::from_secs(20));
+    assert!(stored(&world) >= before + 15, "rounds go on: {} after {before}", stored(&world));
+    assert_eq!(contents(&world, 1), [b"still here".to_vec()]);
+}
+
+#[test]
+fn below_the_minimum_nothing_is_mixed() {
+    let mut world = World::new(Plan::default());
+    world.run_for(Duration::from_secs(3));
+    (1..4).for_each(|client| world.crash_client(client));
+    world.run_for(Duration::from_secs(3));
+    let before = stored(&world);
+    world.send(0, 1, b"alone");
+    world.run_for(Duration::from_secs(20));
+    assert_eq!(stored(&world), before, "one client is no crowd");
+    (1..4).for_each(|client| world.start_client(client));
+    assert!(world.run_until(MINUTE, |world| !world.inbox(1).is_empty()), "and it goes on when they return");
+}
+
+#[test]
+fn broken_links_lose_and_double_nothing() {
+    for seed in 0..6 {
+        let faults = Faults {
+            loss: 0.01,
+            duplication: 0.05,
+            jitter: Duration::from_millis(60),
+            outage: Duration::from_millis(900),
+            ..Faults::default()
+        };
+        let mut world = World::with_faults(Plan { seed, ..Plan::default() }, faults);
+        let messages: Vec<Vec<u8>> = (0..12u8).map(|i| vec![i; 100 * usize::from(i)]).collect();
+        for (i, message) in messages.iter().enumerate() {
+            world.send(i % 4, (i + 1) % 4, message);
+        }
+        let count = |world: &World| (0..4).map(|client| world.inbox(client).len()).sum::<usize>();
+        assert!(world.run_until(MINUTE * 10, |world| count(world) == messages.len()), "seed {seed}");
+        world.run_for(MINUTE);
+        let mut arrived: Vec<_> = (0..4).flat_map(|client| contents(&world, client)).collect();
+        arrived.sort();
+        let mut expected = messages.clone();
+        expected.sort();
+        assert_eq!(arrived, expected, "seed {seed}");
+    }
+}
+
+#[test]
+fn a_partition_in_the_middle_of_the_cascade_heals() {
+    let mut world = World::new(Plan::default());
+    world.run_for(Duration::from_millis(2200));
+    world.send(0, 1, b"through");
+    world.partition(Party::Mix(1), Party::Mix(2));
+    world.run_for(Duration::from_secs(8));
+    world.heal(Party::Mix(1), Party::Mix(2));
+    assert!(world.run_until(MINUTE, |world| !world.inbox(1).is_empty()));
+    world.run_for(MINUTE);
+    assert_eq!(contents(&world, 1), [b"through".to_vec()]);
+    assert!(epoch(&world) <= 3, "a broken link costs no keys");
+}
+
+#[test]
+fn a_slow_client_stalls_nobody() {
+    let mut world = World::new(Plan::default());
+    world.run_for(Duration::from_secs(3));
+    world.partition(Party::Client(3), Party::Mix(0));
+    let before = stored(&world);
+    world.run_for(Duration::from_secs(10));
+    assert!(stored(&world) >= before + 8);
+    world.heal(Party::Client(3), Party::Mix(0));
+    world.send(3, 0, b"back");
+    assert!(world.run_until(MINUTE, |world| !world.inbox(0).is_empty()), "and it may return");
+}

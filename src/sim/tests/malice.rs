@@ -1,0 +1,63 @@
+//! A mix that does to its batch what an adversary would: the round dies at the next honest mix, unopened, and the
+//! contents arrive in a later one, exactly once.
+
+use super::*;
+use crate::wire::AbortReason;
+
+/// What each behaviour makes of a round.
+fn behaviours() -> Vec<(Malice, AbortReason)> {
+    // Each field of a packet: key, its top byte, tag, first and last byte of the body.
+    let flips = [0, 31, 32, 47, 48, 300, usize::MAX].map(|byte| (Malice::Flip { byte }, None));
+    let others = [(Malice::Duplicate, Some(AbortReason::Replay)), (Malice::Replace, None), (Malice::RunTwice, None)];
+    let all = flips.into_iter().chain(others);
+    all.map(|(malice, reason)| (malice, reason.unwrap_or(AbortReason::BadLayer))).collect()
+}
+
+#[test]
+fn whatever_a_mix_does_to_a_packet_voids_the_round_and_loses_nothing() {
+    for position in 0..2 {
+        for (malice, reason) in behaviours() {
+            let mut world = World::new(Plan::default());
+            world.run_for(Duration::from_secs(2));
+            world.mixes[position].malice = Some(malice);
+            world.send(0, 1, b"touched");
+            world.run_for(Duration::from_secs(5));
+            world.mixes[position].malice = None;
+            let aborts: Vec<_> = outcomes(&world).into_iter().filter(|outcome| !outcome.is_stored()).collect();
+            if malice != Malice::RunTwice {
+                assert!(world.inbox(1).is_empty(), "{malice:?} at {position}: nothing of a touched round is opened");
+                assert!(aborts.len() >= 3, "{malice:?} at {position}: {aborts:?}");
+                assert!(aborts.iter().all(|outcome| *outcome == Outcome::Aborted(reason)), "{malice:?}: {aborts:?}");
+            }
+            let arrived = world.run_until(MINUTE, |world| !world.inbox(1).is_empty());
+            assert!(arrived, "{malice:?} at {position}");
+            world.run_for(MINUTE);
+            assert_eq!(contents(&world, 1), [b"touched".to_vec()], "{malice:?} at {position}");
+        }
+    }
+}
+
+#[test]
+fn a_batch_with_another_count_is_refused_whole() {
+    for malice in [Malice::Drop, Malice::Overcount] {
+        let mut world = World::new(Plan::default());
+        world.run_for(Duration::from_secs(2));
+        world.mixes[0].malice = Some(malice);
+        let before = stored(&world);
+        world.run_for(Duration::from_secs(3));
+        assert!(stored(&world) <= before + 1, "{malice:?}");
+        let rejected = world.mixes[1].engine.as_ref().expect("it runs").status().rejected;
+        assert!(rejected.get("bad_batch").is_some_and(|count| *count > 0), "{malice:?}: {rejected:?}");
+        world.mixes[0].malice = None;
+        let before = stored(&world);
+        assert!(world.run_until(MINUTE * 2, |world| stored(world) > before + 5), "{malice:?}: it recovers");
+    }
+}
+
+#[test]
+fn an_order_that_is_not_random_is_no_ones_to_see_but_the_next_mixes() {
+    let mut world = World::new(Plan::default());
+    world.mixes[0].malice = Some(Malice::Reverse);
+    world.send(0, 1, b"shuffled behind");
+    assert!(world.run_until(MINUTE, |world| !world.inbox(1).is_empty()), "one honest mix is enough");
+}
