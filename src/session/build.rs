@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use rand::{Rng, RngExt, SeedableRng};
+use zeroize::Zeroizing;
 
 use crate::crypto::{Csprng, Digest, Label, derive};
 use crate::packet::{Address, Body, Builder, Correspondent, Kind, MessageId, Recipe, permutation};
@@ -22,7 +23,7 @@ pub struct BuildJob {
     pub(super) expiry: u64,
     /// At most `packets_per_client`.
     pub(super) fragments: Vec<Fragment>,
-    pub(super) seed: [u8; 32],
+    pub(super) seed: Zeroizing<[u8; 32]>,
 }
 
 /// A submission, ready to go.
@@ -44,7 +45,7 @@ impl BuildJob {
     /// Builds `packets_per_client` packets; for 3 mixes about ten scalar multiplications each and five passes over the
     /// payload.
     pub fn run(self) -> Built {
-        let mut rng = Csprng::from_seed(self.seed);
+        let mut rng = Csprng::from_seed(*self.seed);
         let count = self.network.parameters.packets_per_client as usize;
         let mut unsendable = Vec::new();
         let mut items: Vec<_> = Vec::with_capacity(count);

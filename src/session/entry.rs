@@ -100,7 +100,8 @@ impl Session {
 
     pub(super) fn reserved(&mut self, now: Duration, round: u64, result: Result<Vec<Fragment>, AlreadyUsed>) {
         let Some(turn) = self.turn.as_mut().filter(|turn| turn.round == round && now < turn.closes_at) else { return };
-        let Stage::Reserving { seed } = turn.stage else { return };
+        let Stage::Reserving { seed } = &turn.stage else { return };
+        let seed = seed.clone();
         let most = self.network.parameters.packets_per_client as usize;
         let fragments = match result {
             Ok(fragments) if fragments.len() <= most => fragments,

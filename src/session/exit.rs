@@ -55,8 +55,12 @@ impl Session {
 
     /// Every answer is delivered, also one of dummies only: the disk and the acknowledgement behind it see no difference.
     pub(super) fn opened(&mut self, opened: Opened) {
-        let Opened { id, epoch, arrivals, counts } = opened;
+        let Opened { id, mut arrivals, mut counts } = opened;
         if self.polls.is_in_work(id) {
+            // An epoch may have begun while the job ran: an id that expired with the last one may be forgotten by now.
+            let (epoch, opened) = (self.chain.epoch(), arrivals.len());
+            arrivals.retain(|arrival| arrival.expiry >= epoch);
+            counts.expired += (opened - arrivals.len()) as u64;
             self.status.counters.add_letters(&counts);
             self.act(Action::Deliver { id, epoch, arrivals });
         }

@@ -33,7 +33,6 @@ pub(super) struct Limits {
 /// What came of an answer.
 pub struct Opened {
     pub(super) id: RequestId,
-    pub(super) epoch: u64,
     pub(super) arrivals: Vec<Arrival>,
     pub(super) counts: LetterCounts,
 }
@@ -55,8 +54,7 @@ impl OpenJob {
     /// Opens every letter; a scalar multiplication each and one pass over the payload.
     pub fn run(mut self) -> Opened {
         let mut letters = std::mem::take(&mut self.letters);
-        let mut opened =
-            Opened { id: self.id, epoch: self.limits.epoch, arrivals: Vec::new(), counts: LetterCounts::default() };
+        let mut opened = Opened { id: self.id, arrivals: Vec::new(), counts: LetterCounts::default() };
         let own = self.correspondence.agreement();
         for place in letters.chunks_exact_mut(LETTER_HEADER_BYTES + self.geometry.letter()) {
             let (header, letter) = place.split_at_mut(LETTER_HEADER_BYTES);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rand::{Rng, RngExt};
+use zeroize::Zeroizing;
 
 use crate::crypto::Csprng;
 use crate::wire::EpochDocument;
@@ -26,8 +27,8 @@ pub(super) struct Turn {
 
 /// How far the round's packets are.
 pub(super) enum Stage {
-    /// The outbox is being asked; the seed of the job is drawn already.
-    Reserving { seed: [u8; 32] },
+    /// The outbox is being asked; the seed of the job, from which all its ephemeral keys come, is drawn already.
+    Reserving { seed: Zeroizing<[u8; 32]> },
     /// The job is running.
     Building,
     /// They wait for their moment.
@@ -44,8 +45,8 @@ impl Turn {
         document: Arc<EpochDocument>,
     ) -> Self {
         let submit_at = now.saturating_add(moment(rng, window));
-        let mut seed = [0; 32];
-        rng.fill_bytes(&mut seed);
+        let mut seed = Zeroizing::new([0; 32]);
+        rng.fill_bytes(seed.as_mut_slice());
         Self { round, document, submit_at, closes_at: now.saturating_add(window), stage: Stage::Reserving { seed } }
     }
 

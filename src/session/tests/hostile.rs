@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::driver::*;
 use super::fake::*;
 use crate::crypto::{Digest, Signature};
 use crate::session::*;

@@ -1,5 +1,6 @@
 //! Polls, their answers, and what arrives.
 
+use super::driver::*;
 use super::fake::*;
 use crate::packet::MessageId;
 use crate::session::*;
@@ -235,6 +236,13 @@ fn letters_out_of_their_time_or_of_impossible_messages_are_dropped() {
     assert_eq!(with(|f| f.expiry = 0), (0, 1, 0), "over: its id may be forgotten");
     assert_eq!(with(|f| f.expiry = 10), (0, 1, 0), "its id would be kept for longer than retention");
     assert_eq!(with(|f| f.expiry = u64::MAX), (0, 1, 0));
+    let mut client = recipient(&fake, 40);
+    client.opens = false;
+    client.answer(0, fake.answer(&carried(&fake, vec![Fragment { expiry: 1, ..fragment(1, 46) }]), 1));
+    let chain = vec![fake.epoch(2, 10, fake.first_epoch().document.digest())];
+    client.ticket_with(Ticket { round: 2, closes_in_ms: 500, chain, verdicts: Vec::new() });
+    client.release();
+    assert_eq!((client.arrivals().len(), client.counters().letters_expired), (0, 1), "over since the job began");
     // 10,000 bytes and the content's header of 258 need 41 fragments of 256.
     assert_eq!(with(|f| f.count = 41), (1, 0, 0));
     assert_eq!(with(|f| f.count = 42), (0, 0, 1));

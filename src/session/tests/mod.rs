@@ -1,3 +1,4 @@
+mod driver;
 mod fake;
 mod hostile;
 mod letters;

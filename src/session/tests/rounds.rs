@@ -1,5 +1,6 @@
 //! Taking part: when, with how much, how often.
 
+use super::driver::*;
 use super::fake::*;
 use crate::packet::{Kind, RoundContext, open_letter};
 use crate::session::*;
@@ -27,7 +28,7 @@ fn the_first_round_from_register_to_receipt() {
     client.pass(ms(500));
 
     let (id, round, packets) = client.submissions().pop().expect("submitted");
-    assert_eq!((round, packets.len()), (1, PACKETS as usize * packet_bytes(&fake)));
+    assert_eq!((round, packets.len()), (1, PACKETS as usize * fake.geometry().packet()));
     let at = client.trace.iter().find(|(_, text)| text.starts_with("submit")).expect("traced").0 - opened;
     assert!((ms(50)..=ms(400)).contains(&at), "{at:?}");
     client.tell(Event::Reply { id, reply: fake.receipt(1, 0, &packets), letters: Vec::new() });
@@ -263,7 +264,7 @@ fn a_reservation_of_too_much_is_not_submitted_and_a_bad_fragment_becomes_a_dummy
     client.outbox.extend([bad, fragment(1, 4)]);
     client.ticket(1, Vec::new());
     client.pass(ms(1000));
-    assert_eq!(client.submissions()[0].2.len(), PACKETS as usize * packet_bytes(&fake));
+    assert_eq!(client.submissions()[0].2.len(), PACKETS as usize * fake.geometry().packet());
     assert!(client.notes().contains(&Note::Unsendable { message: fragment(1, 3).message }));
 
     let mut session = Session::new(fake.config(0), rand::SeedableRng::seed_from_u64(14)).expect("usable");

@@ -1,5 +1,6 @@
 //! What the entry says is believed as far as it is signed.
 
+use super::driver::*;
 use super::fake::*;
 use crate::crypto::{Digest, SecretKey};
 use crate::session::*;
@@ -184,6 +185,14 @@ fn a_bad_receipt_is_counted_and_nothing_else() {
     client.tell(Event::Reply { id, reply: fake.receipt(1, 0, b"other packets"), letters: Vec::new() });
     assert_eq!((client.counters().receipts_bad, client.counters().receipts), (1, 0));
     assert_eq!(client.seen.len(), seen);
+}
+
+#[test]
+fn everything_may_move_between_threads() {
+    fn sends<T: Send>() {}
+    sends::<Session>();
+    sends::<Action>();
+    sends::<Event>();
 }
 
 #[test]
