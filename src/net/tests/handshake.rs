@@ -60,7 +60,7 @@ async fn nobody_passes_with_the_public_key_of_another() {
         let config = quinn::ClientConfig::new(posing.client(identity(SERVER), Offer::post_quantum()));
         let to = server.local_addr().unwrap();
         let connection = quic.connect_with(config, to, "mixnet.invalid").unwrap().await.unwrap();
-        errors.push(connection.closed().await.to_string());
+        errors.push(soon(connection.closed()).await.to_string());
     }
     assert_eq!(errors[0], errors[1]);
 

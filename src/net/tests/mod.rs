@@ -5,7 +5,7 @@ mod limits;
 mod simulated;
 mod streams;
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use quinn::{Runtime, TokioRuntime};
 
@@ -87,6 +87,11 @@ impl Pair {
         sender.raw(bytes).await.unwrap();
         (sender, self.accepted.accept_bi().await.unwrap().1)
     }
+}
+
+/// Fails instead of waiting for ever.
+async fn soon<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(60), future).await.expect("within a minute")
 }
 
 fn at(number: u8) -> SocketAddr {

@@ -1,5 +1,3 @@
-use std::time::Duration;
-
 use rand::{Rng, SeedableRng};
 use tokio::time::{Instant, sleep};
 
@@ -52,7 +50,7 @@ async fn a_cut_ends_the_connection_and_the_dialler_comes_back() {
     // It begins anew with the first keep-alive that gets no answer (RFC 9000, section 10.1).
     let idle = Limits::default().idle_timeout + Limits::default().keep_alive;
     for end in [&first, &accepted] {
-        let error = end.closed().await;
+        let error = soon(end.closed()).await;
         assert!(matches!(error, NetError::Silent), "{error}");
         assert!(start.elapsed() <= idle + Duration::from_secs(1), "{:?}", start.elapsed());
     }
@@ -96,7 +94,7 @@ async fn a_restart_is_noticed_before_the_idle_timeout() {
     let start = Instant::now();
     let (mut sender, _) = pair.dialled.open_bi().await.unwrap();
     sender.message(&Request::Register).await.unwrap();
-    let error = pair.dialled.closed().await;
+    let error = soon(pair.dialled.closed()).await;
     assert!(matches!(error, NetError::Restarted), "{error}");
     assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
 }
@@ -118,6 +116,6 @@ async fn closing_delivers_what_was_sent() {
     };
     let ((), got) = tokio::join!(pair.client.close(), receive);
     assert!(got == sent);
-    let error = pair.accepted.closed().await;
+    let error = soon(pair.accepted.closed()).await;
     assert!(matches!(error, NetError::ClosedByPeer(CloseReason::Stopping)), "{error}");
 }

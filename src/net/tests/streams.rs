@@ -26,7 +26,7 @@ async fn messages_and_raw_bytes_pass_both_ways() {
         sender.finish().unwrap();
     };
     tokio::join!(client, server);
-    assert!(pair.dialled.rtt() > std::time::Duration::ZERO);
+    assert!(pair.dialled.rtt() > Duration::ZERO);
 }
 
 #[tokio::test]
