@@ -6,12 +6,14 @@
 //!
 //! Only the feature `sim` builds it, and no released binary has that feature.
 
+mod crowd;
 mod faults;
 mod party;
 mod plan;
 mod traffic;
 mod world;
 
+pub use crowd::{Crowd, CrowdError, CrowdReport};
 pub use faults::{Faults, Malice};
 pub use party::{SimClient, SimMix};
 pub use plan::{Plan, Secrets};
