@@ -62,6 +62,8 @@ pub enum Event {
         /// The packets of a submission: `packets_per_client` of them.
         packets: Option<Slots>,
     },
+    /// Bytes came that are no message, from a client or another mix.
+    Malformed,
     /// A client's last link is gone; its unanswered requests with it.
     ClientGone {
         /// Its roster index.

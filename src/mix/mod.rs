@@ -141,6 +141,7 @@ impl Mix {
             Event::Batch { from, stream, header } => self.batch(now, from, stream, header),
             Event::Segment { from, stream, round, slots } => self.segment(from, stream, round, slots),
             Event::Request { id, client, request, packets } => self.request(now, id, client, request, packets),
+            Event::Malformed => self.reject("malformed", 1),
             Event::ClientGone { client } => self.client_gone(client),
             Event::Worked(done) => self.worked(now, done),
             Event::Persisted { token, result } => self.persisted(now, token, result),

@@ -3,19 +3,11 @@
 //! For counting what a machine carries and whether memory stays flat; the mixes run in the same process, so its
 //! memory is everybody's.
 
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::client::{Client, ClientConfig, ClientError};
-use crate::config::{Capability, ClientSecrets, Contacts};
-use crate::crypto::{Backend, IdentityKey, SecretKey};
-use crate::net::Limits;
-use crate::node::{Node, NodeConfig, NodeError, Observer};
-use crate::store::Store;
-use crate::wire::Network;
+use crate::node::Observer;
 
-use super::{Plan, Secrets};
+use super::{Loopback, LoopbackError, Plan};
 
 /// A crowd to run.
 #[derive(Clone, Debug)]
@@ -30,15 +22,12 @@ pub struct Crowd {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CrowdError {
-    /// No port or directory could be had.
-    #[error("the machine gives no port or directory: {0}")]
+    /// The network did not start.
+    #[error(transparent)]
+    Start(#[from] LoopbackError),
+    /// No directory can be had for its sockets.
+    #[error("no directory for sockets: {0}")]
     Io(#[from] std::io::Error),
-    /// A mix did not start.
-    #[error(transparent)]
-    Node(#[from] NodeError),
-    /// A client did not start.
-    #[error(transparent)]
-    Client(#[from] ClientError),
     /// No round was stored within two minutes.
     #[error("no round was stored within two minutes: run fewer clients or longer rounds")]
     NoRounds,
@@ -74,40 +63,18 @@ impl Crowd {
     /// # Errors
     /// If it does not come to a first stored round.
     pub async fn run(&self) -> Result<CrowdReport, CrowdError> {
-        let (network, keys, secrets) = self.plan.network();
-        let mut network = Arc::unwrap_or_clone(network);
-        let addresses = free_addresses(network.mixes())?;
-        for (mix, address) in network.roster.mixes.iter_mut().zip(&addresses) {
-            mix.address = address.to_string();
-        }
-        let network = Arc::new(network);
-        let mut nodes = Vec::new();
-        for (key, listen) in keys.iter().zip(addresses) {
-            nodes.push(Node::start(NodeConfig {
-                network: network.clone(),
-                key: IdentityKey::from_pkcs8(key.expose_pkcs8()).expect("a key is its own encoding"),
-                listen,
-                store: Store::memory(),
-                limits: Limits::default(),
-                backend: Backend::default(),
-            })?);
-        }
-        let home = tempfile_dir()?;
-        let mut clients = Vec::new();
-        for (index, secrets) in secrets.into_iter().enumerate() {
-            clients.push(start_client(&network, index, secrets, &home).await?);
-            if index % TOGETHER == TOGETHER - 1 {
+        let home = std::env::temp_dir().join(format!("mixlab-{}", std::process::id()));
+        std::fs::create_dir_all(&home)?;
+        let mut network = Loopback::start(&self.plan, &home)?;
+        for client in 0..self.plan.clients {
+            network.start_client(client).await?;
+            if client % TOGETHER == TOGETHER - 1 {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         }
-        let observers: Vec<Observer> = nodes.iter().map(Node::observer).collect();
+        let observers: Vec<Observer> = (0..self.plan.mixes).filter_map(|mix| network.observer(mix)).collect();
         let report = self.watch(&observers).await;
-        for client in clients {
-            drop(client);
-        }
-        for node in nodes {
-            node.stop().await;
-        }
+        network.stop().await;
         // Sockets of a run that is over; what cannot be removed is the system's to clean.
         let _ = std::fs::remove_dir_all(&home);
         report
@@ -150,40 +117,6 @@ impl Crowd {
             seconds: began.elapsed().as_secs_f64(),
         })
     }
-}
-
-async fn start_client(
-    network: &Arc<Network>,
-    index: usize,
-    secrets: Secrets,
-    home: &std::path::Path,
-) -> Result<Client, ClientError> {
-    let config = ClientConfig {
-        network: network.clone(),
-        id: network.roster.clients[index].id.clone(),
-        secrets: ClientSecrets {
-            identity: IdentityKey::from_seed(&secrets.identity),
-            letter: SecretKey::from_bytes(secrets.letter),
-            list: SecretKey::from_bytes(secrets.list),
-            capability: Capability::from_bytes(secrets.capability),
-        },
-        contacts: Contacts::at(&home.join("contacts.txt")),
-        store: Store::memory(),
-        limits: Limits::default(),
-    };
-    Client::start(config, &home.join(format!("{index}.sock"))).await
-}
-
-fn free_addresses(count: usize) -> Result<Vec<SocketAddr>, std::io::Error> {
-    // Held together, so that all differ; another program could take one before the mix does, which then says so.
-    let sockets: Result<Vec<_>, _> = (0..count).map(|_| UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))).collect();
-    sockets?.iter().map(UdpSocket::local_addr).collect()
-}
-
-fn tempfile_dir() -> Result<std::path::PathBuf, std::io::Error> {
-    let dir = std::env::temp_dir().join(format!("mixlab-{}", std::process::id()));
-    std::fs::create_dir_all(&dir)?;
-    Ok(dir)
 }
 
 /// Resident memory of this process.

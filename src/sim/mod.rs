@@ -8,6 +8,7 @@
 
 mod crowd;
 mod faults;
+mod loopback;
 mod party;
 mod plan;
 mod traffic;
@@ -15,6 +16,7 @@ mod world;
 
 pub use crowd::{Crowd, CrowdError, CrowdReport};
 pub use faults::{Faults, Malice};
+pub use loopback::{Loopback, LoopbackError};
 pub use party::{SimClient, SimMix};
 pub use plan::{Plan, Secrets};
 pub use traffic::Party;
