@@ -4,7 +4,7 @@
 //! [`Mix::handle`] with each event and the present moment, then drains [`Mix::poll_action`], and calls again with
 //! [`Event::Timeout`] at [`Mix::poll_timeout`]. Moments are durations since any fixed point of a monotonic clock.
 //!
-//! One file per concern: `agree` makes epochs, `entry` collects, `transit` takes in, mixes and forwards, `exit` opens
+//! One file per concern: `agree` makes epochs, `entry` collects, `tickets` tells clients, `transit` takes in, mixes and forwards, `exit` opens
 //! and decides, `verdict` signs. The parts they use are in [`crate::epoch`] and [`crate::round`].
 
 mod agree;
@@ -12,6 +12,7 @@ mod entry;
 mod event;
 mod exit;
 mod status;
+mod tickets;
 mod transit;
 mod verdict;
 

@@ -7,6 +7,7 @@
 //! Only the feature `sim` builds it, and no released binary has that feature.
 
 mod crowd;
+mod driving;
 mod faults;
 mod loopback;
 mod party;
