@@ -291,6 +291,7 @@ impl Mix {
         entry.collection = Some(Collection::new(round, now, now + submit, peeler));
         entry.opens_at = Some(entry.opens_at.map_or(now, |at| at.max(now.saturating_sub(length))) + length);
         entry.deadlines.insert(round, now + patience);
+        self.actions.push_back(Action::Note(Note::RoundBegan));
         for (_, waiting) in std::mem::take(&mut entry.waiting_round) {
             self.give_ticket(now, &waiting);
         }

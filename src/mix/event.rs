@@ -132,6 +132,8 @@ pub enum Action {
 /// A fact for metrics.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Note {
+    /// A round began at this mix: it opened at the entry, or its batch began to arrive.
+    RoundBegan,
     /// A round ended at this mix.
     RoundEnded {
         /// The round.
