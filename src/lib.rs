@@ -1,6 +1,7 @@
 // Denied, not forbidden: opening a memory map has no safe form; `store::lmdb` allows that one call.
 #![deny(unsafe_code)]
 //! A mix network.
+pub mod cli;
 pub mod client;
 pub mod config;
 pub mod control;
@@ -15,4 +16,5 @@ pub mod session;
 #[cfg(any(test, feature = "sim"))]
 pub mod sim;
 pub mod store;
+pub mod testnet;
 pub mod wire;
