@@ -114,7 +114,7 @@ async fn malformed_requests_of_every_kind_harm_nobody() {
         Request::Register,
         Request::WaitForStart { epoch: u64::MAX },
         Request::NextRound { epoch: u64::MAX, after: u64::MAX, unsettled: 0 },
-        Request::PollMessages { round: u64::MAX, capability: [0; 32], acknowledged: u64::MAX },
+        Request::PollMessages { round: u64::MAX, capability: [0; 32], acknowledged: [0xff; 8], after: [0xff; 8] },
     ];
     let peer = PeerMessage::Abort { epoch: 1, round: 1, reason: AbortReason::Lost };
     let mut hostile: Vec<Vec<u8>> = vec![
