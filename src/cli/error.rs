@@ -150,7 +150,6 @@ impl From<NodeError> for CliError {
         match error {
             NodeError::Net(error) => error.into(),
             NodeError::Store(error) => error.into(),
-            NodeError::Control(error) => error.into(),
             NodeError::NotInNetwork => Self::new(Exit::Identity, error.to_string()),
             NodeError::Geometry => Self::new(Exit::Config, error.to_string()),
         }

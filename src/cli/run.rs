@@ -43,7 +43,8 @@ pub async fn mix(args: &RunArgs, home: &Path, json: bool) -> Result<(), CliError
         limits: Limits::default(),
         backend: Backend::default(),
     };
-    let node = Node::start(config, &home.control).await?;
+    let node = Node::start(config)?;
+    node.listen(&home.control).await?;
     if let Some(address) = home.metrics {
         let pages = MixPages { metrics: node.metrics().clone(), observer: node.observer() };
         tracing::info!(address = %web::serve(address, pages, prepared.stop.clone()).await?, "metrics are served");
