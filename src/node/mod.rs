@@ -30,7 +30,7 @@ use crate::wire::Network;
 
 pub use disk::Disk;
 pub use metrics::Metrics;
-pub use status::{ClientTotals, LinkState, NodeStatus, Role};
+pub use status::{ClientTotals, EndedRound, LinkState, NodeStatus, Role};
 
 use engine::{Engine, Input};
 
