@@ -13,7 +13,7 @@ use super::{Ending, output};
 
 /// Arguments of `check`.
 #[derive(Args, Debug)]
-pub struct CheckArgs {
+pub(super) struct CheckArgs {
     /// A network file, to check that alone
     #[arg(value_name = "NETWORK_FILE")]
     file: Option<PathBuf>,
@@ -37,7 +37,7 @@ struct Shown<'a> {
 ///
 /// # Errors
 /// If a file cannot be read.
-pub fn run(
+pub(super) fn run(
     args: &CheckArgs,
     role: Role,
     home: impl FnOnce() -> Result<PathBuf, CliError>,

@@ -32,7 +32,7 @@ pub enum Exit {
 }
 
 /// The exit codes as every `--help` ends.
-pub const EXIT_CODES: &str = "Exit codes:
+pub(super) const EXIT_CODES: &str = "Exit codes:
   0   it is done
   1   a check failed, or the system did
   2   wrong usage

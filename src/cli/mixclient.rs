@@ -26,7 +26,7 @@ use super::{Ending, check, contact, init, on_all_cores, on_one_core, outbox, rec
   mixclient send bob \"how are you?\" --wait       return once it is stored for bob
   mixclient recv                                 print what has come, files to ~/.mixclient/received")]
 #[command(after_long_help = EXIT_CODES)]
-pub struct Arguments {
+pub(super) struct Arguments {
     #[command(flatten)]
     global: GlobalArgs,
     #[command(subcommand)]
@@ -56,7 +56,7 @@ enum Command {
 }
 
 /// Does what the arguments say.
-pub fn run(arguments: Arguments) -> Result<(), Ending> {
+pub(super) fn run(arguments: Arguments) -> Result<(), Ending> {
     let Arguments { global, command } = arguments;
     let home = || -> Result<PathBuf, CliError> { global.home(".mixclient") };
     match command {

@@ -23,7 +23,7 @@ use super::{Ending, check, init, on_all_cores, on_one_core, run as daemons, stat
   mixnode run --home /etc/mix-1                  be a mix
   mixnode status --home /etc/mix-1 --json        how it goes"))]
 #[command(after_long_help = EXIT_CODES)]
-pub struct Arguments {
+pub(super) struct Arguments {
     #[command(flatten)]
     global: GlobalArgs,
     #[command(subcommand)]
@@ -45,7 +45,7 @@ enum Command {
 }
 
 /// Does what the arguments say.
-pub fn run(arguments: Arguments) -> Result<(), Ending> {
+pub(super) fn run(arguments: Arguments) -> Result<(), Ending> {
     let Arguments { global, command } = arguments;
     let home = || -> Result<PathBuf, CliError> { global.home(".mixnode") };
     match command {

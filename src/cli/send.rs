@@ -25,7 +25,7 @@ Examples:
   mixclient send bob --file report.pdf --wait
   tar c notes | mixclient send bob -"
 )]
-pub struct SendArgs {
+pub(super) struct SendArgs {
     /// The name of a contact
     recipient: String,
     /// The text; - takes it from standard input
@@ -60,7 +60,7 @@ struct Sent {
 ///
 /// # Errors
 /// If it cannot be read, or the daemon does not take it.
-pub async fn run(args: &SendArgs, home: &Path, json: bool) -> Result<(), CliError> {
+pub(super) async fn run(args: &SendArgs, home: &Path, json: bool) -> Result<(), CliError> {
     let home = local::open_home(home)?;
     let mut daemon = local::connect(&home).await?;
     let (kind, name, data) = content(args)?;
