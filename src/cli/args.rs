@@ -10,8 +10,9 @@ use super::error::{CliError, Exit};
 
 /// Flags of every command, before or behind its name.
 #[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "With every command")]
 pub(super) struct GlobalArgs {
-    /// The directory of this daemon: settings, keys, messages [default: ~/.mixnode, ~/.mixclient]
+    /// The directory of settings, keys and messages [default: ~/.mixnode or ~/.mixclient]
     #[arg(long, global = true, env = "MIXNET_HOME", hide_env_values = true, value_name = "DIR")]
     home: Option<PathBuf>,
     /// Write JSON, one object a line, each with "schema":1

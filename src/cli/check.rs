@@ -68,14 +68,19 @@ fn readable(file: &Path) -> Result<(), CliError> {
 
 fn show(found: &[Finding], json: bool) -> Result<(), CliError> {
     if json {
-        let findings = found.iter().map(|finding| Shown { what: &finding.what, what_to_do: &finding.what_to_do });
+        let findings = found.iter().map(|finding| Shown { what: what(finding), what_to_do: &finding.what_to_do });
         return output::line(&output::json(&Checked { ok: found.is_empty(), findings: findings.collect() }));
     }
     if found.is_empty() {
         return output::line("nothing is wrong");
     }
     for finding in found {
-        output::line(&finding.to_string())?;
+        output::line(&format!("error: {}\nhelp: {}", what(finding), finding.what_to_do))?;
     }
     Ok(())
+}
+
+/// Broken rules come as a compiler's messages, others without the first word.
+fn what(finding: &Finding) -> &str {
+    finding.what.strip_prefix("error: ").unwrap_or(&finding.what)
 }

@@ -16,6 +16,7 @@ use super::{local, output};
 /// Arguments of `send`.
 #[derive(Args, Debug)]
 #[command(group = ArgGroup::new("content").required(true))]
+#[command(override_usage = "mixclient send [OPTIONS] <RECIPIENT> <TEXT|-|--file <PATH>>")]
 #[command(
     after_help = "Returns once the message is on disk: it goes out with the next rounds, also after a crash. With
 --wait it returns once all of it is stored where the recipient's polls find it.
