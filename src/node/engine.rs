@@ -1,6 +1,6 @@
 //! The task that owns the engine.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,13 +8,13 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use crate::crypto::{Backend, MailboxId};
-use crate::mix::{Action, Event, Mix, RequestId};
+use crate::mix::{Action, Event, Mix, Note, RequestId};
 use crate::net::Connection;
 use crate::packet::Slots;
 use crate::wire::{Network, PeerMessage, Record, Refusal, Reply, Request};
 
 use super::peers::Outgoing;
-use super::status::{ClientTotals, LinkState, NodeStatus, Role};
+use super::status::{ClientTotals, EndedRound, LinkState, NodeStatus, Role};
 use super::{Disk, Metrics};
 
 /// What reaches the engine's task.
@@ -63,11 +63,15 @@ pub(super) struct Engine {
     results: mpsc::UnboundedSender<Event>,
     finished: mpsc::UnboundedReceiver<Event>,
     records: mpsc::UnboundedSender<(u64, Record)>,
+    /// The rounds that ended last, for `status`.
+    recent: VecDeque<EndedRound>,
     stopping: Option<(oneshot::Sender<()>, Instant)>,
 }
 
 /// A mix that is not the entry stays for the verdicts of rounds that the entry still ends.
 const LINGER: Duration = Duration::from_millis(800);
+/// Rounds that `status` names, as many as a client's does.
+const RECENT: usize = 32;
 
 /// Fewest requests at which a sweep is worth its while.
 const SWEEP: usize = 1024;
@@ -100,6 +104,7 @@ impl Engine {
             results,
             finished,
             records,
+            recent: VecDeque::new(),
             stopping: None,
         }
     }
@@ -209,8 +214,18 @@ impl Engine {
                 Action::Persist { token, record } => {
                     let _ended = self.records.send((token, record));
                 }
-                Action::Note(note) => self.metrics.note(&note),
+                Action::Note(note) => self.note(&note),
             }
+        }
+    }
+
+    fn note(&mut self, note: &Note) {
+        self.metrics.note(note);
+        if let Note::RoundEnded { round, outcome, clients } = *note {
+            if self.recent.len() == RECENT {
+                self.recent.pop_front();
+            }
+            self.recent.push_back(EndedRound { round, outcome, clients });
         }
     }
 
@@ -242,6 +257,7 @@ impl Engine {
                 min: self.network.parameters.min_clients,
             },
             mix,
+            recent: self.recent.clone(),
             links: links.collect(),
             mailbox: (role == Role::Exit).then(|| self.disk.totals().unwrap_or_default()),
             x25519: self.backend,
