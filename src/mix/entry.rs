@@ -1,4 +1,5 @@
 //! The entry: registration, tickets, collecting submissions, opening rounds.
+// Long because the entry is one state machine: registration, tickets, collecting and opening share every field.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

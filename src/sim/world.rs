@@ -1,4 +1,5 @@
 //! The world: parties, links, a clock, and what will happen next.
+// Long because every kind of incident is dispatched here, and each needs all of the world.
 
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::sync::Arc;
