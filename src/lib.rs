@@ -1,4 +1,5 @@
 //! A mix network.
+pub mod cli;
 pub mod client;
 pub mod config;
 pub mod control;
@@ -13,4 +14,5 @@ pub mod session;
 #[cfg(any(test, feature = "sim"))]
 pub mod sim;
 pub mod store;
+pub mod testnet;
 pub mod wire;

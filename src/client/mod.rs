@@ -133,6 +133,11 @@ impl Client {
         &self.metrics
     }
 
+    /// A handle for asking whether the client still runs.
+    pub fn observer(&self) -> Observer {
+        Observer(self.inputs.clone())
+    }
+
     /// Finishes the round in hand, then stops; gives up after five seconds.
     pub async fn stop(self) {
         let (done, drained) = oneshot::channel();
@@ -143,5 +148,16 @@ impl Client {
         self.endpoint.close().await;
         let _ended = self.inputs.send(Input::End).await;
         let _ended = self.driver.await;
+    }
+}
+
+/// Asks about a running client.
+#[derive(Clone)]
+pub struct Observer(mpsc::Sender<Input>);
+
+impl Observer {
+    /// Whether it runs: until [`Client::stop`], unless it broke.
+    pub fn is_running(&self) -> bool {
+        !self.0.is_closed()
     }
 }

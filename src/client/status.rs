@@ -3,8 +3,9 @@
 use serde_json::{Value, json};
 
 use crate::crypto::to_hex;
-use crate::session::Status;
+use crate::session::{RoundResult, Status};
 use crate::store::{InboxCounts, MessageState, OutboxCounts, OutboxMessage};
+use crate::wire::Outcome;
 
 /// One JSON object, schema 1; `cli` shows it as it is, or in words.
 pub(super) fn json(
@@ -22,6 +23,8 @@ pub(super) fn json(
             "sealed": false,
             "pq": pq,
             "missed": ended.missed,
+            "result": result(ended),
+            "reason": reason(ended),
         })
     });
     let held = messages.iter().filter(|message| message.state == MessageState::Held);
@@ -50,4 +53,20 @@ pub(super) fn json(
         "counters": counters,
     })
     .to_string()
+}
+
+/// The word for how a round ended; `null` without its verdict.
+fn result(ended: &RoundResult) -> Option<&'static str> {
+    ended.outcome.map(|outcome| match outcome {
+        Outcome::Stored { .. } => "stored",
+        Outcome::Aborted(_) => "aborted",
+        Outcome::OpenedNotStored => "opened_not_stored",
+    })
+}
+
+fn reason(ended: &RoundResult) -> Option<&'static str> {
+    match ended.outcome {
+        Some(Outcome::Aborted(reason)) => Some(reason.name()),
+        _ => None,
+    }
 }

@@ -122,7 +122,7 @@ pub(super) fn create_secret(path: &Path, secret: &[u8]) -> Result<bool, FileErro
 }
 
 /// Puts `content` at `path`, whole, whatever was there.
-pub(super) fn replace(path: &Path, mode: u32, content: &[u8]) -> Result<(), FileError> {
+pub(crate) fn replace(path: &Path, mode: u32, content: &[u8]) -> Result<(), FileError> {
     let write = |source| FileError::Write { path: path.into(), source };
     let draft = Draft::new(path, mode, content).map_err(write)?;
     fs::set_permissions(&draft.path, Permissions::from_mode(mode)).map_err(write)?;

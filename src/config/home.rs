@@ -87,14 +87,23 @@ impl Home {
         if home.id != id {
             return Err(ConfigError::OtherId { dir: dir.into(), has: home.id, wanted: id.into() });
         }
-        if !home.ephemeral {
-            files::create_dir(&home.keys).map_err(KeyError::File)?;
-            match role {
-                Role::Mix => MixSecrets::create(&home.keys)?,
-                Role::Client => ClientSecrets::create(&home.keys)?,
-            }
-        }
+        home.make_keys(role)?;
         Ok(home)
+    }
+
+    /// Makes those secret keys that are not there yet; none if it is ephemeral.
+    ///
+    /// # Errors
+    /// If their directory is not this user's alone or cannot be written.
+    pub fn make_keys(&self, role: Role) -> Result<(), KeyError> {
+        if self.ephemeral {
+            return Ok(());
+        }
+        files::create_dir(&self.keys)?;
+        match role {
+            Role::Mix => MixSecrets::create(&self.keys),
+            Role::Client => ClientSecrets::create(&self.keys),
+        }
     }
 
     /// The secrets of a mix: from its files, or new ones if it is ephemeral.

@@ -24,6 +24,7 @@ pub use check::{Finding, check_home, check_network};
 pub use contacts::{Contact, ContactError, Contacts, MAX_CONTACTS};
 pub use error::{ConfigError, KeyError, Problem};
 pub use files::FileError;
+pub(crate) use files::replace;
 pub use home::{Home, Role};
 pub use key_file::KeyFile;
 pub use limits::{Invalid, MAX_CLIENTS, MAX_ROUND_PACKETS, is_name};

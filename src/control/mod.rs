@@ -5,7 +5,9 @@
 
 mod message;
 
+use std::fs::File;
 use std::io;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -24,7 +26,7 @@ pub enum ControlError {
     /// Nobody listens.
     #[error("no daemon answers at {}; start it with `run --home HOME`", .0.display())]
     NotRunning(PathBuf),
-    /// The path does not fit into a socket address.
+    /// The path does not fit into a socket address, and neither does its last part alone.
     #[error("the path {0} is too long for a control socket; set `control` in the home's config.yaml to a shorter one")]
     TooLong(String),
     /// Another daemon listens.
@@ -53,17 +55,15 @@ impl Listener {
     /// # Errors
     /// If the path is too long, in use, or cannot be written.
     pub async fn bind(path: &Path) -> Result<Self, ControlError> {
-        if path.as_os_str().len() > MAX_PATH {
-            return Err(ControlError::TooLong(path.display().to_string()));
-        }
-        if UnixStream::connect(path).await.is_ok() {
+        let address = Address::of(path)?;
+        if UnixStream::connect(&address.path).await.is_ok() {
             return Err(ControlError::InUse(path.display().to_string()));
         }
         match std::fs::remove_file(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
             _ => {}
         }
-        let socket = UnixListener::bind(path)?;
+        let socket = UnixListener::bind(&address.path)?;
         // The home is 0700 and every connection's user is checked: no window between these two lines is open.
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
         Ok(Self { socket, path: path.to_owned() })
@@ -92,6 +92,31 @@ impl Drop for Listener {
     }
 }
 
+/// A socket's path in a form that fits into a socket address.
+struct Address {
+    path: PathBuf,
+    /// Open for as long as `path` leads through it.
+    _parent: Option<File>,
+}
+
+impl Address {
+    /// The path itself, or the way to it through an open directory: a home may lie deep.
+    fn of(path: &Path) -> Result<Self, ControlError> {
+        if path.as_os_str().len() <= MAX_PATH {
+            return Ok(Self { path: path.to_owned(), _parent: None });
+        }
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+            return Err(ControlError::TooLong(path.display().to_string()));
+        };
+        let parent = File::open(parent)?;
+        let short = Path::new("/proc/self/fd").join(parent.as_raw_fd().to_string()).join(name);
+        if short.as_os_str().len() > MAX_PATH || !short.parent().is_some_and(Path::is_dir) {
+            return Err(ControlError::TooLong(path.display().to_string()));
+        }
+        Ok(Self { path: short, _parent: Some(parent) })
+    }
+}
+
 /// One control connection.
 pub struct Stream(UnixStream);
 
@@ -101,7 +126,8 @@ impl Stream {
     /// # Errors
     /// If none does.
     pub async fn connect(path: &Path) -> Result<Self, ControlError> {
-        match UnixStream::connect(path).await {
+        let Ok(address) = Address::of(path) else { return Err(ControlError::NotRunning(path.to_owned())) };
+        match UnixStream::connect(&address.path).await {
             Ok(stream) => Ok(Self(stream)),
             Err(_) => Err(ControlError::NotRunning(path.to_owned())),
         }
@@ -163,6 +189,21 @@ mod tests {
         Listener::bind(&path).await.expect("what was left behind is replaced");
         let long = dir.path().join("x".repeat(200));
         assert!(matches!(Listener::bind(&long).await, Err(ControlError::TooLong(_))));
+    }
+
+    #[tokio::test]
+    async fn a_home_may_lie_deep() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let deep = dir.path().join("x".repeat(100)).join("y".repeat(100));
+        std::fs::create_dir_all(&deep).expect("writable");
+        let path = deep.join("control.sock");
+        let listener = Listener::bind(&path).await.expect("free");
+        let (stream, served) = tokio::join!(Stream::connect(&path), listener.accept());
+        stream.expect("listening").send(&Ask::Status).await.expect("sent");
+        assert_eq!(served.expect("ours").receive::<Ask>().await.expect("whole"), Ask::Status);
+        assert!(matches!(Listener::bind(&path).await, Err(ControlError::InUse(_))));
+        drop(listener);
+        assert!(!path.exists());
     }
 
     #[tokio::test]

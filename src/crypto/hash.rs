@@ -30,6 +30,12 @@ pub fn prf(key: &PrfKey, parts: &[&[u8]]) -> [u8; PRF_BYTES] {
     out
 }
 
+/// SHA-256 without a label: how people and their tools compare files. The protocol itself never uses it.
+pub fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
+    digest.as_ref().try_into().expect("SHA-256 has 32 bytes")
+}
+
 /// A digest under a label, fed piece by piece.
 pub struct DigestWriter(blake3::Hasher);
 
@@ -47,5 +53,16 @@ impl DigestWriter {
     /// The digest of everything appended.
     pub fn finish(self) -> Digest {
         Digest(*self.0.finalize().as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sha256_is_the_one_of_fips_180() {
+        let hex = crate::crypto::to_hex(&sha256(b"abc"));
+        assert_eq!(hex, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
     }
 }

@@ -16,7 +16,7 @@ mod x25519;
 pub use aead::{AeadKey, KEY_BYTES, TAG_BYTES, Tag};
 pub(crate) use bytes::byte_string;
 pub use bytes::{BadHex, Digest, Identity, MailboxId, PublicKey, Signature, from_hex, to_hex};
-pub use hash::{DigestWriter, PRF_BYTES, PrfKey, prf};
+pub use hash::{DigestWriter, PRF_BYTES, PrfKey, prf, sha256};
 pub use identity::{BadIdentityKey, IdentityKey};
 pub use kdf::{LABELS, Label, derive, derive_into, derive_parts};
 pub use locked::LockedKeys;

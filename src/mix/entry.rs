@@ -1,5 +1,4 @@
-//! The entry: registration, tickets, collecting submissions, opening rounds.
-// Long because the entry is one state machine: registration, tickets, collecting and opening share every field.
+//! The entry: registration, collecting submissions, opening rounds.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -9,27 +8,22 @@ use crate::epoch::Proposal;
 use crate::packet::{PeelError, Slots};
 use crate::round::{Accepted, Collection, Docket, Job, Phase};
 use crate::wire::{
-    AbortReason, Network, PeerMessage, Receipt, Record, Recovered, Refusal, Reply, Request, SignedEpoch, SignedVerdict,
-    Start, Ticket,
+    AbortReason, Network, PeerMessage, Receipt, Record, Recovered, Refusal, Reply, Request, SignedVerdict,
 };
 
+use super::tickets::Waiting;
 use super::{Action, Mix, Note, Persisting, RequestId};
-
-/// Documents and verdicts in one answer together stay below half the size of a message.
-const ANSWER_BYTES: usize = 256 << 10;
-/// The network starts at most this long after everybody is there.
-const LONGEST_LEAD: Duration = Duration::from_secs(1);
 
 /// What only the entry has.
 pub(super) struct Entry {
     pub registered: BTreeSet<u32>,
     /// Clients that wait for the start: their request and the epoch they know.
-    waiting_start: BTreeMap<u32, (RequestId, u64)>,
+    pub waiting_start: BTreeMap<u32, (RequestId, u64)>,
     /// Clients that wait for the next round.
-    waiting_round: BTreeMap<u32, Waiting>,
+    pub waiting_round: BTreeMap<u32, Waiting>,
     /// The highest round number ever spent.
     pub opened: u64,
-    opens_at: Option<Duration>,
+    pub opens_at: Option<Duration>,
     opening: bool,
     pub collection: Option<Collection>,
     submissions: BTreeMap<u32, RequestId>,
@@ -44,13 +38,6 @@ pub(super) struct Entry {
     pub attempt_until: Duration,
     pub pause: Duration,
     pub epoch_tried: u64,
-}
-
-struct Waiting {
-    id: RequestId,
-    epoch: u64,
-    after: u64,
-    unsettled: u64,
 }
 
 impl Entry {
@@ -152,34 +139,6 @@ impl Mix {
         }
         if let Some(exit) = self.exit.as_mut() {
             exit.forget(client);
-        }
-    }
-
-    fn wait_for_start(&mut self, now: Duration, id: RequestId, client: u32, epoch: u64) {
-        let Some(entry) = self.entry.as_mut() else { return };
-        if !entry.registered.contains(&client) {
-            return self.refuse(id, Refusal::NotRegistered, "not_registered");
-        }
-        let replaced = entry.waiting_start.insert(client, (id, epoch));
-        if let Some((old, _)) = replaced {
-            self.refuse(old, Refusal::Duplicate, "duplicate");
-        }
-        if self.is_running() {
-            self.started(now);
-        }
-    }
-
-    fn next_round_asked(&mut self, now: Duration, client: u32, waiting: Waiting) {
-        let Some(entry) = self.entry.as_mut() else { return };
-        if !entry.registered.contains(&client) {
-            return self.refuse(waiting.id, Refusal::NotRegistered, "not_registered");
-        }
-        let open = entry.collection.as_ref().filter(|open| !open.is_closed() && now < open.closes_at);
-        if open.is_some_and(|open| open.round > waiting.after) {
-            return self.give_ticket(now, &waiting);
-        }
-        if let Some(old) = entry.waiting_round.insert(client, waiting) {
-            self.refuse(old.id, Refusal::Duplicate, "duplicate");
         }
     }
 
@@ -332,58 +291,9 @@ impl Mix {
         entry.collection = Some(Collection::new(round, now, now + submit, peeler));
         entry.opens_at = Some(entry.opens_at.map_or(now, |at| at.max(now.saturating_sub(length))) + length);
         entry.deadlines.insert(round, now + patience);
+        self.actions.push_back(Action::Note(Note::RoundBegan));
         for (_, waiting) in std::mem::take(&mut entry.waiting_round) {
             self.give_ticket(now, &waiting);
-        }
-    }
-
-    fn give_ticket(&mut self, now: Duration, waiting: &Waiting) {
-        let Some(entry) = self.entry.as_ref() else { return };
-        let Some(open) = entry.collection.as_ref() else { return };
-        let known = open.round.saturating_sub(u64::from(self.network.parameters.verdict_rounds));
-        let weight = 64 * (self.network.mixes() + 2) + self.network.roster.clients.len() / 8;
-        let verdicts = match waiting.unsettled <= known {
-            true => entry.complete.range(waiting.unsettled..=known).take(ANSWER_BYTES / weight),
-            false => entry.complete.range(0..0).take(0),
-        };
-        let ticket = Ticket {
-            round: open.round,
-            closes_in_ms: open.closes_at.saturating_sub(now).as_millis() as u64,
-            chain: self.chain_for(waiting.epoch),
-            verdicts: verdicts.map(|(_, signed)| signed.clone()).collect(),
-        };
-        self.reply(waiting.id, Reply::Ticket(ticket));
-    }
-
-    /// The documents after `epoch`, oldest first; of a chain too long for one message the newest.
-    fn chain_for(&self, epoch: u64) -> Vec<SignedEpoch> {
-        let weight = 32 * (self.network.parameters.epoch_rounds as usize + 8) * (self.network.mixes() + 1);
-        let mut chain = self.epochs.chain_after(epoch);
-        let fitting = (ANSWER_BYTES / weight).max(1);
-        chain.drain(..chain.len().saturating_sub(fitting));
-        chain
-    }
-
-    /// Whether rounds can open: an epoch is complete and its keys are whole.
-    fn is_running(&self) -> bool {
-        let Some(entry) = self.entry.as_ref() else { return false };
-        !entry.renew && self.epochs.peeler(entry.opened + 1).is_some()
-    }
-
-    /// The network runs: tell those who wait for it.
-    pub(super) fn started(&mut self, now: Duration) {
-        let length = Duration::from_millis(self.network.parameters.round_ms.into());
-        let Some(entry) = self.entry.as_mut() else { return };
-        let opens_at = *entry.opens_at.get_or_insert(now + (length / 4).min(LONGEST_LEAD));
-        let round = entry.opened + 1;
-        for (_, (id, epoch)) in std::mem::take(&mut entry.waiting_start) {
-            let start = Start {
-                chain: self.chain_for(epoch),
-                round,
-                starts_in_ms: opens_at.saturating_sub(now).as_millis() as u64,
-                round_ms: self.network.parameters.round_ms,
-            };
-            self.reply(id, Reply::Start(start));
         }
     }
 

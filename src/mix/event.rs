@@ -62,6 +62,8 @@ pub enum Event {
         /// The packets of a submission: `packets_per_client` of them.
         packets: Option<Slots>,
     },
+    /// Bytes came that are no message, from a client or another mix.
+    Malformed,
     /// A client's last link is gone; its unanswered requests with it.
     ClientGone {
         /// Its roster index.
@@ -130,6 +132,8 @@ pub enum Action {
 /// A fact for metrics.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Note {
+    /// A round began at this mix: it opened at the entry, or its batch began to arrive.
+    RoundBegan,
     /// A round ended at this mix.
     RoundEnded {
         /// The round.

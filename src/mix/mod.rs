@@ -4,7 +4,7 @@
 //! [`Mix::handle`] with each event and the present moment, then drains [`Mix::poll_action`], and calls again with
 //! [`Event::Timeout`] at [`Mix::poll_timeout`]. Moments are durations since any fixed point of a monotonic clock.
 //!
-//! One file per concern: `agree` makes epochs, `entry` collects, `transit` takes in, mixes and forwards, `exit` opens
+//! One file per concern: `agree` makes epochs, `entry` collects, `tickets` tells clients, `transit` takes in, mixes and forwards, `exit` opens
 //! and decides, `verdict` signs. The parts they use are in [`crate::epoch`] and [`crate::round`].
 
 mod agree;
@@ -12,6 +12,7 @@ mod entry;
 mod event;
 mod exit;
 mod status;
+mod tickets;
 mod transit;
 mod verdict;
 
@@ -141,6 +142,7 @@ impl Mix {
             Event::Batch { from, stream, header } => self.batch(now, from, stream, header),
             Event::Segment { from, stream, round, slots } => self.segment(from, stream, round, slots),
             Event::Request { id, client, request, packets } => self.request(now, id, client, request, packets),
+            Event::Malformed => self.reject("malformed", 1),
             Event::ClientGone { client } => self.client_gone(client),
             Event::Worked(done) => self.worked(now, done),
             Event::Persisted { token, result } => self.persisted(now, token, result),

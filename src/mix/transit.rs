@@ -139,6 +139,7 @@ impl Mix {
             stage: Stage::Intake(Box::new(Intake::new(header.clone(), peeler, stream))),
         };
         self.transit.insert(round, transit);
+        self.actions.push_back(Action::Note(Note::RoundBegan));
         if header.header.members.count() < self.network.parameters.quorum(members) {
             self.void(round, AbortReason::TooFewClients);
         }

@@ -157,7 +157,7 @@ impl Receiver {
     ///
     /// # Errors
     /// [`NetError::Trailing`] if a byte comes instead; a slow peer; the connection's end.
-    pub async fn end(mut self) -> Result<(), NetError> {
+    pub async fn end(&mut self) -> Result<(), NetError> {
         match self.patience.wait(self.stream.read_chunk(1, true)).await?? {
             None => Ok(()),
             Some(_) => Err(NetError::Trailing),

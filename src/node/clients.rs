@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tokio::sync::oneshot;
 
+use crate::mix::Event;
 use crate::net::{Connection, NetError, Receiver, Sender};
 use crate::packet::Slots;
 use crate::wire::{Refusal, Reply, Request};
@@ -50,27 +51,16 @@ impl World {
         mut send: Sender,
         mut receive: Receiver,
     ) -> Result<(), NetError> {
-        let request: Request = match receive.message().await {
-            Ok(request) => request,
-            Err(error) => {
-                send.message(&Reply::Refused(Refusal::Malformed)).await?;
-                send.finish()?;
-                return Err(error);
-            }
-        };
-        let packets = match request {
-            Request::Submit { .. } => {
-                if shared.submitting.swap(true, Ordering::AcqRel) {
-                    send.message(&Reply::Refused(Refusal::Duplicate)).await?;
-                    return send.finish();
+        let (request, packets) = match self.read_request(&shared, &mut receive).await {
+            Ok(read) => read,
+            Err(refusal) => {
+                if refusal == Refusal::Malformed {
+                    let _ended = self.inputs.send(Input::Event(Event::Malformed)).await;
                 }
-                let read = self.read_packets(&mut receive).await;
-                shared.submitting.store(false, Ordering::Release);
-                Some(read?)
+                send.message(&Reply::Refused(refusal)).await?;
+                return send.finish();
             }
-            _ => None,
         };
-        receive.end().await?;
         let (answer, answered) = oneshot::channel();
         let input = Input::Request { client, request, packets, served: shared.served, answer };
         if self.inputs.send(input).await.is_err() {
@@ -81,6 +71,23 @@ impl World {
         send.message(&reply).await?;
         send.raw_chunk(letters.into()).await?;
         send.finish()
+    }
+
+    /// A request to its last byte, with the packets of a submission; one submission at a time.
+    async fn read_request(&self, shared: &Shared, receive: &mut Receiver) -> Result<(Request, Option<Slots>), Refusal> {
+        let request: Request = receive.message().await.map_err(|_| Refusal::Malformed)?;
+        if !matches!(request, Request::Submit { .. }) {
+            receive.end().await.map_err(|_| Refusal::Malformed)?;
+            return Ok((request, None));
+        }
+        if shared.submitting.swap(true, Ordering::AcqRel) {
+            return Err(Refusal::Duplicate);
+        }
+        let read = self.read_packets(receive).await;
+        shared.submitting.store(false, Ordering::Release);
+        let slots = read.map_err(|_| Refusal::Malformed)?;
+        receive.end().await.map_err(|_| Refusal::Malformed)?;
+        Ok((request, Some(slots)))
     }
 
     async fn read_packets(&self, receive: &mut Receiver) -> Result<Slots, NetError> {

@@ -15,7 +15,8 @@ use crate::packet::Slots;
 use crate::wire::{Network, PeerMessage, Record, Refusal, Reply, Request};
 
 use super::peers::Outgoing;
-use super::{Disk, Metrics, NodeStatus};
+use super::status::{ClientTotals, LinkState, NodeStatus, Role};
+use super::{Disk, Metrics};
 
 /// What reaches the engine's task.
 pub(super) enum Input {
@@ -43,17 +44,6 @@ pub(super) enum Input {
     Stop(oneshot::Sender<()>),
     /// Stop now.
     End,
-}
-
-/// A link to another mix, for `status`.
-#[derive(Clone, Debug)]
-pub struct PeerState {
-    /// Its place in the cascade.
-    pub mix: usize,
-    /// Whether it is there.
-    pub up: bool,
-    /// Whether its keys come from a post-quantum exchange.
-    pub post_quantum: bool,
 }
 
 struct Peer {
@@ -236,17 +226,27 @@ impl Engine {
     }
 
     fn status(&self) -> NodeStatus {
-        let others = (0..self.network.mixes()).filter(|mix| *mix != self.own);
-        let peers = others.map(|mix| PeerState {
-            mix,
-            up: self.peers.contains_key(&mix),
-            post_quantum: self.peers.get(&mix).is_some_and(|peer| peer.connection.post_quantum()),
+        let mixes = &self.network.roster.mixes;
+        let mix = self.mix.status();
+        let others = mixes.iter().enumerate().filter(|(place, _)| *place != self.own);
+        let links = others.map(|(place, mix)| LinkState {
+            peer: mix.id.clone(),
+            up: self.peers.contains_key(&place),
+            post_quantum: self.peers.get(&place).is_some_and(|peer| peer.connection.post_quantum()),
         });
-        let is_exit = self.own + 1 == self.network.mixes();
+        let role = Role::of(self.own, mixes.len());
         NodeStatus {
-            mix: self.mix.status(),
-            peers: peers.collect(),
-            mailbox: is_exit.then(|| self.disk.totals().unwrap_or_default()),
+            id: mixes[self.own].id.clone(),
+            role,
+            clients: ClientTotals {
+                connected: self.clients.len() as u32,
+                registered: mix.registered,
+                start: self.network.parameters.start_clients,
+                min: self.network.parameters.min_clients,
+            },
+            mix,
+            links: links.collect(),
+            mailbox: (role == Role::Exit).then(|| self.disk.totals().unwrap_or_default()),
             x25519: self.backend,
         }
     }

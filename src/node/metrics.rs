@@ -1,5 +1,8 @@
 //! What a mix counts for Prometheus: sums over rounds, never anything of one client or packet.
 
+use std::sync::atomic::AtomicU64;
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -18,6 +21,8 @@ pub struct Metrics {
     rejected: Family<Reason, Counter>,
     phases: Family<Phase, Histogram>,
     epoch: Gauge,
+    began: Gauge<f64, AtomicU64>,
+    ended: Gauge<f64, AtomicU64>,
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
@@ -41,6 +46,11 @@ struct Phase {
     phase: &'static str,
 }
 
+/// Wall-clock time, for showing.
+fn unix_seconds() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
+}
+
 /// From a millisecond to half a minute, each bound twice the one before.
 fn seconds() -> Histogram {
     Histogram::new(prometheus_client::metrics::histogram::exponential_buckets(0.001, 2.0, 16))
@@ -57,7 +67,10 @@ impl Default for Metrics {
         registry.register("rejected", "What was refused, by reason", rejected.clone());
         registry.register("phase_seconds", "Time that rounds spent in each phase", phases.clone());
         registry.register("epoch", "The present epoch", epoch.clone());
-        Self { registry, rounds, packets, rejected, phases, epoch }
+        let (began, ended) = (Gauge::default(), Gauge::default());
+        registry.register("round_began_timestamp_seconds", "When the last round began here, Unix time", began.clone());
+        registry.register("round_ended_timestamp_seconds", "When the last round ended here, Unix time", ended.clone());
+        Self { registry, rounds, packets, rejected, phases, epoch, began, ended }
     }
 }
 
@@ -65,6 +78,9 @@ impl Metrics {
     /// Counts a fact.
     pub fn note(&self, note: &Note) {
         match *note {
+            Note::RoundBegan => {
+                self.began.set(unix_seconds());
+            }
             Note::RoundEnded { round, outcome, clients } => {
                 let (result, reason) = match outcome {
                     Outcome::Stored { .. } => ("stored", ""),
@@ -72,6 +88,7 @@ impl Metrics {
                     Outcome::OpenedNotStored => ("opened_not_stored", ""),
                 };
                 self.rounds.get_or_create(&Ended { result, reason }).inc();
+                self.ended.set(unix_seconds());
                 tracing::info!(round, result, reason, clients, "round ended");
             }
             Note::PhaseEnded { phase, took } => {

@@ -8,8 +8,11 @@ mod disk;
 mod engine;
 mod metrics;
 mod peers;
+mod service;
+mod status;
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -17,16 +20,17 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::control::{ControlError, Listener};
 use crate::crypto::{Backend, Identity, IdentityKey, os_csprng};
 use crate::mix::{Mix, MixConfig};
 use crate::net::{Admit, Backoff, Dial, Dialler, Endpoint, EndpointConfig, Limits, NetError};
 use crate::packet::Geometry;
-use crate::store::{MailboxTotals, Store, StoreError};
+use crate::store::{Store, StoreError};
 use crate::wire::Network;
 
 pub use disk::Disk;
-pub use engine::PeerState;
 pub use metrics::Metrics;
+pub use status::{ClientTotals, LinkState, NodeStatus, Role};
 
 use engine::{Engine, Input};
 
@@ -67,6 +71,9 @@ pub enum NodeError {
     /// The store cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The control socket cannot be used.
+    #[error(transparent)]
+    Control(#[from] ControlError),
 }
 
 /// A running mix.
@@ -80,25 +87,12 @@ pub struct Node {
     place: usize,
 }
 
-/// What `status` shows of a running mix.
-#[derive(Clone, Debug)]
-pub struct NodeStatus {
-    /// The engine's state.
-    pub mix: crate::mix::Status,
-    /// The links to the other mixes.
-    pub peers: Vec<PeerState>,
-    /// What waits in the mailboxes; at the exit only.
-    pub mailbox: Option<MailboxTotals>,
-    /// The backend that does the X25519 work.
-    pub x25519: Backend,
-}
-
 impl Node {
-    /// Starts a mix in the present tokio runtime.
+    /// Starts a mix in the present tokio runtime, its control socket at `control`.
     ///
     /// # Errors
-    /// If it is not in the network, cannot listen, or its store is unusable.
-    pub fn start(config: NodeConfig) -> Result<Self, NodeError> {
+    /// If it is not in the network, cannot listen, or its store or control socket is unusable.
+    pub async fn start(config: NodeConfig, control: &Path) -> Result<Self, NodeError> {
         let NodeConfig { network, key, listen, store, limits, backend } = config;
         let key = Arc::new(key);
         let own = network.roster.mix(&key.identity()).ok_or(NodeError::NotInNetwork)?;
@@ -109,6 +103,7 @@ impl Node {
         let started_at_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
         let mix =
             MixConfig { network: network.clone(), geometry, own, key: key.clone(), backend, recovered, started_at_ms };
+        let listener = Listener::bind(control).await?;
         let endpoint = Endpoint::bind(EndpointConfig {
             listen: Some(listen),
             identity: key.clone(),
@@ -122,6 +117,7 @@ impl Node {
         let engine = tokio::spawn(engine.run(received));
         let tasks = TaskTracker::new();
         let world = World { network: network.clone(), geometry, inputs: inputs.clone(), tasks: tasks.clone() };
+        tasks.spawn(service::serve(Observer(inputs.clone()), listener, stop.clone()));
         tasks.spawn(world.clone().accept(endpoint.clone(), stop.clone()));
         for to in own + 1..network.mixes() {
             tasks.spawn(world.clone().dial(endpoint.clone(), to, stop.clone()));

@@ -62,10 +62,13 @@ impl World {
         };
         let reader = async {
             while let Ok(stream) = connection.accept_uni().await {
-                let (world, connection) = (self.clone(), connection.clone());
+                let (world, connection, inputs) = (self.clone(), connection.clone(), self.inputs.clone());
                 self.tasks.spawn(async move {
                     if let Err(error) = world.receive(mix, stream).await {
                         tracing::debug!(%error, "a message from a mix was not read");
+                        if connection.is_open() {
+                            let _ended = inputs.send(Input::Event(Event::Malformed)).await;
+                        }
                         connection.close(CloseReason::Malformed);
                     }
                 });

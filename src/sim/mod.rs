@@ -6,13 +6,18 @@
 //!
 //! Only the feature `sim` builds it, and no released binary has that feature.
 
+mod crowd;
+mod driving;
 mod faults;
+mod loopback;
 mod party;
 mod plan;
 mod traffic;
 mod world;
 
+pub use crowd::{Crowd, CrowdError, CrowdReport};
 pub use faults::{Faults, Malice};
+pub use loopback::{Loopback, LoopbackError};
 pub use party::{SimClient, SimMix};
 pub use plan::{Plan, Secrets};
 pub use traffic::Party;

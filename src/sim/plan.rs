@@ -56,6 +56,10 @@ pub struct Secrets {
     pub capability: [u8; 32],
     /// Opens its letters.
     pub letter: [u8; 32],
+    /// The seed of its identity key.
+    pub identity: [u8; 32],
+    /// Its list key.
+    pub list: [u8; 32],
     /// Where its letters go.
     pub address: Address,
 }
@@ -91,17 +95,17 @@ impl Plan {
         let id = network.id();
         let mut secrets = Vec::new();
         for i in 0..self.clients {
-            let (capability, letter) = (seed(), seed());
+            let (capability, letter, identity, list) = (seed(), seed(), seed(), seed());
             let digest = derive_parts(Label::Mailbox, &[&id.0, &capability]);
             let mailbox = MailboxId(*digest.0.first_chunk().expect("a digest has 32 bytes"));
             let letter_key = SecretKey::from_bytes(letter).public_key();
             network.roster.clients.push(ClientEntry {
                 id: format!("client-{}", i + 1),
-                identity: IdentityKey::from_seed(&seed()).identity(),
-                list_key: SecretKey::from_bytes(seed()).public_key(),
+                identity: IdentityKey::from_seed(&identity).identity(),
+                list_key: SecretKey::from_bytes(list).public_key(),
             });
             network.roster.mailboxes.push(MailboxEntry { id: mailbox, letter_key });
-            secrets.push(Secrets { capability, letter, address: Address { mailbox, letter_key } });
+            secrets.push(Secrets { capability, letter, identity, list, address: Address { mailbox, letter_key } });
         }
         network.roster.mailboxes.sort_unstable();
         (Arc::new(network), keys, secrets)

@@ -1,0 +1,81 @@
+//! `check`: what would go wrong, before it does.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde::Serialize;
+
+use crate::config::{ConfigError, Finding, Home, NetworkFile, Role, check_home, check_network};
+
+use super::args::SettingArgs;
+use super::error::{CliError, Exit};
+use super::{Ending, output};
+
+/// Arguments of `check`.
+#[derive(Args, Debug)]
+pub struct CheckArgs {
+    /// A network file, to check that alone
+    #[arg(value_name = "NETWORK_FILE")]
+    file: Option<PathBuf>,
+    #[command(flatten)]
+    settings: SettingArgs,
+}
+
+#[derive(Serialize)]
+struct Checked<'a> {
+    ok: bool,
+    findings: Vec<Shown<'a>>,
+}
+
+#[derive(Serialize)]
+struct Shown<'a> {
+    what: &'a str,
+    what_to_do: &'a str,
+}
+
+/// Prints what is wrong and ends with 1 if anything is; with 3 if the configuration cannot even be read.
+///
+/// # Errors
+/// If a file cannot be read.
+pub fn run(
+    args: &CheckArgs,
+    role: Role,
+    home: impl FnOnce() -> Result<PathBuf, CliError>,
+    json: bool,
+) -> Result<(), Ending> {
+    let found = match &args.file {
+        Some(file) => {
+            readable(file)?;
+            check_network(file)
+        }
+        None => {
+            let (dir, overrides) = (home()?, args.settings.overrides());
+            readable(&Home::open(&dir, overrides.clone())?.network)?;
+            check_home(&dir, role, overrides)
+        }
+    };
+    show(&found, json)?;
+    if found.is_empty() { Ok(()) } else { Err(Ending::Said(Exit::Failed)) }
+}
+
+/// A network file that breaks rules can be read; the rules are findings.
+fn readable(file: &Path) -> Result<(), CliError> {
+    match NetworkFile::read(file) {
+        Ok(_) | Err(ConfigError::Invalid(_)) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn show(found: &[Finding], json: bool) -> Result<(), CliError> {
+    if json {
+        let findings = found.iter().map(|finding| Shown { what: &finding.what, what_to_do: &finding.what_to_do });
+        return output::line(&output::json(&Checked { ok: found.is_empty(), findings: findings.collect() }));
+    }
+    if found.is_empty() {
+        return output::line("nothing is wrong");
+    }
+    for finding in found {
+        output::line(&finding.to_string())?;
+    }
+    Ok(())
+}

@@ -1,0 +1,194 @@
+//! `status`: how a daemon is doing.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::config::Role;
+use crate::control::{Answer, Ask};
+
+use super::error::CliError;
+use super::{local, output};
+
+/// Prints the state of the daemon of `home`.
+///
+/// # Errors
+/// If it does not answer.
+pub async fn run(role: Role, home: &Path, json: bool) -> Result<(), CliError> {
+    let mut daemon = local::connect(&local::open_home(home)?).await?;
+    let Answer::Status(status) = local::ask(&mut daemon, &Ask::Status).await? else {
+        return Err(local::unexpected());
+    };
+    if json {
+        return output::line(&status);
+    }
+    let status: Value = serde_json::from_str(&status).map_err(|_| local::unexpected())?;
+    let text = match role {
+        Role::Mix => mix(&status),
+        Role::Client => client(&status),
+    };
+    output::line(text.trim_end())
+}
+
+const NOT_SEALED: &str = "ROUNDS ARE NOT SEALED: a mix that cheats can single out a client without being caught";
+
+fn mix(status: &Value) -> String {
+    let mut lines = Lines::default();
+    lines.add("mix", format!("{}, {}", text(&status["id"]), text(&status["role"])));
+    lines.add("epoch", &status["epoch"]);
+    lines.add("round", format!("{}, {}", status["round"], text(&status["phase"])));
+    let clients = &status["clients"];
+    lines.add(
+        "clients",
+        format!(
+            "{} connected, {} registered; start at {}, at least {}",
+            clients["connected"], clients["registered"], clients["start"], clients["min"]
+        ),
+    );
+    let rounds = &status["rounds"];
+    lines.add("rounds", format!("{} stored, {} aborted", rounds["stored"], reasons(&rounds["aborted"])));
+    let packets = &status["packets"];
+    lines.add(
+        "packets",
+        format!("{} in, {} out, {} rejected", packets["in"], packets["out"], reasons(&packets["rejected"])),
+    );
+    for link in status["links"].as_array().into_iter().flatten() {
+        let state = match (link["up"] == true, link["pq"] == true) {
+            (true, true) => "up, post-quantum",
+            (true, false) => "up, NOT post-quantum",
+            (false, _) => "DOWN",
+        };
+        lines.add(&format!("link {}", text(&link["peer"])), state);
+    }
+    if let Some(letters) = status["mailbox"].get("letters") {
+        lines.add("mailboxes", format!("{letters} letters, {} bytes", status["mailbox"]["bytes"]));
+    }
+    lines.add("x25519", text(&status["x25519"]));
+    lines.sealed(status)
+}
+
+fn client(status: &Value) -> String {
+    let mut lines = Lines::default();
+    let connected = if status["connected"] == true { "connected" } else { "NOT CONNECTED" };
+    lines.add("client", format!("{}, {connected}", text(&status["id"])));
+    lines.add("epoch", &status["epoch"]);
+    lines.add("round", &status["round"]);
+    let outbox = &status["outbox"];
+    lines.add(
+        "outbox",
+        format!(
+            "{} queued, {} in flight, {} stored, {} resent, {} given up",
+            outbox["queued"], outbox["in_flight"], outbox["stored"], outbox["resent"], outbox["refused"]
+        ),
+    );
+    for held in outbox["held"].as_array().into_iter().flatten() {
+        lines.add("", format!("given up: {} of {} bytes; see `outbox`", text(&held["id"]), held["bytes"]));
+    }
+    let inbox = &status["inbox"];
+    lines.add("inbox", format!("{} unread of {}, {} on their way", inbox["unread"], inbox["total"], inbox["partial"]));
+    let rounds = status["rounds"].as_array().map_or(&[][..], Vec::as_slice);
+    let missed = rounds.iter().filter(|round| round["missed"] == true).count();
+    if let Some(last) = rounds.iter().rev().find(|round| round["clients"].is_u64()) {
+        let count = rounds.len();
+        lines.add("hidden among", format!("{} clients; {missed} of the last {count} rounds missed", last["clients"]));
+    }
+    if status["links"]["pq"] == false {
+        lines.add("links", "NOT post-quantum");
+    }
+    lines.sealed(status)
+}
+
+/// Names and values, the values aligned.
+#[derive(Default)]
+struct Lines(Vec<(String, String)>);
+
+impl Lines {
+    fn add(&mut self, name: &str, value: impl ToString) {
+        self.0.push((name.into(), value.to_string()));
+    }
+
+    fn sealed(self, status: &Value) -> String {
+        let width = self.0.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+        let mut out = String::new();
+        for (name, value) in &self.0 {
+            // Writing to a string does not fail.
+            let _ = writeln!(out, "{name:width$}  {}", output::printable(value));
+        }
+        if status["sealed"] != true {
+            out.push_str(NOT_SEALED);
+        }
+        out
+    }
+}
+
+/// `3 (late 2, replay 1)`.
+fn reasons(counts: &Value) -> String {
+    let counts: Vec<(&String, u64)> =
+        counts.as_object().into_iter().flatten().map(|(reason, count)| (reason, count.as_u64().unwrap_or(0))).collect();
+    let total: u64 = counts.iter().map(|(_, count)| count).sum();
+    let each: Vec<String> = counts.iter().map(|(reason, count)| format!("{reason} {count}")).collect();
+    if each.is_empty() { total.to_string() } else { format!("{total} ({})", each.join(", ")) }
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or("?")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn people_see_a_mix_at_a_glance() {
+        let status = json!({
+            "schema": 1, "id": "mix-3", "role": "exit", "epoch": 2, "round": 61, "phase": "open",
+            "clients": { "connected": 4, "registered": 0, "start": 4, "min": 2 },
+            "rounds": { "stored": 50, "aborted": { "too_few_clients": 9, "lost": 1 } },
+            "packets": { "in": 800, "out": 0, "rejected": {} },
+            "x25519": "aws-lc", "sealed": false,
+            "links": [{ "peer": "mix-1", "up": true, "pq": true }, { "peer": "mix-2", "up": false, "pq": false }],
+            "mailbox": { "letters": 7, "bytes": 700 },
+        });
+        let expected = "\
+mix         mix-3, exit
+epoch       2
+round       61, open
+clients     4 connected, 0 registered; start at 4, at least 2
+rounds      50 stored, 10 (lost 1, too_few_clients 9) aborted
+packets     800 in, 0 out, 0 rejected
+link mix-1  up, post-quantum
+link mix-2  DOWN
+mailboxes   7 letters, 700 bytes
+x25519      aws-lc
+ROUNDS ARE NOT SEALED: a mix that cheats can single out a client without being caught";
+        assert_eq!(mix(&status), expected);
+        let sealed = json!({ "sealed": true, "mailbox": null });
+        assert!(!mix(&sealed).contains("SEALED") && !mix(&sealed).contains("mailboxes"));
+    }
+
+    #[test]
+    fn people_see_a_client_at_a_glance() {
+        let status = json!({
+            "schema": 1, "id": "client-1", "connected": false, "epoch": 1, "round": 9, "sealed": false,
+            "links": { "entry": false, "exit": true, "pq": false },
+            "outbox": { "queued": 1, "in_flight": 2, "stored": 3, "resent": 4, "refused": 1,
+                        "held": [{ "id": "ab", "bytes": 5 }] },
+            "inbox": { "unread": 1, "total": 2, "partial": 0 },
+            "rounds": [{ "round": 8, "clients": 4, "missed": false }, { "round": 9, "clients": null, "missed": true }],
+        });
+        let expected = "\
+client        client-1, NOT CONNECTED
+epoch         1
+round         9
+outbox        1 queued, 2 in flight, 3 stored, 4 resent, 1 given up
+              given up: ab of 5 bytes; see `outbox`
+inbox         1 unread of 2, 0 on their way
+hidden among  4 clients; 1 of the last 2 rounds missed
+links         NOT post-quantum
+ROUNDS ARE NOT SEALED: a mix that cheats can single out a client without being caught";
+        assert_eq!(client(&status), expected);
+    }
+}

@@ -1,0 +1,244 @@
+//! What a network has on disk: homes, network file, contacts.
+
+use std::fs::DirBuilder;
+use std::net::UdpSocket;
+use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+
+use crate::config::{ClientLine, Contact, Home, MixLine, NetworkFile, Role, replace};
+
+use super::TestnetError;
+
+/// What network is wanted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Options {
+    /// Mixes, 2 to 7.
+    pub mixes: usize,
+    /// Clients, at least 2.
+    pub clients: usize,
+    /// User bytes in a packet.
+    pub payload: u64,
+    /// Packets that each client sends in each round.
+    pub packets_per_client: u64,
+    /// Seconds from the start of one round to the next.
+    pub round_seconds: f64,
+    /// Seconds in which submissions are taken; by default 0.8 of the round.
+    pub submit_seconds: Option<f64>,
+    /// Bounds of each mix's delay, milliseconds.
+    pub mix_delay_ms: (u64, u64),
+    /// The first of the mixes' UDP ports; by default any that are free.
+    pub base_port: Option<u16>,
+}
+
+/// A network's directory, complete.
+#[derive(Clone, Debug)]
+pub struct Layout {
+    /// The directory.
+    pub dir: PathBuf,
+    /// The network file in it.
+    pub network: NetworkFile,
+    /// The mixes' homes, entry first.
+    pub mixes: Vec<Home>,
+    /// The clients' homes.
+    pub clients: Vec<Home>,
+}
+
+impl Layout {
+    /// Makes the network in `dir`, or takes the one that is there: homes stay as they are, ports change if they are
+    /// taken by now.
+    ///
+    /// # Errors
+    /// If the options contradict each other or what is there, if a network runs there, or if the disk fails.
+    pub fn prepare(dir: &Path, options: &Options) -> Result<Self, TestnetError> {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(dir)
+            .map_err(TestnetError::io(format!("make {}", dir.display())))?;
+        let dir = dir.canonicalize().map_err(TestnetError::io(format!("use {}", dir.display())))?;
+        let path = dir.join("network.yaml");
+        let before = path.exists().then(|| NetworkFile::read(&path)).transpose()?;
+        let network = options.network(before.as_ref(), &path)?;
+        let mixes = (1..=options.mixes).map(|number| home(&dir, Role::Mix, &mix_id(number)));
+        let mixes = mixes.collect::<Result<Vec<_>, _>>()?;
+        let clients = (1..=options.clients).map(|number| home(&dir, Role::Client, &client_id(number)));
+        let clients = clients.collect::<Result<Vec<_>, _>>()?;
+        replace(&path, 0o644, network.to_yaml().as_bytes())?;
+        let layout = Self { dir, network, mixes, clients };
+        layout.introduce()?;
+        Ok(layout)
+    }
+
+    /// Everybody becomes everybody's contact, their own too.
+    fn introduce(&self) -> Result<(), TestnetError> {
+        let id = self.network.id();
+        let mut everybody: Vec<Contact> = Vec::with_capacity(self.clients.len());
+        for home in &self.clients {
+            everybody.push(home.client_secrets()?.contact(&home.id, &id));
+        }
+        let text: String = everybody.iter().map(|contact| format!("{contact}\n")).collect();
+        for home in &self.clients {
+            let contacts = home.contacts();
+            let known = contacts.list()?;
+            if known.is_empty() {
+                replace(&home.dir.join("contacts.txt"), 0o600, text.as_bytes())?;
+                continue;
+            }
+            for contact in everybody.iter().filter(|contact| !known.contains(contact)) {
+                contacts.add(contact)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Options {
+    /// The network file at `path`; `before` is the one that is there.
+    fn network(&self, before: Option<&NetworkFile>, path: &Path) -> Result<NetworkFile, TestnetError> {
+        let addresses_before: Option<Vec<String>> =
+            before.map(|file| file.mixes.iter().map(|mix| mix.address.clone()).collect());
+        let as_before = addresses_before.as_ref().map(|addresses| self.file(addresses));
+        if let (Some(before), Some(wanted)) = (before, as_before)
+            && before.to_yaml() != wanted.to_yaml()
+        {
+            return Err(TestnetError::OtherSettings(path.parent().unwrap_or(path).into()));
+        }
+        let addresses = match (self.base_port, addresses_before) {
+            (Some(base), _) => ports_from(base, self.mixes)?,
+            (None, Some(addresses)) if are_free(&addresses) => addresses,
+            (None, _) => free_ports(self.mixes).map_err(TestnetError::io("find free UDP ports"))?,
+        };
+        NetworkFile::parse(&self.file(&addresses).to_yaml(), path).map_err(TestnetError::Options)
+    }
+
+    fn file(&self, addresses: &[String]) -> NetworkFile {
+        let mut file = NetworkFile::testnet();
+        file.start_clients = Some(self.clients as u64);
+        file.round_seconds = self.round_seconds;
+        file.submit_seconds = self.submit_seconds;
+        file.mix_delay_ms = self.mix_delay_ms;
+        file.payload = self.payload;
+        file.packets_per_client = self.packets_per_client;
+        file.keys_dir = Some("keys".into());
+        let mixes = addresses.iter().enumerate();
+        let mix = |(place, address): (usize, &String)| (mix_id(place + 1), address.clone());
+        file.mixes = mixes.map(mix).map(|(id, address)| MixLine { id, address, identity: None }).collect();
+        let clients = (1..=self.clients).map(client_id);
+        file.clients = clients.map(|id| ClientLine { id, identity: None, list_key: None, address: None }).collect();
+        file
+    }
+}
+
+fn mix_id(number: usize) -> String {
+    format!("mix-{number}")
+}
+
+fn client_id(number: usize) -> String {
+    format!("client-{number}")
+}
+
+fn home(dir: &Path, role: Role, id: &str) -> Result<Home, TestnetError> {
+    let home = Home::init(&dir.join(id), role, id, None)?;
+    if UnixStream::connect(&home.control).is_ok() {
+        return Err(TestnetError::Running { name: id.into(), dir: dir.into() });
+    }
+    Ok(home)
+}
+
+fn free_ports(count: usize) -> std::io::Result<Vec<String>> {
+    // All at once, so that none is found twice; free again when the sockets go at the end.
+    let sockets: Vec<UdpSocket> = (0..count).map(|_| UdpSocket::bind("127.0.0.1:0")).collect::<Result<_, _>>()?;
+    sockets.iter().map(|socket| Ok(socket.local_addr()?.to_string())).collect()
+}
+
+fn ports_from(base: u16, count: usize) -> Result<Vec<String>, TestnetError> {
+    let ports = (0..count).map(|place| u16::try_from(usize::from(base) + place));
+    let ports: Vec<u16> = ports.collect::<Result<_, _>>().map_err(|_| TestnetError::Port(base))?;
+    let taken = ports.iter().find(|port| UdpSocket::bind(("127.0.0.1", **port)).is_err());
+    match taken {
+        Some(port) => Err(TestnetError::Port(*port)),
+        None => Ok(ports.iter().map(|port| format!("127.0.0.1:{port}")).collect()),
+    }
+}
+
+fn are_free(addresses: &[String]) -> bool {
+    addresses.iter().all(|address| UdpSocket::bind(address).is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{check_home, check_network};
+
+    fn options() -> Options {
+        Options {
+            mixes: 2,
+            clients: 3,
+            payload: 1024,
+            packets_per_client: 2,
+            round_seconds: 0.3,
+            submit_seconds: None,
+            mix_delay_ms: (0, 10),
+            base_port: None,
+        }
+    }
+
+    #[test]
+    fn homes_are_made_once_and_keep_their_keys() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let first = Layout::prepare(dir.path(), &options()).expect("empty");
+        let contacts = first.clients[1].contacts().list().expect("written");
+        assert_eq!(contacts.iter().map(|c| c.name.as_str()).collect::<Vec<_>>(), ["client-1", "client-2", "client-3"]);
+        let again = Layout::prepare(dir.path(), &options()).expect("the same");
+        assert_eq!(again.network.to_yaml(), first.network.to_yaml());
+        assert_eq!(again.clients[1].contacts().list().expect("written"), contacts);
+        // All that is missing are the keys that the daemons publish.
+        let findings = check_network(&dir.path().join("network.yaml"));
+        assert!(findings.len() == 1 && findings[0].what.contains("waiting for the keys of mix-1"), "{findings:?}");
+        for (home, role) in [(&first.mixes[0], Role::Mix), (&first.clients[0], Role::Client)] {
+            let found = check_home::<&str, &str>(&home.dir, role, []);
+            assert_eq!(found, findings);
+        }
+    }
+
+    #[test]
+    fn a_network_is_not_changed_under_its_messages() {
+        let dir = tempfile::tempdir().expect("a directory");
+        Layout::prepare(dir.path(), &options()).expect("empty");
+        for other in [
+            Options { payload: 2048, ..options() },
+            Options { clients: 4, ..options() },
+            Options { round_seconds: 1.0, ..options() },
+        ] {
+            let error = Layout::prepare(dir.path(), &other).expect_err("other settings");
+            assert!(matches!(error, TestnetError::OtherSettings(_)), "{error}");
+        }
+    }
+
+    #[test]
+    fn ports_that_are_taken_are_changed() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let first = Layout::prepare(dir.path(), &options()).expect("empty");
+        let taken = UdpSocket::bind(&first.network.mixes[1].address).expect("free");
+        let second = Layout::prepare(dir.path(), &options()).expect("the same");
+        assert_ne!(first.network.mixes[1].address, second.network.mixes[1].address);
+        let port = taken.local_addr().expect("bound").port();
+        let error = Layout::prepare(dir.path(), &Options { base_port: Some(port), ..options() });
+        assert!(matches!(error, Err(TestnetError::Port(taken)) if taken == port));
+    }
+
+    #[test]
+    fn impossible_options_are_refused_before_anything_runs() {
+        for wrong in [
+            Options { mixes: 1, ..options() },
+            Options { clients: 1, ..options() },
+            Options { payload: 1, ..options() },
+            Options { mix_delay_ms: (5, 1), ..options() },
+        ] {
+            let dir = tempfile::tempdir().expect("a directory");
+            let error = Layout::prepare(dir.path(), &wrong).expect_err("out of range");
+            assert!(matches!(error, TestnetError::Options(_)), "{error}");
+        }
+    }
+}

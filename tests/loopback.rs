@@ -1,0 +1,177 @@
+//! The daemons' drivers over real QUIC on loopback: a message end to end, restarts, and clients that break every rule.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use mixnet::control::{Answer, Ask, MessageKind, Outgoing, Stream};
+use mixnet::net::{Connection, Dial, NetError};
+use mixnet::sim::{Loopback, Plan};
+use mixnet::wire::{AbortReason, PeerMessage, Refusal, Reply, Request, frame};
+
+fn plan() -> Plan {
+    Plan { round_ms: 300, mix_delay_ms: (0, 5), ..Plan::default() }
+}
+
+async fn start(plan: &Plan, clients: usize, home: &Path) -> Loopback {
+    let mut network = Loopback::start(plan, home).await.expect("starts");
+    for client in 0..clients {
+        network.start_client(client).await.expect("starts");
+    }
+    network
+}
+
+async fn stored(network: &Loopback) -> u64 {
+    let exit = network.observer(network.network.mixes() - 1).expect("runs");
+    exit.status().await.expect("runs").mix.stored
+}
+
+/// Waits until the exit has stored `more` rounds than now.
+async fn rounds_go_on(network: &Loopback, more: u64) {
+    let (before, until) = (stored(network).await, Instant::now() + Duration::from_secs(60));
+    while stored(network).await < before + more {
+        assert!(Instant::now() < until, "the network stands still");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+async fn send(network: &Loopback, from: usize, to: &str, text: &[u8]) {
+    let mut stream = Stream::connect(&network.control(from)).await.expect("listens");
+    let bytes = text.len() as u64;
+    let outgoing = Outgoing { to: to.into(), named: true, kind: MessageKind::Text, name: String::new(), bytes };
+    stream.send(&Ask::PrepareMessage(outgoing)).await.expect("sent");
+    stream.raw(text).await.expect("sent");
+    let answer: Answer = stream.receive().await.expect("answered");
+    assert!(matches!(answer, Answer::Accepted { .. }), "{answer:?}");
+}
+
+/// The unread messages of a client, waited for and marked read: (sender, text).
+async fn receive(network: &Loopback, client: usize) -> Vec<(Option<String>, Vec<u8>)> {
+    let mut stream = Stream::connect(&network.control(client)).await.expect("listens");
+    stream.send(&Ask::PollMessages { all: false, wait_ms: 60_000 }).await.expect("sent");
+    let (mut messages, mut ids) = (Vec::new(), Vec::new());
+    while let Answer::Message(incoming) = stream.receive().await.expect("answered") {
+        messages.push((incoming.from, stream.bytes(incoming.bytes).await.expect("content")));
+        ids.push(incoming.message);
+    }
+    stream.send(&Ask::MarkRead { messages: ids }).await.expect("sent");
+    assert_eq!(stream.receive::<Answer>().await.expect("answered"), Answer::Done);
+    messages
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_goes_from_one_control_socket_to_another() {
+    let home = tempfile::tempdir().expect("a directory");
+    let network = start(&plan(), 4, home.path()).await;
+    send(&network, 0, "client-2", b"over quic").await;
+    assert_eq!(receive(&network, 1).await, [(Some("client-1".into()), b"over quic".to_vec())]);
+    send(&network, 1, "client-1", b"").await;
+    assert_eq!(receive(&network, 0).await, [(Some("client-2".into()), Vec::new())], "an empty one too");
+    network.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_mix_may_restart_and_the_network_resumes() {
+    let home = tempfile::tempdir().expect("a directory");
+    let mut network = start(&plan(), 4, home.path()).await;
+    rounds_go_on(&network, 2).await;
+    for mix in 0..3 {
+        network.stop_mix(mix).await;
+        send(&network, 0, "client-2", &[mix as u8]).await;
+        network.start_mix(mix).await.expect("its port is free again");
+        assert_eq!(receive(&network, 1).await, [(Some("client-1".into()), vec![mix as u8])]);
+    }
+    network.stop().await;
+}
+
+/// Sends raw bytes as a request; the refusal, if the entry gives one, or what became of the stream.
+async fn ask_raw(connection: &Connection, bytes: &[u8]) -> Result<Reply, NetError> {
+    let (mut send, mut receive) = connection.open_bi().await?;
+    send.raw(bytes).await?;
+    send.finish()?;
+    receive.answer().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn malformed_requests_of_every_kind_harm_nobody() {
+    let home = tempfile::tempdir().expect("a directory");
+    // Client 4 is admitted and hostile; the rounds are the others'.
+    let plan = Plan { clients: 5, ..plan() };
+    let mut network = Loopback::start(&plan, home.path()).await.expect("starts");
+    for client in 0..4 {
+        network.start_client(client).await.expect("starts");
+    }
+    let endpoint = network.endpoint(4).expect("a socket");
+    let mixes = network.network.roster.mixes.clone();
+    let entry = endpoint.connect(&mixes[0].address, mixes[0].identity, Dial::Client).await.expect("admitted");
+    // With five registered the first epoch begins.
+    let registered = ask_raw(&entry, &frame::write(&Request::Register)).await.expect("answered");
+    assert_eq!(registered, Reply::Registered { index: 4 });
+    rounds_go_on(&network, 1).await;
+
+    let packet = plan.geometry().packet();
+    let submit = frame::write(&Request::Submit { round: 1 });
+    let requests = [
+        Request::Register,
+        Request::WaitForStart { epoch: u64::MAX },
+        Request::NextRound { epoch: u64::MAX, after: u64::MAX, unsettled: 0 },
+        Request::PollMessages { round: u64::MAX, capability: [0; 32], acknowledged: u64::MAX },
+    ];
+    let peer = PeerMessage::Abort { epoch: 1, round: 1, reason: AbortReason::Lost };
+    let mut hostile: Vec<Vec<u8>> = vec![
+        Vec::new(),
+        vec![1],
+        vec![0; 4],
+        vec![0xff; 4],
+        vec![0xff; 64],
+        [&9u32.to_le_bytes(), [0xee; 9].as_slice()].concat(),
+        frame::write(&peer),
+        submit.clone(),
+        [submit.as_slice(), &vec![0; packet]].concat(),
+        [submit.as_slice(), &vec![0; packet * 2 + 1]].concat(),
+        [submit.as_slice(), &vec![0; packet * 2]].concat(),
+    ];
+    hostile.extend(requests.iter().map(|request| [frame::write(request), vec![0]].concat()));
+    hostile.extend(requests.iter().map(|request| {
+        let mut cut = frame::write(request);
+        cut.pop();
+        cut
+    }));
+    for bytes in &hostile {
+        let asked = tokio::time::timeout(Duration::from_secs(30), ask_raw(&entry, bytes)).await.expect("no stall");
+        assert!(matches!(asked, Err(_) | Ok(Reply::Refused(_))), "{asked:?} to {} bytes", bytes.len());
+    }
+    let wrong = ask_raw(&entry, &frame::write(&requests[3])).await.expect("answered");
+    assert_eq!(wrong, Reply::Refused(Refusal::WrongMix));
+    let exit = endpoint.connect(&mixes[2].address, mixes[2].identity, Dial::Client).await.expect("admitted");
+    let polled = ask_raw(&exit, &frame::write(&requests[3])).await.expect("answered");
+    assert_eq!(polled, Reply::Refused(Refusal::NotOnRoster), "nobody's capability");
+    assert!(entry.is_open(), "a client's nonsense costs it the stream, not the network");
+
+    rounds_go_on(&network, 2).await;
+    send(&network, 0, "client-2", b"unharmed").await;
+    assert_eq!(receive(&network, 1).await, [(Some("client-1".into()), b"unharmed".to_vec())]);
+    let counted = network.observer(0).expect("runs").status().await.expect("runs").mix.rejected;
+    assert!(counted["malformed"] as usize >= hostile.len() - 1, "{counted:?}");
+    assert!(counted.contains_key("wrong_mix"), "{counted:?}");
+    network.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn strangers_are_refused_in_the_handshake_and_clients_by_the_middle() {
+    let home = tempfile::tempdir().expect("a directory");
+    let network = start(&plan(), 4, home.path()).await;
+    let other = tempfile::tempdir().expect("a directory");
+    let foreign = Loopback::start(&Plan { seed: 99, ..plan() }, other.path()).await.expect("starts");
+    let stranger = foreign.endpoint(0).expect("a socket");
+    for mix in &network.network.roster.mixes {
+        let refused = stranger.connect(&mix.address, mix.identity, Dial::Client).await;
+        assert!(matches!(refused, Err(NetError::NotAdmitted)), "{:?}", refused.err());
+    }
+    let middle = &network.network.roster.mixes[1];
+    let client = network.endpoint(0).expect("a socket");
+    let refused = client.connect(&middle.address, middle.identity, Dial::Client).await;
+    assert!(matches!(refused, Err(NetError::NotAdmitted)), "{:?}", refused.err());
+    rounds_go_on(&network, 2).await;
+    foreign.stop().await;
+    network.stop().await;
+}
