@@ -1,5 +1,3 @@
-// Denied, not forbidden: opening a memory map has no safe form; `store::lmdb` allows that one call.
-#![deny(unsafe_code)]
 //! A mix network.
 pub mod cli;
 pub mod client;

@@ -1,5 +1,6 @@
 //! The specification, the vectors and the independent decoder: `wire-spec.md` lists what the code uses; the decoder, in
 //! plain Python along its text, agrees with the vectors and notices when they change.
+#![expect(clippy::panic, clippy::print_stderr, reason = "a test fails by panicking and says what it leaves out")]
 
 use std::process::Command;
 

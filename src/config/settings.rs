@@ -170,7 +170,11 @@ impl From<Metrics> for String {
 
 fn typed<'a, T: Deserialize<'a>>(value: &'a str) -> Result<T, String> {
     let deserializer: StrDeserializer<'a, ValueError> = value.into_deserializer();
-    T::deserialize(deserializer).map_err(|error| error.to_string())
+    T::deserialize(deserializer).map_err(|error| {
+        // What is expected, without the value once more: it may be long, and hold what moves a terminal's cursor.
+        let text = error.to_string();
+        text.rsplit_once(", expected ").map_or(text.clone(), |(_, expected)| format!("expected {expected}"))
+    })
 }
 
 fn switch(value: &str) -> Result<bool, String> {
@@ -225,6 +229,7 @@ mod tests {
         let refused = [
             ("log-leve", "info", "log-leve"),
             ("log", "xml", "xml"),
+            ("log_level", "\u{1b}[2J", "expected one of `error`"),
             ("listen", "nowhere", "nowhere"),
             ("metrics", "9000", "`off` or"),
             ("ephemeral", "yes", "`true` or"),
@@ -232,6 +237,7 @@ mod tests {
         for (name, value, part) in refused {
             let error = settings.override_with([(name, value)]).expect_err(name).to_string();
             assert!(error.contains(part) && error.contains("help: "), "{error}");
+            assert!(!error.contains('\u{1b}'), "{error:?}");
         }
         assert_eq!(settings, Settings::default());
     }

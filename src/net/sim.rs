@@ -154,7 +154,7 @@ impl AsyncUdpSocket for SimSocket {
         Box::pin(AlwaysWritable)
     }
 
-    fn try_send(&self, transmit: &Transmit) -> io::Result<()> {
+    fn try_send(&self, transmit: &Transmit<'_>) -> io::Result<()> {
         let mut net = self.net.lock();
         if !net.is_alive(self) {
             return Ok(());
@@ -167,7 +167,7 @@ impl AsyncUdpSocket for SimSocket {
 
     fn poll_recv(
         &self,
-        cx: &mut Context,
+        cx: &mut Context<'_>,
         buffers: &mut [IoSliceMut<'_>],
         meta: &mut [RecvMeta],
     ) -> Poll<io::Result<usize>> {
@@ -214,7 +214,7 @@ impl fmt::Debug for SimSocket {
 struct AlwaysWritable;
 
 impl UdpPoller for AlwaysWritable {
-    fn poll_writable(self: Pin<&mut Self>, _cx: &mut Context) -> Poll<io::Result<()>> {
+    fn poll_writable(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }
 }

@@ -30,6 +30,7 @@ pub(super) enum Parcel {
 }
 
 /// What will happen.
+#[expect(clippy::large_enum_variant, reason = "most incidents are arrivals, the largest")]
 pub(super) enum Incident {
     /// A parcel arrives, if its link is still the one it was sent on.
     Arrival { from: Party, to: Party, link: u64, parcel: Parcel },

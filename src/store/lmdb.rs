@@ -34,7 +34,7 @@ impl Default for MapLimits {
 }
 
 /// A multiple of every page size in use (4, 16, 64 KiB).
-pub const MAP_UNIT: usize = 64 << 10;
+pub(super) const MAP_UNIT: usize = 64 << 10;
 
 /// Beyond the limit, for commits without contents: a full exit must still write that it did not store, and deleting
 /// takes fresh pages too, as LMDB copies what it changes.
@@ -197,7 +197,7 @@ impl Kv for Lmdb {
 }
 
 /// heed has no safe way to open an environment, as a map is sound only while nobody else changes its file.
-#[allow(unsafe_code)]
+#[expect(unsafe_code, reason = "mapping a file is unsafe; the call says why it is sound here")]
 fn open_environment(dir: &Path, map: usize) -> heed::Result<Env<WithoutTls>> {
     let mut options = EnvOpenOptions::new().read_txn_without_tls();
     options.map_size(map).max_readers(MAX_READERS);

@@ -92,11 +92,11 @@ pub(super) struct Step<'a> {
 
 impl Step<'_> {
     /// What [`collect`] sees: the last commit.
-    pub fn committed(&self) -> &dyn Kv {
+    pub(super) fn committed(&self) -> &dyn Kv {
         self.kv
     }
 
-    pub fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+    pub(super) fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         if let Some(value) = self.values.get(&(table, key.to_vec())) {
             return Ok(value.clone());
         }
@@ -104,24 +104,24 @@ impl Step<'_> {
         if self.ranges.iter().any(deleted) { Ok(None) } else { self.kv.get(table, key) }
     }
 
-    pub fn record<T: Decode<()> + Encode>(&self, table: Table, key: &[u8]) -> Result<Option<T>, StoreError> {
+    pub(super) fn record<T: Decode<()> + Encode>(&self, table: Table, key: &[u8]) -> Result<Option<T>, StoreError> {
         self.get(table, key)?.map(|bytes| parse(table, &bytes)).transpose()
     }
 
-    pub fn put(&mut self, table: Table, key: &[u8], value: Vec<u8>) {
+    pub(super) fn put(&mut self, table: Table, key: &[u8], value: Vec<u8>) {
         self.values.insert((table, key.to_vec()), Some(value));
     }
 
-    pub fn put_record<T: Encode>(&mut self, table: Table, key: &[u8], value: &T) {
+    pub(super) fn put_record<T: Encode>(&mut self, table: Table, key: &[u8], value: &T) {
         self.put(table, key, codec::encode(value));
     }
 
-    pub fn delete(&mut self, table: Table, key: &[u8]) {
+    pub(super) fn delete(&mut self, table: Table, key: &[u8]) {
         self.values.insert((table, key.to_vec()), None);
     }
 
     /// Deletes `from <= key < to`, put in this step or before.
-    pub fn delete_range(&mut self, table: Table, from: &[u8], to: &[u8]) {
+    pub(super) fn delete_range(&mut self, table: Table, from: &[u8], to: &[u8]) {
         self.values.retain(|(t, key), _| *t != table || &key[..] < from || &key[..] >= to);
         self.ranges.push((table, from.to_vec(), to.to_vec()));
     }

@@ -12,7 +12,7 @@ use crate::wire::*;
 
 /// What a client did that the test has to see; everything else its driver does by itself.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Seen {
+pub(super) enum Seen {
     Ask(RequestId, Request),
     Poll { id: RequestId, round: u64, acknowledged: u64 },
     Submit { id: RequestId, round: u64, packets: Vec<u8> },
@@ -26,7 +26,7 @@ pub enum Seen {
 }
 
 /// A session with a driver: an outbox, an inbox that commits at once unless told not to, and a clock.
-pub struct Client {
+pub(super) struct Client {
     pub session: Session,
     pub now: Duration,
     pub outbox: VecDeque<Fragment>,
@@ -42,7 +42,7 @@ pub struct Client {
 }
 
 impl Client {
-    pub fn new(config: SessionConfig, seed: u64) -> Self {
+    pub(super) fn new(config: SessionConfig, seed: u64) -> Self {
         Self {
             session: Session::new(config, Csprng::seed_from_u64(seed)).expect("a usable configuration"),
             now: ms(5000),
@@ -59,13 +59,13 @@ impl Client {
     }
 
     /// A client that has joined epoch 1 and asks for a ticket.
-    pub fn joined(fake: &Fake, seed: u64) -> Self {
+    pub(super) fn joined(fake: &Fake, seed: u64) -> Self {
         let mut client = Self::new(fake.config(0), seed);
         client.join(vec![fake.first_epoch()]);
         client
     }
 
-    pub fn join(&mut self, chain: Vec<SignedEpoch>) {
+    pub(super) fn join(&mut self, chain: Vec<SignedEpoch>) {
         self.tell(Event::LinkUp { link: Link::Exit, post_quantum: false });
         self.tell(Event::LinkUp { link: Link::Entry, post_quantum: true });
         self.reply(Reply::Registered { index: 0 });
@@ -73,7 +73,7 @@ impl Client {
         assert!(matches!(self.last_ask(), Request::NextRound { .. }));
     }
 
-    pub fn tell(&mut self, event: Event) {
+    pub(super) fn tell(&mut self, event: Event) {
         self.session.handle(self.now, event);
         while let Some(action) = self.session.poll_action() {
             self.carry_out(action);
@@ -137,28 +137,28 @@ impl Client {
     }
 
     /// Hands back what was held.
-    pub fn release(&mut self) {
+    pub(super) fn release(&mut self) {
         for event in std::mem::take(&mut self.held) {
             self.tell(event);
         }
     }
 
     /// Answers the outstanding request to the entry.
-    pub fn reply(&mut self, reply: Reply) {
+    pub(super) fn reply(&mut self, reply: Reply) {
         let id = self.asked.take().expect("a request is outstanding");
         self.tell(Event::Reply { id, reply, letters: Vec::new() });
     }
 
-    pub fn ticket(&mut self, round: u64, verdicts: Vec<SignedVerdict>) {
+    pub(super) fn ticket(&mut self, round: u64, verdicts: Vec<SignedVerdict>) {
         self.ticket_with(Ticket { round, closes_in_ms: 500, chain: Vec::new(), verdicts });
     }
 
-    pub fn ticket_with(&mut self, ticket: Ticket) {
+    pub(super) fn ticket_with(&mut self, ticket: Ticket) {
         self.reply(Reply::Ticket(ticket));
     }
 
     /// Lets time pass, with every time-out on the way.
-    pub fn pass(&mut self, duration: Duration) {
+    pub(super) fn pass(&mut self, duration: Duration) {
         let until = self.now + duration;
         let mut timeouts = 0;
         while let Some(at) = self.session.poll_timeout().filter(|at| *at <= until) {
@@ -170,12 +170,12 @@ impl Client {
         self.now = until;
     }
 
-    pub fn last_ask(&self) -> Request {
+    pub(super) fn last_ask(&self) -> Request {
         let ask = |seen: &Seen| if let Seen::Ask(_, request) = seen { Some(request.clone()) } else { None };
         self.seen.iter().rev().find_map(ask).expect("something was asked")
     }
 
-    pub fn submissions(&self) -> Vec<(RequestId, u64, Vec<u8>)> {
+    pub(super) fn submissions(&self) -> Vec<(RequestId, u64, Vec<u8>)> {
         let submission = |seen: &Seen| match seen {
             Seen::Submit { id, round, packets } => Some((*id, *round, packets.clone())),
             _ => None,
@@ -183,15 +183,15 @@ impl Client {
         self.seen.iter().filter_map(submission).collect()
     }
 
-    pub fn submitted(&self) -> Vec<u64> {
+    pub(super) fn submitted(&self) -> Vec<u64> {
         self.submissions().iter().map(|(_, round, _)| *round).collect()
     }
 
-    pub fn settled(&self) -> Vec<(u64, bool)> {
+    pub(super) fn settled(&self) -> Vec<(u64, bool)> {
         self.seen.iter().filter_map(|s| if let Seen::Settle(r, c) = s { Some((*r, *c)) } else { None }).collect()
     }
 
-    pub fn polls(&self) -> Vec<(RequestId, u64, u64)> {
+    pub(super) fn polls(&self) -> Vec<(RequestId, u64, u64)> {
         let poll = |seen: &Seen| match seen {
             Seen::Poll { id, round, acknowledged } => Some((*id, *round, *acknowledged)),
             _ => None,
@@ -199,16 +199,16 @@ impl Client {
         self.seen.iter().filter_map(poll).collect()
     }
 
-    pub fn arrivals(&self) -> Vec<Arrival> {
+    pub(super) fn arrivals(&self) -> Vec<Arrival> {
         let delivered = |s: &Seen| if let Seen::Deliver(_, arrivals) = s { Some(arrivals.clone()) } else { None };
         self.seen.iter().filter_map(delivered).flatten().collect()
     }
 
-    pub fn notes(&self) -> Vec<Note> {
+    pub(super) fn notes(&self) -> Vec<Note> {
         self.seen.iter().filter_map(|s| if let Seen::Note(note) = s { Some(note.clone()) } else { None }).collect()
     }
 
-    pub fn counters(&self) -> Counters {
+    pub(super) fn counters(&self) -> Counters {
         self.session.status().counters
     }
 }

@@ -8,13 +8,13 @@ use crate::packet::{Address, EnvelopeKey, Geometry, MessageId, NO_EXTRA, Peeler,
 use crate::session::*;
 use crate::wire::*;
 
-pub const PACKETS: u32 = 4;
-pub const DELAY: u64 = 3;
-pub const POLL_LETTERS: u32 = 6;
-pub const CLIENTS: usize = 3;
+pub(super) const PACKETS: u32 = 4;
+pub(super) const DELAY: u64 = 3;
+pub(super) const POLL_LETTERS: u32 = 6;
+pub(super) const CLIENTS: usize = 3;
 
 /// The network, with all its secrets.
-pub struct Fake {
+pub(super) struct Fake {
     pub network: Arc<Network>,
     mixes: Vec<IdentityKey>,
 }
@@ -23,11 +23,11 @@ fn client_key(client: usize) -> IdentityKey {
     IdentityKey::from_seed(&[100 + client as u8; 32])
 }
 
-pub fn letter_secret(client: usize) -> SecretKey {
+pub(super) fn letter_secret(client: usize) -> SecretKey {
     SecretKey::from_bytes([150 + client as u8; 32])
 }
 
-pub fn address(client: usize) -> Address {
+pub(super) fn address(client: usize) -> Address {
     Address { mailbox: MailboxId([client as u8 + 1; 16]), letter_key: letter_secret(client).public_key() }
 }
 
@@ -36,11 +36,11 @@ fn secret(what: &str, mix: usize, epoch: u64, round: u64) -> SecretKey {
 }
 
 impl Fake {
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self::named("test")
     }
 
-    pub fn named(name: &str) -> Self {
+    pub(super) fn named(name: &str) -> Self {
         let mixes: Vec<_> = (1..=2).map(|i| IdentityKey::from_seed(&[i; 32])).collect();
         let parameters = Parameters {
             network: name.to_owned(),
@@ -80,11 +80,11 @@ impl Fake {
         Self { network: Arc::new(Network { parameters, roster }), mixes }
     }
 
-    pub fn geometry(&self) -> Geometry {
+    pub(super) fn geometry(&self) -> Geometry {
         Geometry::new(self.mixes.len(), 256).expect("valid")
     }
 
-    pub fn config(&self, client: usize) -> SessionConfig {
+    pub(super) fn config(&self, client: usize) -> SessionConfig {
         let others = (0..CLIENTS).filter(|other| *other != client);
         SessionConfig {
             network: self.network.clone(),
@@ -98,7 +98,7 @@ impl Fake {
         }
     }
 
-    pub fn epoch(&self, epoch: u64, first_round: u64, previous: Digest) -> SignedEpoch {
+    pub(super) fn epoch(&self, epoch: u64, first_round: u64, previous: Digest) -> SignedEpoch {
         let rounds = self.network.parameters.epoch_rounds;
         let keys = |what, mix| {
             (first_round..first_round + u64::from(rounds))
@@ -126,17 +126,17 @@ impl Fake {
         self.sign(document)
     }
 
-    pub fn sign(&self, document: EpochDocument) -> SignedEpoch {
+    pub(super) fn sign(&self, document: EpochDocument) -> SignedEpoch {
         let signatures = self.mixes.iter().map(|key| document.sign(key)).collect();
         SignedEpoch { document, signatures }
     }
 
     /// Epoch 1: rounds 1 to 20.
-    pub fn first_epoch(&self) -> SignedEpoch {
+    pub(super) fn first_epoch(&self) -> SignedEpoch {
         self.epoch(1, 1, Digest([0; 32]))
     }
 
-    pub fn verdict(&self, round: u64, outcome: Outcome, clients: &[u32]) -> SignedVerdict {
+    pub(super) fn verdict(&self, round: u64, outcome: Outcome, clients: &[u32]) -> SignedVerdict {
         let mut members = Members::none(CLIENTS);
         clients.iter().for_each(|client| assert!(members.insert(*client)));
         let verdict = Verdict { network: self.network.id(), epoch: 1, round, members, outcome };
@@ -144,17 +144,17 @@ impl Fake {
         SignedVerdict { verdict, signatures }
     }
 
-    pub fn stored(&self, round: u64) -> SignedVerdict {
+    pub(super) fn stored(&self, round: u64) -> SignedVerdict {
         self.verdict(round, Outcome::Stored { refused: 0 }, &[0, 1, 2])
     }
 
-    pub fn receipt(&self, round: u64, index: u32, packets: &[u8]) -> Reply {
+    pub(super) fn receipt(&self, round: u64, index: u32, packets: &[u8]) -> Reply {
         let digest = derive(Label::Submission, packets);
         Reply::Receipt(Receipt::sign(&self.mixes[0], &self.network.id(), round, index, &digest))
     }
 
     /// Peels a submission through all mixes and opens it: for each packet, in order, its mailbox and letter.
-    pub fn travel(&self, epoch: u64, round: u64, index: u32, packets: &[u8]) -> Vec<(MailboxId, StoredLetter)> {
+    pub(super) fn travel(&self, epoch: u64, round: u64, index: u32, packets: &[u8]) -> Vec<(MailboxId, StoredLetter)> {
         let geometry = self.geometry();
         let context = RoundContext { network: self.network.id(), epoch, round };
         let mut slots = Slots::from_packets(geometry, packets).expect("whole packets");
@@ -175,7 +175,7 @@ impl Fake {
     }
 
     /// The answer to a poll.
-    pub fn answer(&self, letters: &[StoredLetter], cursor: u64) -> (Reply, Vec<u8>) {
+    pub(super) fn answer(&self, letters: &[StoredLetter], cursor: u64) -> (Reply, Vec<u8>) {
         let mut bytes = Vec::new();
         for stored in letters {
             bytes.extend_from_slice(&stored.epoch.to_le_bytes());
@@ -188,7 +188,7 @@ impl Fake {
     }
 }
 
-pub fn fragment(to: usize, number: u8) -> Fragment {
+pub(super) fn fragment(to: usize, number: u8) -> Fragment {
     Fragment {
         message: MessageId([number; 16]),
         index: 0,
@@ -200,6 +200,6 @@ pub fn fragment(to: usize, number: u8) -> Fragment {
     }
 }
 
-pub fn ms(ms: u64) -> Duration {
+pub(super) fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }

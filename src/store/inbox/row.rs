@@ -8,11 +8,11 @@ use super::super::step::{Step, collect};
 use super::super::{MessageName, StoreError, Table};
 use super::{Arrival, Entry, InboxCounts};
 
-pub const TOTALS: &[u8] = b"inbox totals";
+pub(super) const TOTALS: &[u8] = b"inbox totals";
 
 /// A row of [`Table::Partials`].
 #[derive(Decode, Encode)]
-pub struct Partial {
+pub(super) struct Partial {
     pub count: u32,
     pub expiry: u64,
     pub sender: Option<MailboxId>,
@@ -24,14 +24,14 @@ pub struct Partial {
 
 /// A row of [`Table::Senders`].
 #[derive(Decode, Default, Encode)]
-pub struct Class {
+pub(super) struct Class {
     pub partials: u32,
     pub bytes: u64,
 }
 
 /// A row of [`Table::Entries`].
 #[derive(Decode, Encode)]
-pub struct EntryRow {
+pub(super) struct EntryRow {
     pub order: u64,
     pub sender: Option<MailboxId>,
     pub bytes: u64,
@@ -42,52 +42,52 @@ pub struct EntryRow {
 
 /// The row in [`Table::Meta`].
 #[derive(Decode, Default, Encode)]
-pub struct Totals {
+pub(super) struct Totals {
     /// The next message's place in the order of completion.
     pub order: u64,
     pub counts: InboxCounts,
 }
 
 impl Partial {
-    pub fn new(arrival: &Arrival, room: u64) -> Self {
+    pub(super) fn new(arrival: &Arrival, room: u64) -> Self {
         let Arrival { count, expiry, sender, .. } = *arrival;
         Self { count, expiry, sender, received: 0, bytes: 0, room }
     }
 
     /// Whether a fragment says of the message what its first one said.
-    pub fn fits(&self, arrival: &Arrival) -> bool {
+    pub(super) fn fits(&self, arrival: &Arrival) -> bool {
         (self.count, self.expiry, self.sender) == (arrival.count, arrival.expiry, arrival.sender)
     }
 }
 
 impl EntryRow {
-    pub fn show(self, message: MessageName) -> Entry {
+    pub(super) fn show(self, message: MessageName) -> Entry {
         Entry { message, sender: self.sender, bytes: self.bytes, round: self.round, read: self.read }
     }
 }
 
 impl Totals {
-    pub fn write(&self, step: &mut Step<'_>) {
+    pub(super) fn write(&self, step: &mut Step<'_>) {
         step.put_record(Table::Meta, TOTALS, self);
     }
 
     /// The message that was completed at `order` is no longer unread.
-    pub fn read(&mut self, step: &mut Step<'_>, order: u64) {
+    pub(super) fn read(&mut self, step: &mut Step<'_>, order: u64) {
         self.counts.unread = self.counts.unread.saturating_sub(1);
         step.delete(Table::Unread, &order.to_be_bytes());
     }
 }
 
-pub fn read_totals(step: &Step<'_>) -> Result<Totals, StoreError> {
+pub(super) fn read_totals(step: &Step<'_>) -> Result<Totals, StoreError> {
     Ok(step.record(Table::Meta, TOTALS)?.unwrap_or_default())
 }
 
-pub fn class(step: &Step<'_>, class: &[u8]) -> Result<Class, StoreError> {
+pub(super) fn class(step: &Step<'_>, class: &[u8]) -> Result<Class, StoreError> {
     Ok(step.record(Table::Senders, class)?.unwrap_or_default())
 }
 
 /// An incomplete message ends and gives its room back.
-pub fn release(step: &mut Step<'_>, message: &MessageName, partial: &Partial) -> Result<(), StoreError> {
+pub(super) fn release(step: &mut Step<'_>, message: &MessageName, partial: &Partial) -> Result<(), StoreError> {
     step.delete(Table::Partials, message);
     let key = class_key(partial.sender);
     let mut held = class(step, &key)?;
@@ -105,7 +105,12 @@ pub fn release(step: &mut Step<'_>, message: &MessageName, partial: &Partial) ->
 }
 
 /// A message, whose pieces are all there, becomes an entry.
-pub fn complete(step: &mut Step<'_>, message: &MessageName, partial: &Partial, round: u64) -> Result<(), StoreError> {
+pub(super) fn complete(
+    step: &mut Step<'_>,
+    message: &MessageName,
+    partial: &Partial,
+    round: u64,
+) -> Result<(), StoreError> {
     let mut totals = read_totals(step)?;
     let order = totals.order;
     let Partial { sender, bytes, count, .. } = *partial;
@@ -120,7 +125,7 @@ pub fn complete(step: &mut Step<'_>, message: &MessageName, partial: &Partial, r
 }
 
 /// Forgets what expired before `epoch`; returns how many messages were incomplete.
-pub fn forget(step: &mut Step<'_>, epoch: u64) -> Result<u64, StoreError> {
+pub(super) fn forget(step: &mut Step<'_>, epoch: u64) -> Result<u64, StoreError> {
     let stale = collect(step.committed(), Table::Expiries, &[], |key, _| {
         let expired = key < &epoch.to_be_bytes()[..];
         expired.then(|| Ok((key.to_vec(), field::<16>(Table::Expiries, key, 8)?)))
@@ -139,10 +144,10 @@ pub fn forget(step: &mut Step<'_>, epoch: u64) -> Result<u64, StoreError> {
 }
 
 /// Named senders have a class each, anonymous ones share one.
-pub fn class_key(sender: Option<MailboxId>) -> Vec<u8> {
+pub(super) fn class_key(sender: Option<MailboxId>) -> Vec<u8> {
     sender.map_or_else(|| vec![0], |sender| key(&[&[1], &sender.0]))
 }
 
-pub fn piece_key(message: &MessageName, index: u32) -> Vec<u8> {
+pub(super) fn piece_key(message: &MessageName, index: u32) -> Vec<u8> {
     key(&[message, &index.to_be_bytes()])
 }

@@ -10,11 +10,11 @@ use super::{
     FRAGMENT_OVERHEAD, Fragment, HISTORY_KEPT, MAX_RESENDS, MessageState, NewMessage, OutboxMessage, ROUNDS_KEPT,
 };
 
-pub const TOTALS: &[u8] = b"outbox totals";
+pub(super) const TOTALS: &[u8] = b"outbox totals";
 
 /// A row of [`Table::Messages`].
 #[derive(Decode, Encode)]
-pub struct Message {
+pub(super) struct Message {
     pub order: u64,
     pub to: (MailboxId, PublicKey),
     pub named: bool,
@@ -33,7 +33,7 @@ pub struct Message {
 
 /// The row in [`Table::Meta`].
 #[derive(Decode, Default, Encode)]
-pub struct Totals {
+pub(super) struct Totals {
     /// The next message's place in the order of acceptance.
     pub order: u64,
     /// Rounds below are spent.
@@ -46,14 +46,14 @@ pub struct Totals {
 
 /// A fragment in flight, in a row of [`Table::Rounds`].
 #[derive(Decode, Encode)]
-pub struct InFlight {
+pub(super) struct InFlight {
     pub message: MessageName,
     pub order: u64,
     pub index: u32,
 }
 
 impl Message {
-    pub fn new(order: u64, message: &NewMessage<'_>, count: u32) -> Self {
+    pub(super) fn new(order: u64, message: &NewMessage<'_>, count: u32) -> Self {
         Self {
             order,
             to: message.to,
@@ -70,11 +70,11 @@ impl Message {
         }
     }
 
-    pub fn charge(&self) -> u64 {
+    pub(super) fn charge(&self) -> u64 {
         self.bytes + u64::from(self.count) * FRAGMENT_OVERHEAD
     }
 
-    pub fn state(&self) -> MessageState {
+    pub(super) fn state(&self) -> MessageState {
         if self.done == self.count {
             MessageState::Stored
         } else if self.held {
@@ -87,13 +87,13 @@ impl Message {
     }
 
     /// `fragments` have come back from a round.
-    pub fn land(&mut self, fragments: usize) -> Result<(), StoreError> {
+    pub(super) fn land(&mut self, fragments: usize) -> Result<(), StoreError> {
         let landed = u32::try_from(fragments).ok().and_then(|n| self.in_flight.checked_sub(n));
         self.in_flight = landed.ok_or(StoreError::Damaged(Table::Messages))?;
         Ok(())
     }
 
-    pub fn show(self, message: MessageName) -> OutboxMessage {
+    pub(super) fn show(self, message: MessageName) -> OutboxMessage {
         OutboxMessage {
             message,
             to: self.to.0,
@@ -107,33 +107,33 @@ impl Message {
 }
 
 impl Totals {
-    pub fn write(&self, step: &mut Step<'_>) {
+    pub(super) fn write(&self, step: &mut Step<'_>) {
         step.put_record(Table::Meta, TOTALS, self);
     }
 
     /// A message no longer counts against the limit.
-    pub fn release(&mut self, message: &Message) -> Result<(), StoreError> {
+    pub(super) fn release(&mut self, message: &Message) -> Result<(), StoreError> {
         self.bytes = self.bytes.checked_sub(message.charge()).ok_or(StoreError::Damaged(Table::Meta))?;
         Ok(())
     }
 }
 
-pub fn read_totals(step: &Step<'_>) -> Result<Totals, StoreError> {
+pub(super) fn read_totals(step: &Step<'_>) -> Result<Totals, StoreError> {
     Ok(step.record(Table::Meta, TOTALS)?.unwrap_or_default())
 }
 
-pub fn message(step: &Step<'_>, name: &MessageName) -> Result<Message, StoreError> {
+pub(super) fn message(step: &Step<'_>, name: &MessageName) -> Result<Message, StoreError> {
     step.record(Table::Messages, name)?.ok_or(StoreError::NoMessage)
 }
 
-pub fn messages(kv: &dyn Kv) -> Result<Vec<(MessageName, Message)>, StoreError> {
+pub(super) fn messages(kv: &dyn Kv) -> Result<Vec<(MessageName, Message)>, StoreError> {
     collect(kv, Table::Messages, &[], |key, value| {
         Some(field(Table::Messages, key, 0).and_then(|name| Ok((name, parse(Table::Messages, value)?))))
     })
 }
 
 /// Takes a waiting fragment out of the queue.
-pub fn take(step: &mut Step<'_>, place: &InFlight, expiry: u64) -> Result<Fragment, StoreError> {
+pub(super) fn take(step: &mut Step<'_>, place: &InFlight, expiry: u64) -> Result<Fragment, StoreError> {
     let mut row: Message = step.record(Table::Messages, &place.message)?.ok_or(StoreError::Damaged(Table::Messages))?;
     let data = step
         .get(Table::Fragments, &fragment_key(&place.message, place.index))?
@@ -147,7 +147,7 @@ pub fn take(step: &mut Step<'_>, place: &InFlight, expiry: u64) -> Result<Fragme
 }
 
 /// Fragments of a message are stored at the exit.
-pub fn carry(
+pub(super) fn carry(
     step: &mut Step<'_>,
     totals: &mut Totals,
     row: &mut Message,
@@ -177,7 +177,7 @@ pub fn carry(
 }
 
 /// Fragments of a message go again, unless the message has gone again too often.
-pub fn fail(step: &mut Step<'_>, totals: &mut Totals, row: &mut Message, round: u64, fragments: &[InFlight]) {
+pub(super) fn fail(step: &mut Step<'_>, totals: &mut Totals, row: &mut Message, round: u64, fragments: &[InFlight]) {
     if row.held {
         return;
     }
@@ -195,26 +195,26 @@ pub fn fail(step: &mut Step<'_>, totals: &mut Totals, row: &mut Message, round: 
 }
 
 /// A message waits for its user.
-pub fn hold(step: &mut Step<'_>, row: &mut Message) {
+pub(super) fn hold(step: &mut Step<'_>, row: &mut Message) {
     row.held = true;
     unqueue(step, row);
 }
 
 /// Takes all of a message out of the queue.
-pub fn unqueue(step: &mut Step<'_>, row: &Message) {
+pub(super) fn unqueue(step: &mut Step<'_>, row: &Message) {
     let order = row.order.to_be_bytes();
     step.delete_range(Table::Queue, &order, &behind(&order));
 }
 
-pub fn fragment_key(name: &MessageName, index: u32) -> Vec<u8> {
+pub(super) fn fragment_key(name: &MessageName, index: u32) -> Vec<u8> {
     key(&[name, &index.to_be_bytes()])
 }
 
-pub fn queue_key(order: u64, index: u32) -> Vec<u8> {
+pub(super) fn queue_key(order: u64, index: u32) -> Vec<u8> {
     key(&[&order.to_be_bytes(), &index.to_be_bytes()])
 }
 
-pub fn read_queued(key: &[u8], value: &[u8]) -> Result<InFlight, StoreError> {
+pub(super) fn read_queued(key: &[u8], value: &[u8]) -> Result<InFlight, StoreError> {
     let order = u64::from_be_bytes(field(Table::Queue, key, 0)?);
     let index = u32::from_be_bytes(field(Table::Queue, key, 8)?);
     Ok(InFlight { message: field(Table::Queue, value, 0)?, order, index })

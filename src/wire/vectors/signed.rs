@@ -137,7 +137,7 @@ fn signed_by(keys: &[IdentityKey], signed: &[u8]) -> Value {
 fn epoch_document() -> Value {
     let SignedEpoch { document, signatures } = epoch();
     let digest = document.digest();
-    let signed = super::super::epoch::signed_bytes(&digest);
+    let signed = epoch::signed_bytes(&digest);
     for (key, signature) in keys().iter().zip(&signatures) {
         assert!(document.is_signed_by(&key.identity(), signature) && key.sign(&signed) == *signature);
     }

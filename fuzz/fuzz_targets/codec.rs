@@ -1,0 +1,119 @@
+//! Every message type: it decodes from exactly the bytes it encodes to, and nothing that is done with it first panics.
+#![no_main]
+
+use std::sync::LazyLock;
+
+use libfuzzer_sys::fuzz_target;
+use mixnet::control::{Answer, Ask};
+use mixnet::crypto::{Digest, Identity, Signature};
+use mixnet::wire::codec::{Decode, Encode, decode, encode};
+use mixnet::wire::{
+    EpochDocument, Members, Network, PeerMessage, Reply, Request, SignedBatchHeader, SignedEpoch, SignedVerdict,
+    StoredLetter, Verdict,
+};
+use mixnet_fuzz::network;
+
+static NETWORK: LazyLock<Network> = LazyLock::new(network);
+static MIXES: LazyLock<Vec<Identity>> = LazyLock::new(|| NETWORK.mix_identities());
+
+fuzz_target!(|data: &[u8]| {
+    let Some((kind, bytes)) = data.split_first() else { return };
+    match kind % 9 {
+        0 => drop(message::<Request>(bytes)),
+        1 => message::<Reply>(bytes).into_iter().for_each(reply),
+        2 => message::<PeerMessage>(bytes).into_iter().for_each(peer),
+        3 => drop(message::<Ask>(bytes)),
+        4 => drop(message::<Answer>(bytes)),
+        5 => message::<SignedEpoch>(bytes).into_iter().for_each(epoch),
+        6 => message::<SignedVerdict>(bytes).into_iter().for_each(|signed| verdict(&signed)),
+        7 => message::<SignedBatchHeader>(bytes).into_iter().for_each(|signed| batch(&signed)),
+        _ => drop(message::<StoredLetter>(bytes)),
+    }
+});
+
+fn message<T: Decode<()> + Encode>(bytes: &[u8]) -> Option<T> {
+    let message = decode::<T>(bytes).ok()?;
+    assert_eq!(encode(&message), bytes, "one message has one encoding");
+    Some(message)
+}
+
+fn reply(reply: Reply) {
+    match reply {
+        Reply::Start(start) => start.chain.into_iter().for_each(epoch),
+        Reply::Ticket(ticket) => {
+            ticket.chain.into_iter().for_each(epoch);
+            ticket.verdicts.iter().for_each(verdict);
+        }
+        Reply::Receipt(receipt) => {
+            assert!(!receipt.verify(&MIXES[0], &NETWORK.id(), 1, &Digest([7; 32])), "nobody has signed it");
+        }
+        Reply::Registered { .. } | Reply::Letters(_) | Reply::Refused(_) => {}
+    }
+}
+
+fn peer(message: PeerMessage) {
+    match message {
+        PeerMessage::EpochCall(call) => call.previous.into_iter().for_each(epoch),
+        PeerMessage::EpochProposal(mut document) => self::document(&mut document),
+        PeerMessage::EpochSignature { digest, signature, .. } => assert!(!MIXES[1].verify(&digest.0, &signature)),
+        PeerMessage::EpochRefusal { newest, .. } => newest.into_iter().for_each(epoch),
+        PeerMessage::EpochComplete(signed) => epoch(signed),
+        PeerMessage::ForwardBatch(signed) => batch(&signed),
+        PeerMessage::Decision { verdict, signature } => decision(&verdict, &signature),
+        PeerMessage::VerdictComplete(signed) => verdict(&signed),
+        _ => {}
+    }
+}
+
+fn epoch(mut signed: SignedEpoch) {
+    assert!(signed.verify(&NETWORK).is_err(), "no mix has signed it");
+    document(&mut signed.document);
+    assert!(signed.verify(&NETWORK).is_err(), "no mix has signed it");
+}
+
+/// Names the network it is checked against, so that its shape and its keys are looked at; what passes is used.
+fn document(document: &mut EpochDocument) {
+    document.network = NETWORK.id();
+    document.parameters = NETWORK.parameters.digest();
+    document.roster = NETWORK.roster.digest();
+    document.mailboxes = NETWORK.roster.mailboxes_digest();
+    document.digest();
+    for round in [0, document.first_round, u64::MAX] {
+        document.position(round);
+        document.onion_keys(round);
+        document.envelope_key(round);
+    }
+    if document.check(&NETWORK).is_ok() {
+        let last = document.last_round();
+        assert!(document.onion_keys(last).is_some_and(|keys| keys.len() == NETWORK.mixes()));
+        assert!(document.envelope_key(last).is_some());
+        assert!(document.position(last + 1).is_none());
+    }
+}
+
+fn verdict(signed: &SignedVerdict) {
+    assert!(!signed.verify(&MIXES), "no mix has signed it");
+    decision(&signed.verdict, &Signature([0; 64]));
+}
+
+fn decision(verdict: &Verdict, signature: &Signature) {
+    assert!(!verdict.is_signed_by(&MIXES[2], signature), "the exit has not signed it");
+    verdict.settles(0);
+    verdict.settles(u32::MAX);
+    members(&verdict.members);
+}
+
+fn batch(signed: &SignedBatchHeader) {
+    assert!(!signed.is_signed_by(&MIXES[0]), "the entry has not signed it");
+    members(&signed.header.members);
+}
+
+fn members(members: &Members) {
+    members.digest();
+    let size = NETWORK.roster.clients.len();
+    let listed = (0..=u32::from(u8::MAX)).filter(|index| members.contains(*index)).count();
+    if members.fits(size) {
+        assert_eq!(listed, members.count() as usize);
+        assert!(listed <= size);
+    }
+}
