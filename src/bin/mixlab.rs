@@ -67,6 +67,7 @@ fn show(report: &CrowdReport) -> ExitCode {
         "packets": report.packets,
         "rejected": report.rejected.iter().map(|(reason, count)| serde_json::json!({ reason: count })).collect::<Vec<_>>(),
         "registered": report.registered,
+        "clients": report.counters,
         "memory_mib": report.memory_mib,
         "seconds": report.seconds,
     });

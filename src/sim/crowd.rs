@@ -3,8 +3,10 @@
 //! For counting what a machine carries and whether memory stays flat; the mixes run in the same process, so its
 //! memory is everybody's.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use crate::control::{Answer, Ask, Stream};
 use crate::node::Observer;
 
 use super::{Loopback, LoopbackError, Plan};
@@ -46,6 +48,8 @@ pub struct CrowdReport {
     pub rejected: Vec<(String, u64)>,
     /// Clients registered at the end.
     pub registered: u32,
+    /// What all clients have counted, together.
+    pub counters: BTreeMap<String, u64>,
     /// Resident memory of the process at every sample, MiB.
     pub memory_mib: Vec<f64>,
     /// How long it was watched.
@@ -73,7 +77,10 @@ impl Crowd {
             }
         }
         let observers: Vec<Observer> = (0..self.plan.mixes).filter_map(|mix| network.observer(mix)).collect();
-        let report = self.watch(&observers).await;
+        let mut report = self.watch(&observers).await;
+        if let Ok(report) = report.as_mut() {
+            report.counters = counters(&network, self.plan.clients).await;
+        }
         network.stop().await;
         // Sockets of a run that is over; what cannot be removed is the system's to clean.
         let _ = std::fs::remove_dir_all(&home);
@@ -113,10 +120,29 @@ impl Crowd {
             packets: last.packets_in - first.packets_in,
             rejected,
             registered,
+            counters: BTreeMap::new(),
             memory_mib,
             seconds: began.elapsed().as_secs_f64(),
         })
     }
+}
+
+/// Asks every client how it is, as a local program would, and sums their counters.
+async fn counters(network: &Loopback, clients: usize) -> BTreeMap<String, u64> {
+    let mut sums = BTreeMap::new();
+    for client in 0..clients {
+        let Ok(mut stream) = Stream::connect(&network.control(client)).await else { continue };
+        if stream.send(&Ask::Status).await.is_err() {
+            continue;
+        }
+        let Ok(Answer::Status(json)) = stream.receive().await else { continue };
+        let status: serde_json::Value = serde_json::from_str(&json).unwrap_or_default();
+        for (name, count) in status["counters"].as_object().into_iter().flatten() {
+            *sums.entry(name.clone()).or_default() += count.as_u64().unwrap_or(0);
+        }
+    }
+    sums.retain(|_, count| *count > 0);
+    sums
 }
 
 /// Resident memory of this process.
