@@ -13,7 +13,7 @@ fn plan() -> Plan {
 }
 
 async fn start(plan: &Plan, clients: usize, home: &Path) -> Loopback {
-    let mut network = Loopback::start(plan, home).await.expect("starts");
+    let mut network = Loopback::start(plan, home).expect("starts");
     for client in 0..clients {
         network.start_client(client).await.expect("starts");
     }
@@ -77,7 +77,7 @@ async fn each_mix_may_restart_and_the_network_resumes() {
     for mix in 0..3 {
         network.stop_mix(mix).await;
         send(&network, 0, "client-2", &[mix as u8]).await;
-        network.start_mix(mix).await.expect("its port is free again");
+        network.start_mix(mix).expect("its port is free again");
         assert_eq!(receive(&network, 1).await, [(Some("client-1".into()), vec![mix as u8])]);
     }
     network.stop().await;
@@ -96,7 +96,7 @@ async fn malformed_requests_of_every_kind_harm_nobody() {
     let home = tempfile::tempdir().expect("a directory");
     // Client 4 is admitted and hostile; the rounds are the others'.
     let plan = Plan { clients: 5, ..plan() };
-    let mut network = Loopback::start(&plan, home.path()).await.expect("starts");
+    let mut network = Loopback::start(&plan, home.path()).expect("starts");
     for client in 0..4 {
         network.start_client(client).await.expect("starts");
     }
@@ -114,7 +114,7 @@ async fn malformed_requests_of_every_kind_harm_nobody() {
         Request::Register,
         Request::WaitForStart { epoch: u64::MAX },
         Request::NextRound { epoch: u64::MAX, after: u64::MAX, unsettled: 0 },
-        Request::PollMessages { round: u64::MAX, capability: [0; 32], acknowledged: u64::MAX },
+        Request::PollMessages { round: u64::MAX, capability: [0; 32], acknowledged: [0xff; 8], after: [0xff; 8] },
     ];
     let peer = PeerMessage::Abort { epoch: 1, round: 1, reason: AbortReason::Lost };
     let mut hostile: Vec<Vec<u8>> = vec![
@@ -161,7 +161,7 @@ async fn strangers_are_refused_in_the_handshake_and_clients_by_the_middle() {
     let home = tempfile::tempdir().expect("a directory");
     let network = start(&plan(), 4, home.path()).await;
     let other = tempfile::tempdir().expect("a directory");
-    let foreign = Loopback::start(&Plan { seed: 99, ..plan() }, other.path()).await.expect("starts");
+    let foreign = Loopback::start(&Plan { seed: 99, ..plan() }, other.path()).expect("starts");
     let stranger = foreign.endpoint(0).expect("a socket");
     for mix in &network.network.roster.mixes {
         let refused = stranger.connect(&mix.address, mix.identity, Dial::Client).await;

@@ -10,13 +10,14 @@ use super::error::{CliError, Exit};
 
 /// Flags of every command, before or behind its name.
 #[derive(Args, Clone, Debug)]
-pub struct GlobalArgs {
-    /// The directory of this daemon: settings, keys, messages [default: ~/.mixnode, ~/.mixclient]
+#[command(next_help_heading = "With every command")]
+pub(super) struct GlobalArgs {
+    /// The directory of settings, keys and messages [default: ~/.mixnode or ~/.mixclient]
     #[arg(long, global = true, env = "MIXNET_HOME", hide_env_values = true, value_name = "DIR")]
     home: Option<PathBuf>,
     /// Write JSON, one object a line, each with "schema":1
     #[arg(long, global = true)]
-    pub json: bool,
+    pub(super) json: bool,
 }
 
 impl GlobalArgs {
@@ -24,7 +25,7 @@ impl GlobalArgs {
     ///
     /// # Errors
     /// If neither is known.
-    pub fn home(&self, name: &str) -> Result<PathBuf, CliError> {
+    pub(super) fn home(&self, name: &str) -> Result<PathBuf, CliError> {
         if let Some(home) = &self.home {
             return Ok(home.clone());
         }
@@ -38,7 +39,7 @@ impl GlobalArgs {
 /// Settings over those of `config.yaml` and of the environment.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Settings, over MIXNET_* variables, over config.yaml")]
-pub struct SettingArgs {
+pub(super) struct SettingArgs {
     /// The name under which the network file lists this daemon
     #[arg(long, value_name = "NAME")]
     id: Option<String>,
@@ -73,7 +74,7 @@ pub struct SettingArgs {
 
 impl SettingArgs {
     /// What goes over `config.yaml`: the environment's, then these.
-    pub fn overrides(&self) -> Vec<(&'static str, String)> {
+    pub(super) fn overrides(&self) -> Vec<(&'static str, String)> {
         let flags = [
             ("id", &self.id),
             ("network", &self.network),
@@ -93,12 +94,12 @@ impl SettingArgs {
 
 /// Flags of `run`.
 #[derive(Args, Clone, Debug)]
-pub struct RunArgs {
+pub(super) struct RunArgs {
     #[command(flatten)]
-    pub settings: SettingArgs,
+    pub(super) settings: SettingArgs,
     /// Stop when standard input ends
     #[arg(long, hide = true)]
-    pub die_with_stdin: bool,
+    pub(super) die_with_stdin: bool,
 }
 
 #[cfg(test)]

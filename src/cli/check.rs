@@ -13,7 +13,7 @@ use super::{Ending, output};
 
 /// Arguments of `check`.
 #[derive(Args, Debug)]
-pub struct CheckArgs {
+pub(super) struct CheckArgs {
     /// A network file, to check that alone
     #[arg(value_name = "NETWORK_FILE")]
     file: Option<PathBuf>,
@@ -37,7 +37,7 @@ struct Shown<'a> {
 ///
 /// # Errors
 /// If a file cannot be read.
-pub fn run(
+pub(super) fn run(
     args: &CheckArgs,
     role: Role,
     home: impl FnOnce() -> Result<PathBuf, CliError>,
@@ -68,14 +68,19 @@ fn readable(file: &Path) -> Result<(), CliError> {
 
 fn show(found: &[Finding], json: bool) -> Result<(), CliError> {
     if json {
-        let findings = found.iter().map(|finding| Shown { what: &finding.what, what_to_do: &finding.what_to_do });
+        let findings = found.iter().map(|finding| Shown { what: what(finding), what_to_do: &finding.what_to_do });
         return output::line(&output::json(&Checked { ok: found.is_empty(), findings: findings.collect() }));
     }
     if found.is_empty() {
         return output::line("nothing is wrong");
     }
     for finding in found {
-        output::line(&finding.to_string())?;
+        output::line(&format!("error: {}\nhelp: {}", what(finding), finding.what_to_do))?;
     }
     Ok(())
+}
+
+/// Broken rules come as a compiler's messages, others without the first word.
+fn what(finding: &Finding) -> &str {
+    finding.what.strip_prefix("error: ").unwrap_or(&finding.what)
 }

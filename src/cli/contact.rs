@@ -12,7 +12,7 @@ use super::{local, output};
 
 /// The commands of `contact`.
 #[derive(Debug, Subcommand)]
-pub enum ContactCommand {
+pub(super) enum ContactCommand {
     /// Print the line that others need to write to you
     Own,
     /// Print all contacts
@@ -51,7 +51,7 @@ struct Changed<'a> {
 ///
 /// # Errors
 /// If the home, its keys or its contacts cannot be used.
-pub async fn run(command: &ContactCommand, dir: &Path, json: bool) -> Result<(), CliError> {
+pub(super) async fn run(command: &ContactCommand, dir: &Path, json: bool) -> Result<(), CliError> {
     let home = local::open_home(dir)?;
     match command {
         ContactCommand::Own => {

@@ -23,13 +23,13 @@ const LOOK_AGAIN: Duration = Duration::from_millis(200);
 const SIGNALLED: i32 = 128;
 
 /// The parts of `run` that come before the daemon's own.
-pub struct Preparation {
+pub(super) struct Preparation {
     /// The home, with everything over its settings that goes there.
-    pub home: Home,
+    pub(super) home: Home,
     /// The network file.
-    pub file: NetworkFile,
+    pub(super) file: NetworkFile,
     /// Cancelled when the daemon is to stop.
-    pub stop: CancellationToken,
+    pub(super) stop: CancellationToken,
     json: bool,
     published: Published,
 }
@@ -43,7 +43,7 @@ impl Preparation {
     ///
     /// # Errors
     /// If the home or its network file cannot be used.
-    pub fn begin(role: Role, args: &RunArgs, home: &std::path::Path, json: bool) -> Result<Self, CliError> {
+    pub(super) fn begin(role: Role, args: &RunArgs, home: &std::path::Path, json: bool) -> Result<Self, CliError> {
         let home = Home::open(home, args.settings.overrides())?;
         logs::start(home.log, home.log_level);
         harden();
@@ -60,7 +60,7 @@ impl Preparation {
     ///
     /// # Errors
     /// If the directory cannot be written.
-    pub fn publish(&mut self, keys: impl IntoIterator<Item = KeyFile>) -> Result<(), CliError> {
+    pub(super) fn publish(&mut self, keys: impl IntoIterator<Item = KeyFile>) -> Result<(), CliError> {
         let dir = self.file.keys_dir();
         for key in keys {
             key.publish(&dir)?;
@@ -75,7 +75,7 @@ impl Preparation {
     ///
     /// # Errors
     /// If a key file holds something else.
-    pub async fn network(&self) -> Result<Option<Arc<Network>>, CliError> {
+    pub(super) async fn network(&self) -> Result<Option<Arc<Network>>, CliError> {
         let mut said = String::new();
         loop {
             match self.file.load()? {
@@ -98,7 +98,7 @@ impl Preparation {
     ///
     /// # Errors
     /// If a program asked for the word and no longer listens.
-    pub async fn serve(&self, role: &'static str) -> Result<(), CliError> {
+    pub(super) async fn serve(&self, role: &'static str) -> Result<(), CliError> {
         #[derive(Serialize)]
         struct Ready<'a> {
             ready: bool,
@@ -160,7 +160,7 @@ fn stop_with_stdin(stop: CancellationToken) {
 }
 
 /// For a name that the network file does not list under `list`.
-pub fn not_listed(home: &Home, list: &str) -> CliError {
+pub(super) fn not_listed(home: &Home, list: &str) -> CliError {
     CliError::new(
         Exit::Config,
         format!(

@@ -32,7 +32,7 @@ pub enum Exit {
 }
 
 /// The exit codes as every `--help` ends.
-pub const EXIT_CODES: &str = "Exit codes:
+pub(super) const EXIT_CODES: &str = "Exit codes:
   0   it is done
   1   a check failed, or the system did
   2   wrong usage
@@ -150,7 +150,6 @@ impl From<NodeError> for CliError {
         match error {
             NodeError::Net(error) => error.into(),
             NodeError::Store(error) => error.into(),
-            NodeError::Control(error) => error.into(),
             NodeError::NotInNetwork => Self::new(Exit::Identity, error.to_string()),
             NodeError::Geometry => Self::new(Exit::Config, error.to_string()),
         }

@@ -3,7 +3,7 @@
 use nix::sys::resource::{Resource, setrlimit};
 
 /// No core dump, and no other process of this user may read this one's memory: secrets are in it.
-pub fn harden() {
+pub(super) fn harden() {
     // A kernel that knows neither still runs a network; whoever cares reads the log.
     if let Err(error) = setrlimit(Resource::RLIMIT_CORE, 0, 0) {
         tracing::warn!(%error, "core dumps cannot be turned off");

@@ -12,7 +12,7 @@ use super::output;
 
 /// Arguments of `init`.
 #[derive(Args, Debug)]
-pub struct InitArgs {
+pub(super) struct InitArgs {
     /// The name under which the network file lists this daemon
     #[arg(value_name = "NAME")]
     id: String,
@@ -32,7 +32,7 @@ struct Made<'a> {
 ///
 /// # Errors
 /// If the directory is somebody else's, or cannot be written.
-pub fn run(args: &InitArgs, role: Role, dir: &Path, json: bool) -> Result<(), CliError> {
+pub(super) fn run(args: &InitArgs, role: Role, dir: &Path, json: bool) -> Result<(), CliError> {
     let home = Home::init(dir, role, &args.id, args.network.as_deref())?;
     if json {
         let (dir, network) = (home.dir.display().to_string(), home.network.display().to_string());

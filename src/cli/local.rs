@@ -12,7 +12,7 @@ use super::error::{CliError, Exit};
 ///
 /// # Errors
 /// If there is none, or its settings are wrong.
-pub fn open_home(dir: &Path) -> Result<Home, CliError> {
+pub(super) fn open_home(dir: &Path) -> Result<Home, CliError> {
     Ok(Home::open(dir, SettingArgs::default().overrides())?)
 }
 
@@ -20,7 +20,7 @@ pub fn open_home(dir: &Path) -> Result<Home, CliError> {
 ///
 /// # Errors
 /// If none answers: exit code 75.
-pub async fn connect(home: &Home) -> Result<Stream, CliError> {
+pub(super) async fn connect(home: &Home) -> Result<Stream, CliError> {
     Stream::connect(&home.control).await.map_err(|error| match error {
         ControlError::NotRunning(_) => CliError::new(
             Exit::TryAgain,
@@ -38,7 +38,7 @@ pub async fn connect(home: &Home) -> Result<Stream, CliError> {
 ///
 /// # Errors
 /// If the daemon goes away, or refuses.
-pub async fn ask(stream: &mut Stream, ask: &Ask) -> Result<Answer, CliError> {
+pub(super) async fn ask(stream: &mut Stream, ask: &Ask) -> Result<Answer, CliError> {
     stream.send(ask).await?;
     answer(stream).await
 }
@@ -47,7 +47,7 @@ pub async fn ask(stream: &mut Stream, ask: &Ask) -> Result<Answer, CliError> {
 ///
 /// # Errors
 /// As [`ask`].
-pub async fn answer(stream: &mut Stream) -> Result<Answer, CliError> {
+pub(super) async fn answer(stream: &mut Stream) -> Result<Answer, CliError> {
     match stream.receive().await? {
         Answer::Failed(failure) => Err(failure.into()),
         answer => Ok(answer),
@@ -55,7 +55,7 @@ pub async fn answer(stream: &mut Stream) -> Result<Answer, CliError> {
 }
 
 /// For an answer that is none to what was asked.
-pub fn unexpected() -> CliError {
+pub(super) fn unexpected() -> CliError {
     CliError::new(
         Exit::Network,
         "the daemon gave another answer than was asked for\nhelp: restart it after an update, so that both are of one version",

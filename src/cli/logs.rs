@@ -14,7 +14,7 @@ use crate::config::{LogFormat, LogLevel};
 ///
 /// Only this program's own lines follow `level`. Those of the libraries below it name addresses of peers and single
 /// packets, so nothing but their errors is ever written.
-pub fn start(format: LogFormat, level: LogLevel) {
+pub(super) fn start(format: LogFormat, level: LogLevel) {
     let targets = Targets::new().with_target(env!("CARGO_CRATE_NAME"), filter(level)).with_default(LevelFilter::ERROR);
     let ansi = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let lines = fmt::layer().with_writer(io::stderr).with_ansi(ansi);

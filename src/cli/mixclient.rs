@@ -19,14 +19,8 @@ use super::{Ending, check, contact, init, on_all_cores, on_one_core, outbox, rec
 /// A client of a mix network: sends and receives, and hides who talks to whom
 #[derive(Debug, Parser)]
 #[command(name = "mixclient", version, subcommand_required = true, arg_required_else_help = true, max_term_width = 100)]
-#[command(after_help = "Examples:
-  mixclient init anna --network network.yaml     make a home with keys
-  mixclient run                                  take part in every round; the rest needs it running
-  mixclient contact own                          the line that others need to write to you
-  mixclient send bob \"how are you?\" --wait       return once it is stored for bob
-  mixclient recv                                 print what has come, files to ~/.mixclient/received")]
-#[command(after_long_help = EXIT_CODES)]
-pub struct Arguments {
+#[command(after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"))]
+pub(super) struct Arguments {
     #[command(flatten)]
     global: GlobalArgs,
     #[command(subcommand)]
@@ -55,8 +49,15 @@ enum Command {
     Outbox(OutboxCommand),
 }
 
+const EXAMPLES: &str = "Examples:
+  mixclient init anna --network network.yaml     make a home with keys
+  mixclient run                                  take part in every round; the rest needs it running
+  mixclient contact own                          the line that others need to write to you
+  mixclient send bob \"how are you?\" --wait       return once it is stored for bob
+  mixclient recv                                 print what has come, files to ~/.mixclient/received";
+
 /// Does what the arguments say.
-pub fn run(arguments: Arguments) -> Result<(), Ending> {
+pub(super) fn run(arguments: Arguments) -> Result<(), Ending> {
     let Arguments { global, command } = arguments;
     let home = || -> Result<PathBuf, CliError> { global.home(".mixclient") };
     match command {

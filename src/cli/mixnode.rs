@@ -16,14 +16,8 @@ use super::{Ending, check, init, on_all_cores, on_one_core, run as daemons, stat
 /// A mix of a mix network: takes in a round's packets, opens a layer, shuffles, hands them on
 #[derive(Debug, Parser)]
 #[command(name = "mixnode", version, subcommand_required = true, arg_required_else_help = true, max_term_width = 100)]
-#[command(after_help = concat!("Examples:
-  mixnode testnet --demo                         a whole network on this machine, for a look
-  mixnode init --home /etc/mix-1 mix-1           make a home with keys
-  mixnode check --home /etc/mix-1                what would keep it from running
-  mixnode run --home /etc/mix-1                  be a mix
-  mixnode status --home /etc/mix-1 --json        how it goes"))]
-#[command(after_long_help = EXIT_CODES)]
-pub struct Arguments {
+#[command(after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"))]
+pub(super) struct Arguments {
     #[command(flatten)]
     global: GlobalArgs,
     #[command(subcommand)]
@@ -44,8 +38,15 @@ enum Command {
     Testnet(TestnetArgs),
 }
 
+const EXAMPLES: &str = "Examples:
+  mixnode testnet --demo                         a whole network on this machine, for a look
+  mixnode init --home /etc/mix-1 mix-1           make a home with keys
+  mixnode check --home /etc/mix-1                what would keep it from running
+  mixnode run --home /etc/mix-1                  be a mix
+  mixnode status --home /etc/mix-1 --json        how it goes";
+
 /// Does what the arguments say.
-pub fn run(arguments: Arguments) -> Result<(), Ending> {
+pub(super) fn run(arguments: Arguments) -> Result<(), Ending> {
     let Arguments { global, command } = arguments;
     let home = || -> Result<PathBuf, CliError> { global.home(".mixnode") };
     match command {

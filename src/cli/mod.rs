@@ -68,7 +68,7 @@ fn conclude(result: Result<(), Ending>) -> ExitCode {
         Ok(()) => Exit::Ok.into(),
         Err(Ending::Said(exit)) => exit.into(),
         Err(Ending::Error(error)) => {
-            eprintln!("{error}");
+            output::note(&error.to_string());
             error.exit.into()
         }
     }

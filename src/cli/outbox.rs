@@ -13,7 +13,7 @@ use super::{local, output};
 
 /// The commands of `outbox`.
 #[derive(Debug, Subcommand)]
-pub enum OutboxCommand {
+pub(super) enum OutboxCommand {
     /// Send a message once more that failed too often
     Retry {
         /// The message's id, as `send` and `status` print it
@@ -30,7 +30,7 @@ pub enum OutboxCommand {
 
 /// A message's id on the command line.
 #[derive(Clone, Debug)]
-pub struct MessageId([u8; 16], String);
+pub(super) struct MessageId([u8; 16], String);
 
 #[derive(Serialize)]
 struct Changed<'a> {
@@ -42,7 +42,7 @@ struct Changed<'a> {
 ///
 /// # Errors
 /// If there is no such message, or the daemon does not answer.
-pub async fn run(command: &OutboxCommand, home: &Path, json: bool) -> Result<(), CliError> {
+pub(super) async fn run(command: &OutboxCommand, home: &Path, json: bool) -> Result<(), CliError> {
     let mut daemon = local::connect(&local::open_home(home)?).await?;
     let (ask, MessageId(_, id), state) = match command {
         OutboxCommand::Retry { id } => (Ask::Retry { message: id.0 }, id, "queued"),

@@ -15,7 +15,7 @@ struct Object<'a, T> {
 }
 
 /// One JSON object on one line, without the newline.
-pub fn json<T: Serialize>(fields: &T) -> String {
+pub(super) fn json<T: Serialize>(fields: &T) -> String {
     serde_json::to_string(&Object { schema: 1, fields }).expect("plain data has a JSON form")
 }
 
@@ -23,20 +23,26 @@ pub fn json<T: Serialize>(fields: &T) -> String {
 ///
 /// # Errors
 /// If stdout is closed.
-pub fn line(text: &str) -> Result<(), CliError> {
+pub(super) fn line(text: &str) -> Result<(), CliError> {
     let mut out = io::stdout().lock();
     let written = out.write_all(text.as_bytes()).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush());
     written.map_err(|error| CliError::new(Exit::Failed, format!("cannot write to standard output: {error}")))
 }
 
+/// Writes a line to stderr, for people: what is not data.
+pub(super) fn note(text: &str) {
+    // Nobody reads it: there is nobody to tell.
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
 /// `text` as it may be shown where it goes: on a terminal nothing in it is an escape sequence.
-pub fn shown(text: &str) -> String {
+pub(super) fn shown(text: &str) -> String {
     if io::stdout().is_terminal() { printable(text) } else { text.into() }
 }
 
 /// `text` with every character replaced that moves the cursor, colours, or reverses the direction of writing; newlines
 /// and tabs stay.
-pub fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     let harmful = |c: char| (c.is_control() && c != '\n' && c != '\t') || is_direction(c);
     text.chars().map(|c| if harmful(c) { '\u{fffd}' } else { c }).collect()
 }
@@ -47,7 +53,7 @@ fn is_direction(c: char) -> bool {
 }
 
 /// `text` with its further lines indented: what somebody else wrote never looks like a line of ours.
-pub fn indented(text: &str) -> String {
+pub(super) fn indented(text: &str) -> String {
     text.split('\n').collect::<Vec<_>>().join("\n    ")
 }
 

@@ -23,7 +23,7 @@ Examples:
   mixclient recv --follow --json         every message as it comes, an object a line
   mixclient recv --save-to .             files into the working directory"
 )]
-pub struct RecvArgs {
+pub(super) struct RecvArgs {
     /// Also messages that have been read
     #[arg(long)]
     all: bool,
@@ -62,7 +62,7 @@ const FOLLOW: Duration = Duration::from_secs(3600);
 ///
 /// # Errors
 /// If the daemon goes away, or a file cannot be saved.
-pub async fn run(args: &RecvArgs, home: &Path, json: bool) -> Result<(), CliError> {
+pub(super) async fn run(args: &RecvArgs, home: &Path, json: bool) -> Result<(), CliError> {
     let home = local::open_home(home)?;
     let mut daemon = local::connect(&home).await?;
     let dir = args.save_to.clone().unwrap_or_else(|| home.dir.join("received"));
@@ -167,7 +167,7 @@ impl Shown {
 }
 
 /// Seconds on the command line: fractions are fine.
-pub fn seconds(text: &str) -> Result<Duration, String> {
+pub(super) fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
     Duration::try_from_secs_f64(seconds).map_err(|_| "not a number of seconds from 0 on".into())
 }

@@ -20,7 +20,7 @@ use super::web::{self, Pages};
 ///
 /// # Errors
 /// If it cannot start.
-pub async fn mix(args: &RunArgs, home: &Path, json: bool) -> Result<(), CliError> {
+pub(super) async fn mix(args: &RunArgs, home: &Path, json: bool) -> Result<(), CliError> {
     let mut prepared = Preparation::begin(Role::Mix, args, home, json)?;
     let home = prepared.home.clone();
     let secrets = home.mix_secrets()?;
@@ -43,7 +43,8 @@ pub async fn mix(args: &RunArgs, home: &Path, json: bool) -> Result<(), CliError
         limits: Limits::default(),
         backend: Backend::default(),
     };
-    let node = Node::start(config, &home.control).await?;
+    let node = Node::start(config)?;
+    node.listen(&home.control).await?;
     if let Some(address) = home.metrics {
         let pages = MixPages { metrics: node.metrics().clone(), observer: node.observer() };
         tracing::info!(address = %web::serve(address, pages, prepared.stop.clone()).await?, "metrics are served");
@@ -57,7 +58,7 @@ pub async fn mix(args: &RunArgs, home: &Path, json: bool) -> Result<(), CliError
 ///
 /// # Errors
 /// If it cannot start.
-pub async fn client(args: &RunArgs, home: &Path, json: bool) -> Result<(), CliError> {
+pub(super) async fn client(args: &RunArgs, home: &Path, json: bool) -> Result<(), CliError> {
     let mut prepared = Preparation::begin(Role::Client, args, home, json)?;
     let home = prepared.home.clone();
     let secrets = home.client_secrets()?;

@@ -12,7 +12,7 @@ use crate::session::content::safe_name;
 ///
 /// # Errors
 /// If the directory cannot be written.
-pub fn save(dir: &Path, name: &str, data: &[u8]) -> io::Result<PathBuf> {
+pub(super) fn save(dir: &Path, name: &str, data: &[u8]) -> io::Result<PathBuf> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
     let dir = dir.canonicalize()?;
     let draft = Draft::write(&dir, data)?;
@@ -33,7 +33,7 @@ pub fn save(dir: &Path, name: &str, data: &[u8]) -> io::Result<PathBuf> {
 }
 
 /// The file with this very content that [`save`] has saved under this name before, if it is still there.
-pub fn saved_before(dir: &Path, name: &str, data: &[u8]) -> Option<PathBuf> {
+pub(super) fn saved_before(dir: &Path, name: &str, data: &[u8]) -> Option<PathBuf> {
     let (dir, name) = (dir.canonicalize().ok()?, safe_name(name));
     let paths = (1..=MOST_NAMESAKES).map(|number| dir.join(numbered(&name, number)));
     let mut there = paths.take_while(|path| path.is_file());

@@ -16,6 +16,7 @@ use super::{local, output};
 /// Arguments of `send`.
 #[derive(Args, Debug)]
 #[command(group = ArgGroup::new("content").required(true))]
+#[command(override_usage = "mixclient send [OPTIONS] <RECIPIENT> <TEXT|-|--file <PATH>>")]
 #[command(
     after_help = "Returns once the message is on disk: it goes out with the next rounds, also after a crash. With
 --wait it returns once all of it is stored where the recipient's polls find it.
@@ -25,7 +26,7 @@ Examples:
   mixclient send bob --file report.pdf --wait
   tar c notes | mixclient send bob -"
 )]
-pub struct SendArgs {
+pub(super) struct SendArgs {
     /// The name of a contact
     recipient: String,
     /// The text; - takes it from standard input
@@ -60,7 +61,7 @@ struct Sent {
 ///
 /// # Errors
 /// If it cannot be read, or the daemon does not take it.
-pub async fn run(args: &SendArgs, home: &Path, json: bool) -> Result<(), CliError> {
+pub(super) async fn run(args: &SendArgs, home: &Path, json: bool) -> Result<(), CliError> {
     let home = local::open_home(home)?;
     let mut daemon = local::connect(&home).await?;
     let (kind, name, data) = content(args)?;

@@ -15,7 +15,7 @@ use super::{local, output};
 ///
 /// # Errors
 /// If it does not answer.
-pub async fn run(role: Role, home: &Path, json: bool) -> Result<(), CliError> {
+pub(super) async fn run(role: Role, home: &Path, json: bool) -> Result<(), CliError> {
     let mut daemon = local::connect(&local::open_home(home)?).await?;
     let Answer::Status(status) = local::ask(&mut daemon, &Ask::Status).await? else {
         return Err(local::unexpected());
@@ -35,23 +35,23 @@ const NOT_SEALED: &str = "ROUNDS ARE NOT SEALED: a mix that cheats can single ou
 
 fn mix(status: &Value) -> String {
     let mut lines = Lines::default();
-    lines.add("mix", format!("{}, {}", text(&status["id"]), text(&status["role"])));
+    lines.add("mix", &format!("{}, {}", text(&status["id"]), text(&status["role"])));
     lines.add("epoch", &status["epoch"]);
-    lines.add("round", format!("{}, {}", status["round"], text(&status["phase"])));
+    lines.add("round", &format!("{}, {}", status["round"], text(&status["phase"])));
     let clients = &status["clients"];
     lines.add(
         "clients",
-        format!(
+        &format!(
             "{} connected, {} registered; start at {}, at least {}",
             clients["connected"], clients["registered"], clients["start"], clients["min"]
         ),
     );
     let rounds = &status["rounds"];
-    lines.add("rounds", format!("{} stored, {} aborted", rounds["stored"], reasons(&rounds["aborted"])));
+    lines.add("rounds", &format!("{} stored, {} aborted", rounds["stored"], reasons(&rounds["aborted"])));
     let packets = &status["packets"];
     lines.add(
         "packets",
-        format!("{} in, {} out, {} rejected", packets["in"], packets["out"], reasons(&packets["rejected"])),
+        &format!("{} in, {} out, {} rejected", packets["in"], packets["out"], reasons(&packets["rejected"])),
     );
     for link in status["links"].as_array().into_iter().flatten() {
         let state = match (link["up"] == true, link["pq"] == true) {
@@ -62,7 +62,7 @@ fn mix(status: &Value) -> String {
         lines.add(&format!("link {}", text(&link["peer"])), state);
     }
     if let Some(letters) = status["mailbox"].get("letters") {
-        lines.add("mailboxes", format!("{letters} letters, {} bytes", status["mailbox"]["bytes"]));
+        lines.add("mailboxes", &format!("{letters} letters, {} bytes", status["mailbox"]["bytes"]));
     }
     lines.add("x25519", text(&status["x25519"]));
     lines.sealed(status)
@@ -71,27 +71,27 @@ fn mix(status: &Value) -> String {
 fn client(status: &Value) -> String {
     let mut lines = Lines::default();
     let connected = if status["connected"] == true { "connected" } else { "NOT CONNECTED" };
-    lines.add("client", format!("{}, {connected}", text(&status["id"])));
+    lines.add("client", &format!("{}, {connected}", text(&status["id"])));
     lines.add("epoch", &status["epoch"]);
     lines.add("round", &status["round"]);
     let outbox = &status["outbox"];
     lines.add(
         "outbox",
-        format!(
+        &format!(
             "{} queued, {} in flight, {} stored, {} resent, {} given up",
             outbox["queued"], outbox["in_flight"], outbox["stored"], outbox["resent"], outbox["refused"]
         ),
     );
     for held in outbox["held"].as_array().into_iter().flatten() {
-        lines.add("", format!("given up: {} of {} bytes; see `outbox`", text(&held["id"]), held["bytes"]));
+        lines.add("", &format!("given up: {} of {} bytes; see `outbox`", text(&held["id"]), held["bytes"]));
     }
     let inbox = &status["inbox"];
-    lines.add("inbox", format!("{} unread of {}, {} on their way", inbox["unread"], inbox["total"], inbox["partial"]));
+    lines.add("inbox", &format!("{} unread of {}, {} on their way", inbox["unread"], inbox["total"], inbox["partial"]));
     let rounds = status["rounds"].as_array().map_or(&[][..], Vec::as_slice);
     let missed = rounds.iter().filter(|round| round["missed"] == true).count();
     if let Some(last) = rounds.iter().rev().find(|round| round["clients"].is_u64()) {
         let count = rounds.len();
-        lines.add("hidden among", format!("{} clients; {missed} of the last {count} rounds missed", last["clients"]));
+        lines.add("hidden among", &format!("{} clients; {missed} of the last {count} rounds missed", last["clients"]));
     }
     if status["links"]["pq"] == false {
         lines.add("links", "NOT post-quantum");
@@ -104,7 +104,7 @@ fn client(status: &Value) -> String {
 struct Lines(Vec<(String, String)>);
 
 impl Lines {
-    fn add(&mut self, name: &str, value: impl ToString) {
+    fn add(&mut self, name: &str, value: &(impl ToString + ?Sized)) {
         self.0.push((name.into(), value.to_string()));
     }
 

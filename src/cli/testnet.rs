@@ -4,7 +4,7 @@ use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, value_parser};
 use rand::Rng;
 use serde::Serialize;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -31,16 +31,16 @@ Examples:
   mixclient --home net/client-1 send client-2 \"hello\"
   mixclient --home net/client-2 recv --timeout 20"
 )]
-pub struct TestnetArgs {
+pub(super) struct TestnetArgs {
     /// Where the network lies; one that is there goes on [default: a new one that goes at the end]
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
-    /// Mixes
-    #[arg(long, default_value_t = 3)]
-    mixes: usize,
-    /// Clients
-    #[arg(long, default_value_t = 4)]
-    clients: usize,
+    /// Mixes, 2 to 7
+    #[arg(long, value_name = "COUNT", default_value_t = 3, value_parser = value_parser!(u16).range(2..=7))]
+    mixes: u16,
+    /// Clients, 2 to 10000, a process each
+    #[arg(long, value_name = "COUNT", default_value_t = 4, value_parser = value_parser!(u16).range(2..=10_000))]
+    clients: u16,
     /// User bytes in a packet
     #[arg(long, value_name = "BYTES", default_value_t = 65_536)]
     payload: u64,
@@ -68,10 +68,10 @@ pub struct TestnetArgs {
 ///
 /// # Errors
 /// If it cannot run, or the demonstration fails.
-pub fn run(args: &TestnetArgs, json: bool) -> Result<(), Ending> {
+pub(super) fn run(args: &TestnetArgs, json: bool) -> Result<(), Ending> {
     let options = Options {
-        mixes: args.mixes,
-        clients: args.clients,
+        mixes: args.mixes.into(),
+        clients: args.clients.into(),
         payload: args.payload,
         packets_per_client: args.packets_per_client,
         round_seconds: args.round,
@@ -178,9 +178,10 @@ impl Network {
                 ended = self.children.next_death() => {
                     let ended = ended?;
                     let name = ended.name.clone();
-                    eprintln!("{}", self.children.obituary(ended));
+                    output::note(&self.children.obituary(ended).to_string());
                     let program = if name.starts_with("mix-") { &self.programs.mixnode } else { &self.programs.mixclient };
-                    eprintln!("to start it again: {} run --home {}", program.display(), self.layout.dir.join(name).display());
+                    let home = self.layout.dir.join(name);
+                    output::note(&format!("to start it again: {} run --home {}", program.display(), home.display()));
                 }
                 _ = terminate.recv() => return Ok(()),
                 _ = interrupt.recv() => return Ok(()),
@@ -193,7 +194,7 @@ impl Network {
         let seconds = self.began.elapsed().as_secs_f64();
         let (mixes, clients) = (self.layout.mixes.len(), self.layout.clients.len());
         let network = &self.layout.network;
-        eprintln!(
+        output::note(&format!(
             "{mixes} mixes and {clients} clients run in {dir}: rounds of {} s, {} packets of {} bytes from each client\n\
              to send:    {client} --home {dir}/client-1 send client-2 \"hello\"\n\
              to receive: {client} --home {dir}/client-2 recv --timeout 20\n\
@@ -202,7 +203,7 @@ impl Network {
             network.packets_per_client,
             network.payload,
             std::process::id(),
-        );
+        ));
         match self.json {
             true => output::line(&output::json(&Ready { ready: true, dir: &self.layout.dir, seconds })),
             false => output::line("ready"),
@@ -211,7 +212,7 @@ impl Network {
 
     async fn stop(self) {
         for ended in self.children.stop().await {
-            eprintln!("{} did not stop well: {}", ended.name, ended.status);
+            output::note(&format!("{} did not stop well: {}", ended.name, ended.status));
         }
     }
 }

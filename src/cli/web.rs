@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::error::{CliError, Exit};
 
 /// What the pages are made of.
-pub trait Pages: Send + Sync + 'static {
+pub(super) trait Pages: Send + Sync + 'static {
     /// The text that Prometheus reads.
     fn metrics(&self) -> String;
     /// Whether the daemon does its work.
@@ -23,7 +23,11 @@ pub trait Pages: Send + Sync + 'static {
 ///
 /// # Errors
 /// If the address cannot be had.
-pub async fn serve(address: SocketAddr, pages: impl Pages, stop: CancellationToken) -> Result<SocketAddr, CliError> {
+pub(super) async fn serve(
+    address: SocketAddr,
+    pages: impl Pages,
+    stop: CancellationToken,
+) -> Result<SocketAddr, CliError> {
     let refused = |error| {
         CliError::new(
             Exit::Network,

@@ -121,6 +121,9 @@ impl Proposal {
     }
 }
 
+/// Epoch numbers that may be skipped at once; a million years of one-second rounds remain.
+const LONGEST_SKIP: u64 = 1 << 40;
+
 /// Every other mix's side.
 #[derive(Default)]
 pub struct Assent {
@@ -164,9 +167,15 @@ impl Assent {
         }
         let latest = epochs.latest().map(|signed| &signed.document);
         let parameters = &epochs.network().parameters;
+        // Nobody may jump to the end of the numbers, from where no epoch could follow.
         let fits = call.rounds == parameters.epoch_rounds
             && call.first_round > 0
-            && latest.is_none_or(|latest| call.first_round > latest.first_round && call.epoch > latest.epoch);
+            && latest.is_none_or(|latest| {
+                (latest.first_round + 1..=latest.last_round() + 1).contains(&call.first_round)
+                    && call.epoch > latest.epoch
+                    && call.epoch - latest.epoch <= LONGEST_SKIP
+            })
+            && (latest.is_some() || call.epoch <= LONGEST_SKIP && call.first_round <= LONGEST_SKIP);
         if !fits {
             steps.extend(refuse(EpochRefusalReason::Document, None));
             return steps;
@@ -203,9 +212,9 @@ impl Assent {
         Step::Persist(record)
     }
 
-    /// The record is on disk: the signature may go out.
-    pub fn persisted(&mut self, key: &IdentityKey) -> Option<Step> {
-        let document = self.signing.take()?;
+    /// The record of `epoch` is on disk: the signature may go out.
+    pub fn persisted(&mut self, epoch: u64, key: &IdentityKey) -> Option<Step> {
+        let document = self.signing.take_if(|document| document.epoch == epoch)?;
         let (epoch, digest, signature) = (document.epoch, document.digest(), document.sign(key));
         Some(Step::Say(PeerMessage::EpochSignature { epoch, digest, signature }))
     }

@@ -58,8 +58,9 @@ pub struct Epochs {
     keys: VecDeque<EpochKeys>,
 }
 
-/// Secrets of the epoch that ends and of the one that begins; older ones have no round left.
-const KEYS_KEPT: usize = 2;
+/// Epochs whose secrets are kept, each until its rounds' verdicts: with one-round epochs, more than the rounds that are
+/// ever under way.
+const KEYS_KEPT: usize = 16;
 
 impl Epochs {
     /// The chain recovered from disk, without any secret.

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use crate::crypto::Signature;
 use crate::epoch::{EpochKeys, Proposal, Proposed, Step};
-use crate::wire::{AbortReason, EpochCall, EpochDocument, MixKeys, PeerMessage, Record, SignedEpoch};
+use crate::wire::{
+    AbortReason, EpochCall, EpochDocument, EpochRefusalReason, MixKeys, PeerMessage, Record, SignedEpoch,
+};
 
 use super::{Action, Mix, Note, Persisting};
 
@@ -19,8 +21,9 @@ impl Mix {
     /// The entry learns of a peer's run. If it is not the one whose keys the epoch holds, those keys are lost.
     pub(super) fn restarted_peer(&mut self, now: Duration, from: usize) {
         let boot = self.links[from].boot;
-        let expected = self.epochs.latest().map(|signed| signed.document.mixes[from].boot);
-        if self.own == 0 && expected.is_some() && boot != expected {
+        // A document of an earlier network file may have had fewer mixes.
+        let expected = self.epochs.latest().map(|signed| signed.document.mixes.get(from).map(|mix| mix.boot));
+        if self.own == 0 && expected.is_some_and(|expected| boot != expected) {
             self.lost_keys(now);
         }
     }
@@ -35,38 +38,46 @@ impl Mix {
         self.abort_open_rounds(AbortReason::Lost);
     }
 
-    /// The entry calls for an epoch when one is due, every mix is there and enough clients are.
-    pub(super) fn agree_due(&mut self, now: Duration) {
-        let Some(entry) = self.entry.as_mut() else { return };
-        if entry.proposal.is_some() && now >= entry.attempt_until {
-            self.attempt_failed(now);
-            return;
-        }
-        if self.stopping || entry.proposal.is_some() || now < entry.attempt_at {
-            return;
-        }
-        let latest = self.epochs.latest().map(|signed| &signed.document);
-        let first_round = match latest {
-            Some(latest) if !entry.renew => {
-                let left = (latest.last_round() + 1).saturating_sub(entry.opened + 1);
-                if left > u64::from(self.network.parameters.renewal_rounds()) {
-                    return;
+    /// The first round of the epoch that is due, if one is due and everybody needed for making it is there.
+    fn epoch_due(&self) -> Option<u64> {
+        let entry = self.entry.as_ref().filter(|entry| entry.proposal.is_none())?;
+        let parameters = &self.network.parameters;
+        // A number on its way to the disk is spent.
+        let next = entry.opened + 1 + u64::from(entry.opening);
+        let (first_round, enough) = match self.epochs.latest().map(|signed| &signed.document) {
+            None => (next, parameters.start_clients),
+            // Numbers that a document has claimed are skipped: no round number may lie in two epochs.
+            Some(latest) if entry.renew => (next.max(latest.first_round + 1), parameters.quorum(latest.members)),
+            Some(latest) => {
+                let left = (latest.last_round() + 1).saturating_sub(next);
+                if left > u64::from(parameters.renewal_rounds()) {
+                    return None;
                 }
-                latest.last_round() + 1
+                (next.max(latest.last_round() + 1), parameters.quorum(latest.members))
             }
-            _ => entry.opened + 1,
         };
-        let others_up = self.links.iter().skip(1).all(|link| link.up);
-        let enough = match latest {
-            None => self.network.parameters.start_clients,
-            Some(latest) => self.network.parameters.quorum(latest.members),
-        };
-        let members = entry.registered.len() as u32;
-        if !others_up || members < enough {
+        let there = self.links.iter().skip(1).all(|link| link.up) && entry.registered.len() as u32 >= enough;
+        (there && !self.stopping).then_some(first_round)
+    }
+
+    /// When the entry next does something about epochs.
+    pub(super) fn agree_at(&self) -> Option<Duration> {
+        let entry = self.entry.as_ref()?;
+        match entry.proposal {
+            Some(_) => Some(entry.attempt_until),
+            None => self.epoch_due().map(|_| entry.attempt_at),
+        }
+    }
+
+    /// The entry calls for an epoch that is due, and gives up an attempt that takes too long.
+    pub(super) fn agree_due(&mut self, now: Duration) {
+        if self.agree_at().is_none_or(|at| now < at) {
             return;
         }
+        let Some(first_round) = self.epoch_due() else { return self.attempt_failed(now) };
+        let Some(entry) = self.entry.as_mut() else { return };
+        let members = entry.registered.len() as u32;
         let epoch = self.epochs.latest_epoch().max(entry.epoch_tried) + 1;
-        entry.epoch_tried = epoch;
         entry.attempt_until = now + ATTEMPT;
         let call = EpochCall {
             epoch,
@@ -107,20 +118,35 @@ impl Mix {
     }
 
     /// A mix does not go along. If it knows a later document, the entry had lost that one.
-    pub(super) fn epoch_refused(&mut self, now: Duration, epoch: u64, newest: Option<SignedEpoch>) {
+    pub(super) fn epoch_refused(
+        &mut self,
+        now: Duration,
+        epoch: u64,
+        reason: EpochRefusalReason,
+        newest: Option<SignedEpoch>,
+    ) {
         let Some(entry) = self.entry.as_mut() else { return };
         if entry.proposal.as_ref().is_none_or(|proposal| proposal.epoch() != epoch) {
             return;
+        }
+        if reason == EpochRefusalReason::Signed {
+            entry.epoch_tried = entry.epoch_tried.max(epoch);
         }
         self.reject("epoch_refused", 1);
         if let Some(newest) = newest
             && newest.document.epoch > self.epochs.latest_epoch()
             && newest.verify(&self.network).is_ok()
         {
-            // Rounds of that document may have been opened by the run that knew it.
+            // Rounds of that document may have been opened by the run that knew it: their numbers are spent, and
+            // clients are owed their verdicts, which the exit has or makes.
             if let Some(entry) = self.entry.as_mut() {
-                entry.opened = entry.opened.max(newest.document.last_round());
+                let document = &newest.document;
+                entry.opened = entry.opened.max(document.last_round());
                 entry.renew = true;
+                for round in document.first_round..=document.last_round() {
+                    entry.docket.open(document.epoch, round);
+                    entry.docket.abort(round, AbortReason::Lost);
+                }
             }
             self.persist(Record::Epoch(newest.clone()), Persisting::Known);
             self.epochs.adopt(newest, None);
@@ -131,7 +157,15 @@ impl Mix {
     fn proposed(&mut self, now: Duration, outcome: Proposed) {
         match outcome {
             Proposed::Waiting => {}
-            Proposed::Step(step) => self.step(step),
+            Proposed::Step(step) => {
+                // Only a signature spends a number: an attempt that comes to nothing ages no letter.
+                if let Some(entry) = self.entry.as_mut()
+                    && let Some(proposal) = &entry.proposal
+                {
+                    entry.epoch_tried = entry.epoch_tried.max(proposal.epoch());
+                }
+                self.step(step);
+            }
             Proposed::Complete(signed, keys) => {
                 self.persist(Record::Epoch((*signed).clone()), Persisting::Epoch(signed, Some(keys)));
             }
@@ -153,21 +187,34 @@ impl Mix {
         self.step(step);
     }
 
+    /// A mix that has lost its disk takes the first document it is shown, since all mixes have signed it.
+    fn follows_chain(&self, signed: &SignedEpoch) -> bool {
+        self.epochs.latest().is_none() || signed.document.previous == self.epochs.latest_digest()
+    }
+
     pub(super) fn epoch_completed(&mut self, signed: SignedEpoch) {
         if signed.document.epoch <= self.epochs.latest_epoch() {
             return;
         }
-        if signed.verify(&self.network).is_err() || signed.document.previous != self.epochs.latest_digest() {
+        if signed.verify(&self.network).is_err() || !self.follows_chain(&signed) {
             return self.reject("bad_document", 1);
         }
         let keys = self.assent.complete(self.own, &signed.document);
+        if keys.is_none() {
+            // Missed: it only links the chain. The next one may be right behind it.
+            self.epochs.adopt(signed.clone(), None);
+            return self.persist(Record::Epoch(signed), Persisting::Known);
+        }
         self.persist(Record::Epoch(signed.clone()), Persisting::Epoch(Box::new(signed), keys));
     }
 
-    pub(super) fn epoch_signed_on_disk(&mut self) {
+    pub(super) fn epoch_signed_on_disk(&mut self, epoch: u64) {
         let step = match self.entry.as_mut() {
-            Some(entry) => entry.proposal.as_mut().and_then(|proposal| proposal.persisted(&self.key)),
-            None => self.assent.persisted(&self.key),
+            Some(entry) => {
+                let proposal = entry.proposal.as_mut().filter(|proposal| proposal.epoch() == epoch);
+                proposal.and_then(|proposal| proposal.persisted(&self.key))
+            }
+            None => self.assent.persisted(epoch, &self.key),
         };
         step.into_iter().for_each(|step| self.step(step));
     }
@@ -182,12 +229,19 @@ impl Mix {
         let boots: Vec<_> = signed.document.mixes.iter().map(|mix| mix.boot).collect();
         self.epochs.adopt(signed, keys);
         self.actions.push_back(Action::Note(Note::EpochBegan { epoch }));
+        let first = self.epochs.latest().map_or(0, |signed| signed.document.first_round);
         if let Some(entry) = self.entry.as_mut() {
+            if entry.renew {
+                // Numbers before it are skipped.
+                entry.opened = entry.opened.max(first - 1);
+            }
             entry.proposal = None;
             entry.renew = false;
             entry.pause = FIRST_PAUSE;
             entry.attempt_at = now;
             self.broadcast(&complete);
+            // What a mix refused for want of a document it may take now.
+            (1..boots.len()).for_each(|mix| self.resend_verdicts(mix));
             // A mix may have restarted between its keys and its signature.
             let restarted = (1..boots.len()).any(|mix| self.links[mix].boot.is_some_and(|boot| boot != boots[mix]));
             if restarted {
@@ -202,7 +256,9 @@ impl Mix {
         match step {
             Step::Say(message) if self.own == 0 => self.broadcast(&message),
             Step::Say(message) => self.send(0, message),
-            Step::Persist(record @ Record::EpochSigned { .. }) => self.persist(record, Persisting::EpochSigned),
+            Step::Persist(record @ Record::EpochSigned { epoch, .. }) => {
+                self.persist(record, Persisting::EpochSigned(epoch));
+            }
             Step::Persist(record) => self.persist(record, Persisting::Known),
         }
     }

@@ -14,6 +14,9 @@ use crate::wire::{
 use super::tickets::Waiting;
 use super::{Action, Mix, Note, Persisting, RequestId};
 
+/// Pause between two repetitions of what rounds wait for.
+const REPEAT: Duration = Duration::from_secs(2);
+
 /// What only the entry has.
 pub(super) struct Entry {
     pub registered: BTreeSet<u32>,
@@ -24,10 +27,12 @@ pub(super) struct Entry {
     /// The highest round number ever spent.
     pub opened: u64,
     pub opens_at: Option<Duration>,
-    opening: bool,
+    pub opening: bool,
     pub collection: Option<Collection>,
     submissions: BTreeMap<u32, RequestId>,
     pub docket: Docket,
+    /// When what rounds wait for is said again.
+    pub repeat_at: Duration,
     /// When rounds that wait for a verdict are given up.
     pub deadlines: BTreeMap<u64, Duration>,
     pub complete: BTreeMap<u64, SignedVerdict>,
@@ -64,6 +69,7 @@ impl Entry {
             collection: None,
             submissions: BTreeMap::new(),
             docket,
+            repeat_at: Duration::ZERO,
             deadlines: BTreeMap::new(),
             complete,
             proposal: None,
@@ -84,17 +90,8 @@ impl Entry {
         let collection = self.collection.as_ref().filter(|open| !open.is_closed()).map(|open| open.closes_at);
         let deadline = self.deadlines.values().min().copied();
         let opens = self.opens_at.filter(|_| mix.next_round_is_ready());
-        let attempt = match &self.proposal {
-            Some(_) => Some(self.attempt_until),
-            None => {
-                (mix.links.iter().skip(1).all(|link| link.up) && self.attempt_pending(mix)).then_some(self.attempt_at)
-            }
-        };
-        [collection, deadline, opens, attempt].into_iter().flatten().min()
-    }
-
-    fn attempt_pending(&self, mix: &Mix) -> bool {
-        self.attempt_at > Duration::ZERO && !mix.stopping && (self.renew || mix.epochs.latest().is_none())
+        let repeat = (!self.docket.is_empty()).then_some(self.repeat_at);
+        [collection, deadline, opens, repeat, mix.agree_at()].into_iter().flatten().min()
     }
 }
 
@@ -111,8 +108,9 @@ impl Mix {
             return self.refuse(id, Refusal::Stopping, "stopping");
         }
         match request {
-            Request::PollMessages { round, capability, acknowledged } if self.is_exit() => {
-                self.poll_asked(now, id, client, round, &capability, acknowledged);
+            Request::PollMessages { round, capability, acknowledged, after } if self.is_exit() => {
+                let cursors = (u64::from_le_bytes(acknowledged), u64::from_le_bytes(after));
+                self.poll_asked(now, id, client, round, &capability, cursors);
             }
             Request::Register if self.own == 0 => {
                 if let Some(entry) = self.entry.as_mut() {
@@ -218,10 +216,18 @@ impl Mix {
         for round in late {
             self.abort_round(round, AbortReason::Timeout);
         }
+        self.repeat_due(now);
         self.collected(now);
         if self.opens_now(now) {
             self.open_next(now);
         }
+    }
+
+    /// A mix may have had reason to drop a decision or an abort: while a round waits, they are said again.
+    fn repeat_due(&mut self, now: Duration) {
+        let Some(entry) = self.entry.as_mut().filter(|entry| now >= entry.repeat_at) else { return };
+        entry.repeat_at = now + REPEAT;
+        (1..self.network.mixes()).for_each(|mix| self.resend_verdicts(mix));
     }
 
     /// Once submissions are closed and all of them peeled: mix, or abort if they are too few.

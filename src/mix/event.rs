@@ -107,7 +107,7 @@ pub enum Action {
         /// The answer.
         reply: Reply,
     },
-    /// Answer a poll from the mailbox: forget what is acknowledged, then send `poll_letters` places.
+    /// Answer a poll from the mailbox with `poll_letters` places, then forget what is acknowledged.
     Poll {
         /// The request.
         id: RequestId,
@@ -115,6 +115,8 @@ pub enum Action {
         mailbox: MailboxId,
         /// Letters up to this cursor are on the client's disk.
         acknowledged: u64,
+        /// Letters behind this cursor are wanted.
+        after: u64,
     },
     /// Do this on any core and come back with [`Event::Worked`].
     Work(Job),

@@ -32,6 +32,7 @@ struct Poll {
     round: u64,
     mailbox: MailboxId,
     acknowledged: u64,
+    after: u64,
     until: Duration,
 }
 
@@ -55,7 +56,7 @@ impl Mix {
         client: u32,
         round: u64,
         capability: &[u8; 32],
-        acknowledged: u64,
+        (acknowledged, after): (u64, u64),
     ) {
         let digest = derive_parts(Label::Mailbox, &[&self.network.id().0, capability]);
         let mailbox = MailboxId(*digest.0.first_chunk().expect("a digest has 32 bytes"));
@@ -69,7 +70,7 @@ impl Mix {
         if exit.polls.iter().filter(|poll| poll.client == client).count() >= most {
             return self.refuse(id, Refusal::Full, "full");
         }
-        exit.polls.push(Poll { id, client, round, mailbox, acknowledged, until: now + patience });
+        exit.polls.push(Poll { id, client, round, mailbox, acknowledged, after, until: now + patience });
     }
 
     fn has_mailbox(&self, mailbox: &MailboxId) -> bool {
@@ -83,8 +84,8 @@ impl Mix {
         let decided = exit.decided;
         let due = |poll: &mut Poll| stopping || poll.round <= decided || now >= poll.until;
         for poll in exit.polls.extract_if(.., due) {
-            let Poll { id, mailbox, acknowledged, .. } = poll;
-            self.actions.push_back(Action::Poll { id, mailbox, acknowledged });
+            let Poll { id, mailbox, acknowledged, after, .. } = poll;
+            self.actions.push_back(Action::Poll { id, mailbox, acknowledged, after });
         }
         for (_, verdict) in exit.retry.extract_if(.., |(at, _)| now >= *at).collect::<Vec<_>>() {
             self.decide(verdict, Vec::new());
@@ -122,10 +123,17 @@ impl Mix {
         if self.epochs.document(round).is_none_or(|document| document.epoch != epoch) {
             return self.reject("wrong_round", 1);
         }
+        // What still arrives of it is not opened while the decision is on its way to the disk.
+        self.forget_batch(round, reason);
         let none = Members::none(self.network.roster.clients.len());
         if let Some(verdict) = self.verdict(round, none, Outcome::Aborted(reason)) {
             self.decide(verdict, Vec::new());
         }
+    }
+
+    /// Whether the exit has taken a decision on the round that is not on disk yet.
+    pub(super) fn is_deciding(&self, round: u64) -> bool {
+        self.exit.as_ref().is_some_and(|exit| exit.deciding.contains(&round))
     }
 
     fn verdict(&self, round: u64, members: Members, outcome: Outcome) -> Option<Verdict> {

@@ -35,6 +35,9 @@ use entry::Entry;
 use exit::Exit;
 use transit::Transit;
 
+/// Pause before a record that the disk did not take is tried again.
+const REPEAT: Duration = Duration::from_secs(1);
+
 /// What a mix needs to know to begin.
 pub struct MixConfig {
     /// The network.
@@ -71,7 +74,9 @@ pub struct Mix {
     assent: Assent,
     entry: Option<Entry>,
     exit: Option<Exit>,
-    persisting: BTreeMap<u64, Persisting>,
+    persisting: BTreeMap<u64, (Persisting, Option<Record>)>,
+    /// Records that the disk did not take, and when to try them again.
+    repeats: Vec<(Duration, Record, Persisting)>,
     next_token: u64,
     actions: VecDeque<Action>,
     stopping: bool,
@@ -89,7 +94,7 @@ struct Link {
 
 /// What waits for a record to be on disk.
 enum Persisting {
-    EpochSigned,
+    EpochSigned(u64),
     Epoch(Box<SignedEpoch>, Option<crate::epoch::EpochKeys>),
     Known,
     Opened(u64),
@@ -125,6 +130,7 @@ impl Mix {
             entry,
             exit,
             persisting: BTreeMap::new(),
+            repeats: Vec::new(),
             next_token: 0,
             actions: VecDeque::new(),
             stopping: false,
@@ -162,7 +168,8 @@ impl Mix {
         let delays = self.transit.values().filter_map(Transit::wakes_at).min();
         let entry = self.entry.as_ref().and_then(|entry| entry.wakes_at(self));
         let exit = self.exit.as_ref().and_then(Exit::wakes_at);
-        [delays, entry, exit].into_iter().flatten().min()
+        let repeats = self.repeats.iter().map(|(at, _, _)| *at).min();
+        [delays, entry, exit, repeats].into_iter().flatten().min()
     }
 
     /// Whether a stopping mix has nothing left to finish.
@@ -211,7 +218,9 @@ impl Mix {
     fn persist(&mut self, record: Record, then: Persisting) {
         let token = self.next_token;
         self.next_token += 1;
-        self.persisting.insert(token, then);
+        // Decisions carry letters and have their own way to fail.
+        let again = (!matches!(record, Record::Decided { .. } | Record::Opened { .. })).then(|| record.clone());
+        self.persisting.insert(token, (then, again));
         self.actions.push_back(Action::Persist { token, record });
     }
 
@@ -228,8 +237,13 @@ impl Mix {
     }
 
     /// A peer shows itself: say again whatever it may have missed.
-    fn hello(&mut self, now: Duration, from: usize, boot: [u8; 16]) {
+    fn hello(&mut self, now: Duration, from: usize, boot: [u8; 16], epoch: u64) {
         self.links[from] = Link { up: true, boot: Some(boot) };
+        if self.own == 0 {
+            for missed in self.epochs.chain_after(epoch) {
+                self.send(from, PeerMessage::EpochComplete(missed));
+            }
+        }
         self.restarted_peer(now, from);
         self.resend_batches(from);
         self.resend_verdicts(from);
@@ -242,7 +256,7 @@ impl Mix {
         }
         let from_entry = from == 0 && self.own != 0;
         match message {
-            PeerMessage::Hello { boot, .. } => self.hello(now, from, boot),
+            PeerMessage::Hello { boot, epoch } => self.hello(now, from, boot, epoch),
             PeerMessage::EpochCall(call) if from_entry => self.epoch_called(call),
             PeerMessage::EpochProposal(document) if from_entry => self.epoch_proposed(document),
             PeerMessage::EpochComplete(signed) if from_entry => self.epoch_completed(signed),
@@ -250,8 +264,8 @@ impl Mix {
             PeerMessage::EpochSignature { epoch, signature, .. } if self.own == 0 => {
                 self.epoch_signature(now, from, epoch, signature);
             }
-            PeerMessage::EpochRefusal { epoch, newest, .. } if self.own == 0 => {
-                self.epoch_refused(now, epoch, newest);
+            PeerMessage::EpochRefusal { epoch, reason, newest } if self.own == 0 => {
+                self.epoch_refused(now, epoch, reason, newest);
             }
             PeerMessage::BatchAccepted { round, digest } if from == self.own + 1 => {
                 self.batch_accepted(now, round, digest);
@@ -280,13 +294,13 @@ impl Mix {
     }
 
     fn persisted(&mut self, now: Duration, token: u64, result: Result<Option<Verdict>, PersistError>) {
-        let Some(what) = self.persisting.remove(&token) else { return };
+        let Some((what, record)) = self.persisting.remove(&token) else { return };
         let result = match result {
             Ok(filled_in) => filled_in,
-            Err(error) => return self.persist_failed(now, what, error),
+            Err(error) => return self.persist_failed(now, what, record, error),
         };
         match what {
-            Persisting::EpochSigned => self.epoch_signed_on_disk(),
+            Persisting::EpochSigned(epoch) => self.epoch_signed_on_disk(epoch),
             Persisting::Epoch(signed, keys) => self.epoch_on_disk(now, *signed, keys),
             Persisting::Known => {}
             Persisting::Opened(round) => self.round_opened_on_disk(now, round),
@@ -296,19 +310,27 @@ impl Mix {
         }
     }
 
-    /// The disk did not take a record: nothing that would follow from it is said.
-    fn persist_failed(&mut self, now: Duration, what: Persisting, error: PersistError) {
+    /// The disk did not take a record: nothing that would follow from it is said before it does.
+    fn persist_failed(&mut self, now: Duration, what: Persisting, record: Option<Record>, error: PersistError) {
         self.reject(error.reason(), 1);
-        match what {
-            Persisting::Decided(verdict) => self.decision_not_stored(now, verdict, error),
-            Persisting::EpochSigned | Persisting::Epoch(..) => self.attempt_failed(now),
-            Persisting::Opened(_) => self.round_not_opened(now),
-            Persisting::Known | Persisting::Signed(_) | Persisting::Complete(_) => {}
+        match (what, record, error) {
+            (Persisting::Decided(verdict), _, error) => self.decision_not_stored(now, verdict, error),
+            (Persisting::Opened(_), _, _) => self.round_not_opened(now),
+            (what, Some(record), PersistError::Disk) => self.repeats.push((now + REPEAT, record, what)),
+            (Persisting::EpochSigned(_) | Persisting::Epoch(..), _, _) => self.attempt_failed(now),
+            _ => {}
         }
+    }
+
+    /// Tries again what the disk did not take.
+    fn persist_again(&mut self, now: Duration) {
+        let due: Vec<_> = self.repeats.extract_if(.., |(at, _, _)| now >= *at).collect();
+        due.into_iter().for_each(|(_, record, what)| self.persist(record, what));
     }
 
     /// Everything that may have become due.
     fn tick(&mut self, now: Duration) {
+        self.persist_again(now);
         self.forward_due(now);
         self.exit_due(now);
         self.agree_due(now);

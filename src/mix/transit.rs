@@ -101,7 +101,12 @@ impl Mix {
                 // The acknowledgement was lost with the link.
                 self.send(from, PeerMessage::BatchAccepted { round, digest });
             }
-            _ => self.void(round, AbortReason::SecondBatch),
+            (Stage::Digesting | Stage::Delayed(..), _) => {
+                self.reject("second_batch", 1);
+                self.void(round, AbortReason::SecondBatch);
+            }
+            // Handed on, or opened: it cannot be taken back.
+            _ => self.reject("second_batch", 1),
         }
     }
 
@@ -125,7 +130,9 @@ impl Mix {
         let round = header.header.round;
         let most = self.network.parameters.verdict_rounds as usize * 2;
         let members = self.epochs.document(round).map_or(0, |document| document.members);
-        let Some(peeler) = self.epochs.peeler(round).filter(|_| !self.signed.contains_key(&round)) else {
+        let Some(peeler) =
+            self.epochs.peeler(round).filter(|_| !self.signed.contains_key(&round) && !self.is_deciding(round))
+        else {
             return self.reject("wrong_round", 1);
         };
         if self.transit.len() >= most {
@@ -291,12 +298,17 @@ impl Mix {
         self.void(round, error.reason());
     }
 
-    /// This round must not be opened: its data goes, the exit is asked to abort it.
-    fn void(&mut self, round: u64, reason: AbortReason) {
-        let epoch = self.epochs.document(round).map_or(0, |document| document.epoch);
+    /// The round's data goes.
+    pub(super) fn forget_batch(&mut self, round: u64, reason: AbortReason) {
         if let Some(transit) = self.transit.get_mut(&round) {
             transit.stage = Stage::Void(reason);
         }
+    }
+
+    /// This round must not be opened: its data goes, the exit is asked to abort it.
+    fn void(&mut self, round: u64, reason: AbortReason) {
+        let epoch = self.epochs.document(round).map_or(0, |document| document.epoch);
+        self.forget_batch(round, reason);
         if self.is_exit() {
             self.abort_asked(epoch, round, reason);
         } else {

@@ -2,7 +2,7 @@
 
 use crate::crypto::Signature;
 use crate::round::Ruling;
-use crate::wire::{PeerMessage, Record, SignedVerdict, VERDICTS_KEPT, Verdict};
+use crate::wire::{Outcome, PeerMessage, Record, SignedVerdict, VERDICTS_KEPT, Verdict};
 
 use super::{Action, Mix, Note, Persisting};
 
@@ -20,22 +20,39 @@ impl Mix {
         if let Some(known) = self.signed.get(&round) {
             return if *known == verdict { self.send_verdict_signature(round) } else { self.reject("bad_verdict", 1) };
         }
-        // A mix that still holds the batch knows that nothing of it can be stored.
-        let held = self.transit.get(&round).is_some_and(|transit| !transit.was_forwarded());
-        let sound = verdict.network == self.network.id()
-            && self.epochs.document(round).is_some_and(|document| document.epoch == verdict.epoch)
-            && verdict.is_signed_by(&self.identities[exit], &signature)
-            && !(held && verdict.outcome.is_stored());
+        let sound = verdict.is_signed_by(&self.identities[exit], &signature) && self.is_plausible(&verdict);
         if !sound {
             return self.reject("bad_verdict", 1);
         }
         self.persist(Record::Signed { verdict: verdict.clone() }, Persisting::Signed(verdict));
     }
 
+    /// What a mix can tell of a decision: it is of this network and of a round's own epoch; a round is stored only if
+    /// this mix has handed its batch on, and for the very clients that were in it. Else the exit could leave clients
+    /// out, and see whose letters come again. Only a mix that has lost the round by a restart cannot tell.
+    fn is_plausible(&self, verdict: &Verdict) -> bool {
+        let Some(document) = self.epochs.document(verdict.round) else { return false };
+        let restarted = document.mixes.get(self.own).is_none_or(|mix| mix.boot != self.boot);
+        let held = self.transit.get(&verdict.round);
+        let members = match (verdict.outcome, held) {
+            (Outcome::Aborted(_), _) => verdict.members.count() == 0,
+            (_, Some(transit)) => transit.was_forwarded() && transit.members == verdict.members,
+            (_, None) => restarted,
+        };
+        let roster = self.network.roster.clients.len();
+        members
+            && verdict.network == document.network
+            && verdict.epoch == document.epoch
+            && verdict.members.fits(roster)
+    }
+
     fn decision_at_entry(&mut self, verdict: Verdict, signature: Signature) {
         let exit = self.exit_index();
-        let held = self.transit.get(&verdict.round).is_some_and(|transit| !transit.was_forwarded());
-        if held && verdict.outcome.is_stored() {
+        let known = self.entry.as_ref().and_then(|entry| entry.complete.get(&verdict.round)).cloned();
+        if let Some(complete) = known {
+            return self.send(exit, PeerMessage::VerdictComplete(complete));
+        }
+        if !self.is_plausible(&verdict) {
             return self.reject("bad_verdict", 1);
         }
         let Some(entry) = self.entry.as_mut() else { return };

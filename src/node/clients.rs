@@ -1,7 +1,7 @@
 //! Connections of clients: a bidirectional stream per request.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::oneshot;
 
@@ -17,8 +17,6 @@ use super::peers::next_number;
 /// What the streams of one connection share.
 #[derive(Clone, Default)]
 struct Shared {
-    /// Up to where letters have been handed out on this connection.
-    served: Arc<AtomicU64>,
     /// A submission is being read: the memory of one is what a client may take.
     submitting: Arc<AtomicBool>,
 }
@@ -62,7 +60,7 @@ impl World {
             }
         };
         let (answer, answered) = oneshot::channel();
-        let input = Input::Request { client, request, packets, served: shared.served, answer };
+        let input = Input::Request { client, request, packets, answer };
         if self.inputs.send(input).await.is_err() {
             return Ok(());
         }

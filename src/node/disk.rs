@@ -59,19 +59,11 @@ impl Disk {
         Ok(written)
     }
 
-    /// Forgets the letters up to `acknowledged` and answers a poll with those behind `after`: always
-    /// `poll_letters` places of one size, letters or zeros.
+    /// Answers a poll with the letters behind `after`: always `poll_letters` places of one size, letters or zeros.
     ///
     /// # Errors
     /// If the store fails; nothing is lost then.
-    pub fn answer(
-        &self,
-        mailbox: &MailboxId,
-        acknowledged: u64,
-        after: u64,
-    ) -> Result<(PollAnswer, Vec<u8>), StoreError> {
-        self.mailbox.acknowledge(mailbox, acknowledged)?;
-        let after = after.max(acknowledged);
+    pub fn answer(&self, mailbox: &MailboxId, after: u64) -> Result<(PollAnswer, Vec<u8>), StoreError> {
         let letters = self.mailbox.poll(mailbox, after, self.places)?;
         let place = LETTER_HEADER_BYTES + self.geometry.letter();
         let mut bytes = vec![0; self.places * place];
@@ -84,6 +76,15 @@ impl Disk {
         let cursor = letters.last().map_or(after, |(sequence, _)| *sequence);
         let count = (letters.len() as u32).to_le_bytes();
         Ok((PollAnswer { count, cursor: cursor.to_le_bytes() }, bytes))
+    }
+
+    /// Forgets the letters up to `cursor`: their owner has them on disk. Done after the answer, so that its moment does
+    /// not tell whether there was anything to forget.
+    ///
+    /// # Errors
+    /// If the store fails; the letters then stay.
+    pub fn acknowledge(&self, mailbox: &MailboxId, cursor: u64) -> Result<(), StoreError> {
+        self.mailbox.acknowledge(mailbox, cursor)
     }
 
     /// How much waits in the mailboxes.

@@ -1,21 +1,20 @@
 //! The task that owns the engine.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
-use crate::crypto::Backend;
-use crate::mix::{Action, Event, Mix, RequestId};
+use crate::crypto::{Backend, MailboxId};
+use crate::mix::{Action, Event, Mix, Note, RequestId};
 use crate::net::Connection;
 use crate::packet::Slots;
 use crate::wire::{Network, PeerMessage, Record, Refusal, Reply, Request};
 
 use super::peers::Outgoing;
-use super::status::{ClientTotals, LinkState, NodeStatus, Role};
+use super::status::{ClientTotals, EndedRound, LinkState, NodeStatus, Role};
 use super::{Disk, Metrics};
 
 /// What reaches the engine's task.
@@ -27,13 +26,7 @@ pub(super) enum Input {
     /// That connection is gone.
     PeerDown { mix: usize, number: u64 },
     /// A client asks; answered through the channel, which is dropped if there is nothing to say.
-    Request {
-        client: u32,
-        request: Request,
-        packets: Option<Slots>,
-        served: Arc<AtomicU64>,
-        answer: oneshot::Sender<(Reply, Vec<u8>)>,
-    },
+    Request { client: u32, request: Request, packets: Option<Slots>, answer: oneshot::Sender<(Reply, Vec<u8>)> },
     /// A client's connection stands; it replaces an older one.
     ClientUp { client: u32, number: u64 },
     /// That connection is gone.
@@ -52,11 +45,6 @@ struct Peer {
     outgoing: mpsc::Sender<Outgoing>,
 }
 
-struct Pending {
-    answer: oneshot::Sender<(Reply, Vec<u8>)>,
-    served: Arc<AtomicU64>,
-}
-
 pub(super) struct Engine {
     mix: Mix,
     disk: Arc<Disk>,
@@ -67,17 +55,26 @@ pub(super) struct Engine {
     began: Instant,
     peers: HashMap<usize, Peer>,
     clients: HashMap<u32, u64>,
-    pending: HashMap<RequestId, Pending>,
+    pending: HashMap<RequestId, oneshot::Sender<(Reply, Vec<u8>)>>,
     next_request: u64,
+    /// Requests that nobody waits for any more are swept out when there are so many.
+    sweep_at: usize,
     /// Answers to the engine's own actions: never more than actions under way, which rounds bound.
     results: mpsc::UnboundedSender<Event>,
     finished: mpsc::UnboundedReceiver<Event>,
     records: mpsc::UnboundedSender<(u64, Record)>,
+    /// The rounds that ended last, for `status`.
+    recent: VecDeque<EndedRound>,
     stopping: Option<(oneshot::Sender<()>, Instant)>,
 }
 
 /// A mix that is not the entry stays for the verdicts of rounds that the entry still ends.
 const LINGER: Duration = Duration::from_millis(800);
+/// Rounds that `status` names, as many as a client's does.
+const RECENT: usize = 32;
+
+/// Fewest requests at which a sweep is worth its while.
+const SWEEP: usize = 1024;
 
 impl Engine {
     pub(super) fn new(
@@ -103,9 +100,11 @@ impl Engine {
             clients: HashMap::new(),
             pending: HashMap::new(),
             next_request: 0,
+            sweep_at: SWEEP,
             results,
             finished,
             records,
+            recent: VecDeque::new(),
             stopping: None,
         }
     }
@@ -166,11 +165,14 @@ impl Engine {
                     self.handle(Event::ClientGone { client });
                 }
             }
-            Input::Request { client, request, packets, served, answer } => {
+            Input::Request { client, request, packets, answer } => {
                 self.next_request += 1;
                 let id = RequestId(self.next_request);
-                self.pending.retain(|_, pending| !pending.answer.is_closed());
-                self.pending.insert(id, Pending { answer, served });
+                if self.pending.len() >= self.sweep_at {
+                    self.pending.retain(|_, answer| !answer.is_closed());
+                    self.sweep_at = (self.pending.len() * 2).max(SWEEP);
+                }
+                self.pending.insert(id, answer);
                 self.handle(Event::Request { id, client, request, packets });
             }
             Input::Status(answer) => {
@@ -194,13 +196,13 @@ impl Engine {
                 Action::Forward { to, batch } => self.outgoing(to, Outgoing::Batch(batch)),
                 Action::Reply { id, reply } => {
                     if let Some(pending) = self.pending.remove(&id) {
-                        let _gone = pending.answer.send((reply, Vec::new()));
+                        let _gone = pending.send((reply, Vec::new()));
                     }
                 }
-                Action::Poll { id, mailbox, acknowledged } => {
+                Action::Poll { id, mailbox, acknowledged, after } => {
                     if let Some(pending) = self.pending.remove(&id) {
                         let disk = self.disk.clone();
-                        tokio::task::spawn_blocking(move || answer_poll(&disk, pending, &mailbox, acknowledged));
+                        tokio::task::spawn_blocking(move || answer_poll(&disk, pending, &mailbox, acknowledged, after));
                     }
                 }
                 Action::Work(job) => {
@@ -212,8 +214,18 @@ impl Engine {
                 Action::Persist { token, record } => {
                     let _ended = self.records.send((token, record));
                 }
-                Action::Note(note) => self.metrics.note(&note),
+                Action::Note(note) => self.note(&note),
             }
+        }
+    }
+
+    fn note(&mut self, note: &Note) {
+        self.metrics.note(note);
+        if let Note::RoundEnded { round, outcome, clients } = *note {
+            if self.recent.len() == RECENT {
+                self.recent.pop_front();
+            }
+            self.recent.push_back(EndedRound { round, outcome, clients });
         }
     }
 
@@ -245,6 +257,7 @@ impl Engine {
                 min: self.network.parameters.min_clients,
             },
             mix,
+            recent: self.recent.clone(),
             links: links.collect(),
             mailbox: (role == Role::Exit).then(|| self.disk.totals().unwrap_or_default()),
             x25519: self.backend,
@@ -265,16 +278,21 @@ impl Engine {
     }
 }
 
-fn answer_poll(disk: &Disk, pending: Pending, mailbox: &crate::crypto::MailboxId, acknowledged: u64) {
-    match disk.answer(mailbox, acknowledged, pending.served.load(Ordering::Relaxed)) {
-        Ok((answer, letters)) => {
-            pending.served.store(u64::from_le_bytes(answer.cursor), Ordering::Relaxed);
-            let _gone = pending.answer.send((Reply::Letters(answer), letters));
-        }
-        Err(error) => {
-            tracing::error!(%error, "mailboxes cannot be read");
-            let _gone = pending.answer.send((Reply::Refused(Refusal::Full), Vec::new()));
-        }
+fn answer_poll(
+    disk: &Disk,
+    pending: oneshot::Sender<(Reply, Vec<u8>)>,
+    mailbox: &MailboxId,
+    acknowledged: u64,
+    after: u64,
+) {
+    let answer = disk.answer(mailbox, after).map(|(answer, letters)| (Reply::Letters(answer), letters));
+    let answer = answer.unwrap_or_else(|error| {
+        tracing::error!(%error, "mailboxes cannot be read");
+        (Reply::Refused(Refusal::Full), Vec::new())
+    });
+    let _gone = pending.send(answer);
+    if let Err(error) = disk.acknowledge(mailbox, acknowledged) {
+        tracing::error!(%error, "letters cannot be deleted");
     }
 }
 

@@ -30,7 +30,7 @@ use crate::wire::Network;
 
 pub use disk::Disk;
 pub use metrics::Metrics;
-pub use status::{ClientTotals, LinkState, NodeStatus, Role};
+pub use status::{ClientTotals, EndedRound, LinkState, NodeStatus, Role};
 
 use engine::{Engine, Input};
 
@@ -71,9 +71,6 @@ pub enum NodeError {
     /// The store cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The control socket cannot be used.
-    #[error(transparent)]
-    Control(#[from] ControlError),
 }
 
 /// A running mix.
@@ -88,11 +85,11 @@ pub struct Node {
 }
 
 impl Node {
-    /// Starts a mix in the present tokio runtime, its control socket at `control`.
+    /// Starts a mix in the present tokio runtime.
     ///
     /// # Errors
-    /// If it is not in the network, cannot listen, or its store or control socket is unusable.
-    pub async fn start(config: NodeConfig, control: &Path) -> Result<Self, NodeError> {
+    /// If it is not in the network, cannot listen, or its store is unusable.
+    pub fn start(config: NodeConfig) -> Result<Self, NodeError> {
         let NodeConfig { network, key, listen, store, limits, backend } = config;
         let key = Arc::new(key);
         let own = network.roster.mix(&key.identity()).ok_or(NodeError::NotInNetwork)?;
@@ -103,7 +100,6 @@ impl Node {
         let started_at_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
         let mix =
             MixConfig { network: network.clone(), geometry, own, key: key.clone(), backend, recovered, started_at_ms };
-        let listener = Listener::bind(control).await?;
         let endpoint = Endpoint::bind(EndpointConfig {
             listen: Some(listen),
             identity: key.clone(),
@@ -117,7 +113,6 @@ impl Node {
         let engine = tokio::spawn(engine.run(received));
         let tasks = TaskTracker::new();
         let world = World { network: network.clone(), geometry, inputs: inputs.clone(), tasks: tasks.clone() };
-        tasks.spawn(service::serve(Observer(inputs.clone()), listener, stop.clone()));
         tasks.spawn(world.clone().accept(endpoint.clone(), stop.clone()));
         for to in own + 1..network.mixes() {
             tasks.spawn(world.clone().dial(endpoint.clone(), to, stop.clone()));
@@ -133,6 +128,16 @@ impl Node {
     /// What it has counted.
     pub fn metrics(&self) -> &Arc<Metrics> {
         &self.metrics
+    }
+
+    /// Answers local programs at the control socket `path` while the mix runs.
+    ///
+    /// # Errors
+    /// If another daemon listens there, or the path cannot be used.
+    pub async fn listen(&self, path: &Path) -> Result<(), ControlError> {
+        let listener = Listener::bind(path).await?;
+        self.tasks.spawn(service::serve(self.observer(), listener, self.stop.clone()));
+        Ok(())
     }
 
     /// A handle for asking the state of the mix while it runs.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::BytesMut;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::mix::Event;
 use crate::net::{CloseReason, Connection, NetError, Receiver};
@@ -31,6 +31,28 @@ static NUMBERS: AtomicU64 = AtomicU64::new(1);
 /// Numbers connections and streams; never the same twice in a process.
 pub(super) fn next_number() -> u64 {
     NUMBERS.fetch_add(1, Ordering::Relaxed)
+}
+
+/// Whether a connection's hello has reached the engine, which takes nothing before it. Streams overtake each other; the
+/// few that a peer may have open wait here for the hello.
+#[derive(Clone)]
+struct Greeting(Arc<watch::Sender<bool>>);
+
+impl Default for Greeting {
+    fn default() -> Self {
+        Self(Arc::new(watch::Sender::new(false)))
+    }
+}
+
+impl Greeting {
+    fn hear(&self) {
+        self.0.send_replace(true);
+    }
+
+    async fn heard(&self) {
+        // The sender is this very value: it is not dropped.
+        let _ = self.0.subscribe().wait_for(|heard| *heard).await;
+    }
 }
 
 impl World {
@@ -60,11 +82,13 @@ impl World {
                 });
             }
         };
+        let greeting = Greeting::default();
         let reader = async {
             while let Ok(stream) = connection.accept_uni().await {
                 let (world, connection, inputs) = (self.clone(), connection.clone(), self.inputs.clone());
+                let greeting = greeting.clone();
                 self.tasks.spawn(async move {
-                    if let Err(error) = world.receive(mix, stream).await {
+                    if let Err(error) = world.receive(mix, stream, &greeting).await {
                         tracing::debug!(%error, "a message from a mix was not read");
                         if connection.is_open() {
                             let _ended = inputs.send(Input::Event(Event::Malformed)).await;
@@ -83,14 +107,21 @@ impl World {
         tracing::info!(mix = self.network.roster.mixes[mix].id, "link down");
     }
 
-    async fn receive(self, from: usize, mut stream: Receiver) -> Result<(), NetError> {
+    async fn receive(self, from: usize, mut stream: Receiver, greeting: &Greeting) -> Result<(), NetError> {
         let message: PeerMessage = stream.message().await?;
+        let is_hello = matches!(message, PeerMessage::Hello { .. });
+        if !is_hello {
+            greeting.heard().await;
+        }
         if let PeerMessage::ForwardBatch(header) = message {
             return self.receive_batch(from, header, stream).await;
         }
         debug_assert!(!is_batch(&message));
         stream.end().await?;
         let _ended = self.inputs.send(Input::Event(Event::Peer { from, message })).await;
+        if is_hello {
+            greeting.hear();
+        }
         Ok(())
     }
 

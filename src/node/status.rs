@@ -1,10 +1,13 @@
 //! The mix's state as an operator sees it, and as JSON.
 
+use std::collections::VecDeque;
+
 use serde_json::{Value, json};
 
 use crate::crypto::Backend;
 use crate::mix;
 use crate::store::MailboxTotals;
+use crate::wire::Outcome;
 
 /// What `status` shows of a running mix.
 #[derive(Clone, Debug)]
@@ -21,8 +24,21 @@ pub struct NodeStatus {
     pub links: Vec<LinkState>,
     /// What waits in the mailboxes; at the exit only.
     pub mailbox: Option<MailboxTotals>,
+    /// The rounds that ended last, oldest first.
+    pub recent: VecDeque<EndedRound>,
     /// The backend that does the X25519 work.
     pub x25519: Backend,
+}
+
+/// How a round ended at this mix.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct EndedRound {
+    /// The round.
+    pub round: u64,
+    /// How.
+    pub outcome: Outcome,
+    /// How many clients it held.
+    pub clients: u32,
 }
 
 /// A mix's place in the cascade.
@@ -87,6 +103,7 @@ impl NodeStatus {
         let links = self.links.iter();
         let links: Vec<Value> =
             links.map(|link| json!({ "peer": link.peer, "up": link.up, "pq": link.post_quantum })).collect();
+        let recent: Vec<Value> = self.recent.iter().map(EndedRound::json).collect();
         json!({
             "schema": 1,
             "id": self.id,
@@ -101,6 +118,7 @@ impl NodeStatus {
                 "min": self.clients.min,
             },
             "rounds": { "stored": mix.stored, "opened_not_stored": mix.not_stored, "aborted": mix.aborted },
+            "recent": recent,
             "packets": { "in": mix.packets_in, "out": mix.packets_out, "rejected": mix.rejected },
             "x25519": self.x25519.to_string(),
             "sealed": false,
@@ -111,11 +129,23 @@ impl NodeStatus {
     }
 }
 
+impl EndedRound {
+    fn json(&self) -> Value {
+        let (result, reason) = match self.outcome {
+            Outcome::Stored { .. } => ("stored", None),
+            Outcome::Aborted(reason) => ("aborted", Some(reason.name())),
+            Outcome::OpenedNotStored => ("opened_not_stored", None),
+        };
+        json!({ "round": self.round, "clients": self.clients, "result": result, "reason": reason })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::wire::AbortReason;
 
     #[test]
     fn scripts_find_every_field() {
@@ -138,6 +168,10 @@ mod tests {
             clients: ClientTotals { connected: 4, registered: 0, start: 4, min: 2 },
             links: vec![LinkState { peer: "mix-1".into(), up: true, post_quantum: true }],
             mailbox: Some(MailboxTotals { letters: 7, bytes: 700 }),
+            recent: VecDeque::from([
+                EndedRound { round: 59, outcome: Outcome::Stored { refused: 1 }, clients: 4 },
+                EndedRound { round: 60, outcome: Outcome::Aborted(AbortReason::TooFewClients), clients: 0 },
+            ]),
             x25519: Backend::Dalek,
         };
         let shown: Value = serde_json::from_str(&status.json()).expect("JSON");
@@ -145,6 +179,10 @@ mod tests {
             "schema": 1, "id": "mix-3", "role": "exit", "epoch": 2, "round": 61, "phase": "open",
             "clients": { "connected": 4, "registered": 0, "start": 4, "min": 2 },
             "rounds": { "stored": 50, "opened_not_stored": 1, "aborted": { "too_few_clients": 9 } },
+            "recent": [
+                { "round": 59, "clients": 4, "result": "stored", "reason": null },
+                { "round": 60, "clients": 0, "result": "aborted", "reason": "too_few_clients" },
+            ],
             "packets": { "in": 800, "out": 0, "rejected": { "replay": 3 } },
             "x25519": "dalek", "sealed": false,
             "links": [{ "peer": "mix-1", "up": true, "pq": true }],

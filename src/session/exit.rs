@@ -14,12 +14,13 @@ impl Session {
             return;
         }
         let id = self.await_answer(Pending::Poll);
-        let (acknowledged, given_up) = self.polls.send(id);
+        let (acknowledged, after, given_up) = self.polls.send(id);
         if let Some(oldest) = given_up {
             self.cancel(oldest);
             self.status.counters.polls_skipped += 1;
         }
-        let request = Request::PollMessages { round, capability: *self.capability, acknowledged };
+        let (acknowledged, after) = (acknowledged.to_le_bytes(), after.to_le_bytes());
+        let request = Request::PollMessages { round, capability: *self.capability, acknowledged, after };
         self.act(Action::Request { link: Link::Exit, id, request });
     }
 

@@ -19,6 +19,9 @@ pub(super) struct Polls {
     delivered: Vec<Answer>,
     sent: u64,
     acknowledged: u64,
+    /// The cursor of the last answer taken into work: the next poll asks for what is behind it. An answer that was
+    /// lost or dropped does not move it, so nothing is skipped.
+    after: u64,
 }
 
 /// An answer being opened or delivered, or on disk.
@@ -44,6 +47,7 @@ impl Polls {
             delivered: Vec::new(),
             sent: 0,
             acknowledged: 0,
+            after: 0,
         }
     }
 
@@ -72,12 +76,12 @@ impl Polls {
         })
     }
 
-    /// A poll goes out: what it acknowledges, and an older one to be given up for it if too many are open.
+    /// A poll goes out: what it acknowledges, behind which cursor it asks, and an older one to be given up for it if too many are open.
     ///
     /// Acknowledged is only what was on disk *and* had come before the poll before this one. Without the second half the
     /// exit could time an answer to just before a poll and see from the acknowledgement whether anything in it had to be
     /// written, that is, whether it held mail or dummies.
-    pub(super) fn send(&mut self, id: RequestId) -> (u64, Option<RequestId>) {
+    pub(super) fn send(&mut self, id: RequestId) -> (u64, u64, Option<RequestId>) {
         let sent = self.sent;
         for answer in self.delivered.extract_if(.., |answer| answer.sent < sent) {
             self.acknowledged = self.acknowledged.max(answer.cursor);
@@ -85,7 +89,7 @@ impl Polls {
         self.sent += 1;
         self.waiting.push_back(id);
         let given_up = if self.waiting.len() > self.limit { self.waiting.pop_front() } else { None };
-        (self.acknowledged, given_up)
+        (self.acknowledged, self.after, given_up)
     }
 
     /// The poll is over, answered or not.
@@ -98,6 +102,7 @@ impl Polls {
     pub(super) fn answered(&mut self, id: RequestId, cursor: u64) -> bool {
         let room = self.answers.len() < self.limit;
         if room {
+            self.after = self.after.max(cursor);
             self.answers.push(Answer { id, cursor, sent: self.sent });
         }
         room

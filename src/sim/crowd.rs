@@ -65,7 +65,7 @@ impl Crowd {
     pub async fn run(&self) -> Result<CrowdReport, CrowdError> {
         let home = std::env::temp_dir().join(format!("mixlab-{}", std::process::id()));
         std::fs::create_dir_all(&home)?;
-        let mut network = Loopback::start(&self.plan, &home).await?;
+        let mut network = Loopback::start(&self.plan, &home)?;
         for client in 0..self.plan.clients {
             network.start_client(client).await?;
             if client % TOGETHER == TOGETHER - 1 {

@@ -34,12 +34,10 @@ impl World {
             mix::Action::Send { to, message } => self.post(me, Party::Mix(to), || Parcel::Peer(message.clone())),
             mix::Action::Forward { to, batch } => self.forward(own, to, &batch),
             mix::Action::Reply { id, reply } => self.reply(own, id, reply, Vec::new()),
-            mix::Action::Poll { id, mailbox, acknowledged } => {
-                let Some((client, _)) = self.mixes[own].requests.get(&id).copied() else { return };
-                let after = self.mixes[own].served.get(&client).copied().unwrap_or(0);
-                let answer = self.mixes[own].disk.answer(&mailbox, acknowledged, after);
-                let (answer, letters) = answer.expect("memory does not fail");
-                self.mixes[own].served.insert(client, u64::from_le_bytes(answer.cursor));
+            mix::Action::Poll { id, mailbox, acknowledged, after } => {
+                let disk = &self.mixes[own].disk;
+                let (answer, letters) = disk.answer(&mailbox, after).expect("memory does not fail");
+                disk.acknowledge(&mailbox, acknowledged).expect("memory does not fail");
                 self.reply(own, id, Reply::Letters(answer), letters);
             }
             mix::Action::Work(job) => {

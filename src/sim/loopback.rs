@@ -51,7 +51,7 @@ impl Loopback {
     ///
     /// # Errors
     /// If a port or `home` cannot be used.
-    pub async fn start(plan: &Plan, home: &Path) -> Result<Self, LoopbackError> {
+    pub fn start(plan: &Plan, home: &Path) -> Result<Self, LoopbackError> {
         let (network, keys, secrets) = plan.network();
         let mut network = Arc::unwrap_or_clone(network);
         let addresses = free_addresses(network.mixes())?;
@@ -76,9 +76,7 @@ impl Loopback {
             clients: Vec::new(),
             home: home.to_owned(),
         };
-        for mix in 0..mixes {
-            network.start_mix(mix).await?;
-        }
+        (0..mixes).try_for_each(|mix| network.start_mix(mix))?;
         Ok(network)
     }
 
@@ -86,7 +84,7 @@ impl Loopback {
     ///
     /// # Errors
     /// If its port is taken.
-    pub async fn start_mix(&mut self, mix: usize) -> Result<(), LoopbackError> {
+    pub fn start_mix(&mut self, mix: usize) -> Result<(), LoopbackError> {
         let config = NodeConfig {
             network: self.network.clone(),
             key: IdentityKey::from_pkcs8(self.keys[mix].expose_pkcs8()).expect("a key is its own encoding"),
@@ -95,8 +93,7 @@ impl Loopback {
             limits: Limits::default(),
             backend: Backend::default(),
         };
-        let control = self.home.join(format!("mix-{mix}.sock"));
-        self.nodes[mix] = Some(Node::start(config, &control).await?);
+        self.nodes[mix] = Some(Node::start(config)?);
         Ok(())
     }
 

@@ -27,8 +27,6 @@ pub struct SimMix {
     pub notes: Vec<Note>,
     /// Requests of clients that wait for an answer: who asked, and the client's own name for it.
     pub(super) requests: BTreeMap<RequestId, (usize, session::RequestId)>,
-    /// Up to where each client's letters have been handed out since its link was made.
-    pub(super) served: BTreeMap<usize, u64>,
     /// Counts starts, so that what was meant for an earlier run is dropped.
     pub(super) run: u64,
     key: Arc<IdentityKey>,
@@ -42,7 +40,6 @@ impl SimMix {
             malice: None,
             notes: Vec::new(),
             requests: BTreeMap::new(),
-            served: BTreeMap::new(),
             run: 0,
             key,
         }
@@ -61,6 +58,10 @@ impl SimMix {
         };
         let seed = plan.seed ^ (self.run << 32) ^ ((own as u64 + 1) << 48);
         self.engine = Some(Mix::new(config, Csprng::seed_from_u64(seed)));
+    }
+
+    pub(super) fn lose_disk(&mut self, plan: &Plan, network: &Network) {
+        self.disk = node::Disk::new(Store::memory(), plan.geometry(), &network.parameters);
     }
 
     /// The mix's identity key: an adversary that has taken it over signs with it.

@@ -144,6 +144,11 @@ impl World {
         self.cut_all(Party::Mix(mix));
     }
 
+    /// Empties the disk of a mix that does not run.
+    pub fn lose_disk(&mut self, mix: usize) {
+        self.mixes[mix].lose_disk(&self.plan, &self.network);
+    }
+
     /// Starts a mix.
     pub fn start_mix(&mut self, mix: usize) {
         self.mixes[mix].start(&self.plan, &self.network, mix);
@@ -258,7 +263,6 @@ impl World {
             }
             (Party::Mix(own), Party::Client(client)) => {
                 self.mixes[own].requests.retain(|_, (asker, _)| *asker != client);
-                self.mixes[own].served.remove(&client);
                 if !up {
                     self.at_mix(own, mix::Event::ClientGone { client: client as u32 });
                 }

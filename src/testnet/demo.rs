@@ -1,5 +1,6 @@
 //! The demonstration: a text, a reply, and a file each way, with a timeline of what happens.
 
+use std::future::pending;
 use std::time::Duration;
 
 use rand::{Rng, SeedableRng};
@@ -74,10 +75,9 @@ pub enum DemoError {
 /// If anything does not arrive intact in several times the time that it should take.
 pub async fn run(layout: &Layout, began: Instant, tell: mpsc::UnboundedSender<Moment>) -> Result<(), DemoError> {
     let demo = Demo { layout, began, until: Instant::now() + allowed(layout), tell };
-    let timeline = demo.rounds();
     tokio::select! {
         result = demo.exchange() => result,
-        () = timeline => Ok(()),
+        () = demo.rounds() => Ok(()),
     }
 }
 
@@ -174,14 +174,15 @@ impl Demo<'_> {
         }
     }
 
-    /// Tells of every round that has a verdict, as the first client learns it; never ends.
+    /// Tells of every round that ends, as the exit decides it; never ends itself.
     async fn rounds(&self) {
+        let Some(exit) = self.layout.mixes.last() else { return pending().await };
         let mut told = 0;
         loop {
-            let state = status(&self.layout.clients[0].control).await.unwrap_or_default();
-            for round in state["rounds"].as_array().into_iter().flatten() {
+            let state = status(&exit.control).await.unwrap_or_default();
+            for round in state["recent"].as_array().into_iter().flatten() {
                 let number = round["round"].as_u64().unwrap_or(0);
-                if number > told && round["result"].is_string() {
+                if number > told {
                     told = number;
                     self.say(describe(round, self.layout.network.packets_per_client));
                 }

@@ -43,8 +43,11 @@ pub enum Request {
         round: u64,
         /// The capability whose hash is the mailbox's id.
         capability: [u8; 32],
-        /// The cursor of the last answer whose letters are on the client's disk; they may go.
-        acknowledged: u64,
+        /// The cursor of the last answer whose letters are on the client's disk; they may go. Little-endian, fixed
+        /// width, so that polls have one size.
+        acknowledged: [u8; 8],
+        /// The cursor of the last answer that the client has taken in, on disk or not: letters behind it are wanted.
+        after: [u8; 8],
     },
 }
 

@@ -50,8 +50,13 @@ fn requests() -> Vec<Value> {
         request("Submit", Request::Submit { round: 300 }, json!({ "Submit": { "round": 300 } })),
         request(
             "PollMessages",
-            Request::PollMessages { round: 9, capability: [0xca; 32], acknowledged: 0 },
-            json!({ "PollMessages": { "round": 9, "capability": to_hex(&[0xca; 32]), "acknowledged": 0 } }),
+            Request::PollMessages {
+                round: 9,
+                capability: [0xca; 32],
+                acknowledged: [9, 0, 0, 0, 0, 0, 0, 0],
+                after: [1; 8],
+            },
+            json!({ "PollMessages": { "round": 9, "capability": to_hex(&[0xca; 32]), "acknowledged": to_hex(&[9, 0, 0, 0, 0, 0, 0, 0]), "after": to_hex(&[1; 8]) } }),
         ),
     ];
     // Both sides of every border between two lengths of a varint.

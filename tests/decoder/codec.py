@@ -170,7 +170,7 @@ REQUEST = Enum(
     ("WaitForStart", Struct(epoch=U64)),
     ("NextRound", Struct(epoch=U64, after=U64, unsettled=U64)),
     ("Submit", Struct(round=U64)),
-    ("PollMessages", Struct(round=U64, capability=Fixed(32), acknowledged=U64)),
+    ("PollMessages", Struct(round=U64, capability=Fixed(32), acknowledged=Fixed(8), after=Fixed(8))),
 )
 REPLY = Enum(
     ("Registered", Struct(index=U32)),

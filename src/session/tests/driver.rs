@@ -83,6 +83,7 @@ impl Client {
     fn carry_out(&mut self, action: Action) {
         let (text, seen) = match action {
             Action::Request { request: Request::PollMessages { round, acknowledged, .. }, id, link } => {
+                let acknowledged = u64::from_le_bytes(acknowledged);
                 assert_eq!(link, Link::Exit);
                 (format!("poll {round} {acknowledged}"), Some(Seen::Poll { id, round, acknowledged }))
             }

@@ -139,7 +139,7 @@ fn an_envelope_that_does_not_open_and_a_mailbox_that_is_not_there_are_dropped_an
 fn a_stranger_to_a_mailbox_gets_nothing_and_a_lost_answer_costs_nothing() {
     let mut world = World::new(Plan::default());
     world.run_for(Duration::from_secs(2));
-    let poll = Request::PollMessages { round: 1, capability: [9; 32], acknowledged: u64::MAX };
+    let poll = Request::PollMessages { round: 1, capability: [9; 32], acknowledged: [0xff; 8], after: [0xff; 8] };
     world.at_mix(2, Event::Request { id: RequestId(1 << 60), client: 3, request: poll, packets: None });
     assert_eq!(rejected(&world, 2, "unknown_mailbox"), 1);
     // Answers are lost with the link for a while; letters stay until they are acknowledged.
@@ -162,7 +162,7 @@ fn requests_to_the_wrong_mix_or_before_registration_are_refused() {
     };
     ask(1, 0, Request::Register);
     ask(2, 0, Request::WaitForStart { epoch: 0 });
-    ask(0, 0, Request::PollMessages { round: 1, capability: [0; 32], acknowledged: 0 });
+    ask(0, 0, Request::PollMessages { round: 1, capability: [0; 32], acknowledged: [0; 8], after: [0; 8] });
     world.crash_client(3);
     let mut ask = |mix: usize, client: u32, request: Request| {
         world.at_mix(mix, Event::Request { id: RequestId(1 << 60), client, request, packets: None });

@@ -134,3 +134,50 @@ fn a_slow_client_stalls_nobody() {
     world.send(3, 0, b"back");
     assert!(world.run_until(MINUTE, |world| !world.inbox(0).is_empty()), "and it may return");
 }
+
+#[test]
+fn mixes_may_restart_twice_at_any_moment_of_an_epoch() {
+    for moment in 0..18u64 {
+        let mut world = World::new(Plan { epoch_rounds: 10, seed: 70 + moment, ..Plan::default() });
+        let (first, second) = ((moment % 3) as usize, (moment / 3 % 3) as usize);
+        world.run_for(Duration::from_millis(20 + moment * 577));
+        for mix in [first, second] {
+            world.crash_mix(mix);
+            world.start_mix(mix);
+            world.run_for(Duration::from_millis(30));
+        }
+        world.send(0, 1, b"goes on");
+        assert!(world.run_until(MINUTE, |world| !world.inbox(1).is_empty()), "moment {moment}");
+        assert_eq!(contents(&world, 1), [b"goes on".to_vec()]);
+    }
+}
+
+#[test]
+fn a_link_may_break_at_any_moment_of_an_agreement() {
+    for moment in 0..40u64 {
+        let mut world = World::new(Plan { seed: 100 + moment, ..Plan::default() });
+        let (a, b) = (Party::Mix(0), Party::Mix(1 + (moment % 2) as usize));
+        world.run_for(Duration::from_millis(moment * 3));
+        world.partition(a, b);
+        world.run_for(Duration::from_millis(20));
+        world.heal(a, b);
+        world.send(0, 1, b"agreed");
+        assert!(world.run_until(MINUTE, |world| !world.inbox(1).is_empty()), "moment {moment}");
+    }
+}
+
+#[test]
+fn a_mix_behind_the_entry_that_loses_its_disk_learns_the_chain_and_goes_on() {
+    for mix in 1..3 {
+        let mut world = World::new(Plan { epoch_rounds: 10, seed: 200 + mix as u64, ..Plan::default() });
+        world.run_for(Duration::from_secs(15));
+        world.crash_mix(mix);
+        world.lose_disk(mix);
+        world.run_for(Duration::from_secs(1));
+        world.start_mix(mix);
+        let before = stored(&world);
+        assert!(world.run_until(MINUTE * 5, |world| stored(world) > before + 5), "mix {mix}");
+        world.send(0, 1, b"after all");
+        assert!(world.run_until(MINUTE, |world| !world.inbox(1).is_empty()), "mix {mix}");
+    }
+}

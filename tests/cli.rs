@@ -1,0 +1,123 @@
+//! The command line from outside: texts, exit codes, and what lies on disk afterwards.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+/// Help, usage errors and findings, word for word; `TRYCMD=overwrite cargo test --test cli` writes them anew.
+#[test]
+fn texts_are_as_written_down() {
+    trycmd::TestCases::new().env("HOME", "/home/anna").case("tests/cmd/*.trycmd");
+}
+
+fn run(program: &str, arguments: &[&str]) -> Output {
+    let path = match program {
+        "mixnode" => env!("CARGO_BIN_EXE_mixnode"),
+        _ => env!("CARGO_BIN_EXE_mixclient"),
+    };
+    Command::new(path).args(arguments).env_remove("MIXNET_HOME").output().expect("runs")
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).expect("text")
+}
+
+/// Runs it, and holds it to an exit code; errors say what to do and leave stdout alone.
+fn fails(program: &str, arguments: &[&str], code: i32) -> String {
+    let output = run(program, arguments);
+    let error = text(&output.stderr).to_owned();
+    assert_eq!(output.status.code(), Some(code), "{program} {arguments:?}: {error}");
+    assert_eq!(text(&output.stdout), "", "{program} {arguments:?}");
+    assert!(error.starts_with("error: "), "{error}");
+    error
+}
+
+fn json(output: &Output) -> Value {
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let value: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(value["schema"], 1);
+    value
+}
+
+fn path(path: &Path) -> &str {
+    path.to_str().expect("text")
+}
+
+#[test]
+fn exit_codes_tell_causes_apart() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (home, none) = (dir.path().join("home"), dir.path().join("none"));
+    let (home, none) = (path(&home), path(&none));
+    assert!(fails("mixnode", &["run", "--home", none], 3).contains("help: make it with `init"));
+    assert!(fails("mixclient", &["send", "--home", none, "bob", "hello"], 3).contains("no home directory"));
+    fails("mixclient", &["frobnicate"], 2);
+    assert!(run("mixclient", &["init", "--home", home, "anna"]).status.success());
+    // A home without a network file, then one that is none.
+    assert!(fails("mixclient", &["run", "--home", home], 3).contains("there is no network file"));
+    std::fs::write(dir.path().join("network.yaml"), "network: [").expect("writable");
+    assert!(fails("mixclient", &["check", "--home", home], 3).contains("network.yaml"));
+    fails("mixclient", &["status", "--home", home], 75);
+    assert!(fails("mixclient", &["send", "--home", home, "bob", "hello"], 75).contains("no daemon answers"));
+    fails("mixclient", &["recv", "--home", home], 75);
+    fails("mixclient", &["contact", "--home", home, "add", "nonsense"], 3);
+    fails("mixclient", &["contact", "--home", home, "remove", "bob"], 2);
+    std::fs::remove_file(dir.path().join("network.yaml")).expect("there");
+    std::fs::copy("config/testnet.yaml", dir.path().join("network.yaml")).expect("writable");
+    assert!(fails("mixclient", &["run", "--home", home], 3).contains("`anna` is not among the clients"));
+    // Somebody else could have read the key.
+    let letter_key = dir.path().join("home/letter.key");
+    std::fs::set_permissions(&letter_key, std::os::unix::fs::PermissionsExt::from_mode(0o644)).expect("ours");
+    assert!(fails("mixclient", &["run", "--home", home, "--id", "client-1"], 5).contains("chmod 600"));
+    assert!(fails("mixclient", &["contact", "own", "--home", home], 5).contains("chmod 600"));
+}
+
+#[test]
+fn a_home_is_made_checked_and_named() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let home = dir.path().join("client-1");
+    let home = path(&home);
+    let made = json(&run("mixclient", &["--json", "init", "--home", home, "client-1"]));
+    assert_eq!((&made["id"], &made["home"]), (&"client-1".into(), &home.into()));
+    std::fs::copy("config/testnet.yaml", dir.path().join("network.yaml")).expect("writable");
+    let again = run("mixclient", &["init", "--home", home, "client-1"]);
+    assert!(again.status.success() && text(&again.stdout).contains("is the home of client-1"));
+    fails("mixclient", &["init", "--home", home, "client-2"], 3);
+
+    let checked = run("mixclient", &["check", "--home", home, "--json"]);
+    assert_eq!(checked.status.code(), Some(1));
+    let checked: Value = serde_json::from_slice(&checked.stdout).expect("JSON");
+    assert_eq!(checked["ok"], false);
+    let what = checked["findings"][0]["what"].as_str().expect("a finding");
+    assert!(what.starts_with("waiting for the keys of mix-1, mix-2"), "{what}");
+    assert!(!dir.path().join("client-1.client.pub").exists(), "checking changes nothing");
+
+    let own = json(&run("mixclient", &["contact", "own", "--home", home, "--json"]));
+    let line = own["line"].as_str().expect("a line").to_owned();
+    assert!(line.starts_with("mixnet-contact-v1 client-1 "), "{line}");
+    let added = json(&run("mixclient", &["--home", home, "contact", "add", &line, "--name", "me", "--json"]));
+    assert_eq!((&added["name"], &added["changed"]), (&"me".into(), &true.into()));
+    let words: Vec<&str> =
+        ["contact", "--home", home, "add", "--name", "me", "--"].into_iter().chain(line.split(' ')).collect();
+    assert_eq!(text(&run("mixclient", &words).stdout), "me was a contact already\n");
+    let listed = run("mixclient", &["contact", "list", "--home", home]);
+    assert_eq!(text(&listed.stdout), format!("{}\n", line.replace("client-1", "me")));
+    assert!(run("mixclient", &["contact", "remove", "me", "--home", home]).status.success());
+    assert_eq!(text(&run("mixclient", &["contact", "list", "--home", home]).stdout), "");
+}
+
+#[test]
+fn settings_come_from_flags_before_the_environment() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let home = dir.path().join("home");
+    assert!(run("mixclient", &["init", "--home", path(&home), "anna"]).status.success());
+    let mixclient = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mixclient"));
+        command.env("MIXNET_HOME", &home).env("MIXNET_NETWORK", "/from/the/environment").args(arguments);
+        text(&command.output().expect("runs").stderr).to_owned()
+    };
+    assert!(mixclient(&["check"]).contains("/from/the/environment"));
+    assert!(mixclient(&["check", "--network", "/from/a/flag"]).contains("/from/a/flag"));
+    assert!(mixclient(&["check", "--log", "xml"]).contains("`log` cannot be `xml`"));
+    assert!(mixclient(&["check", "--metrics", "192.0.2.1:9000"]).contains("metrics_public"));
+}

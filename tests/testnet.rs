@@ -1,0 +1,357 @@
+//! The test network from outside: real processes, started, used, killed and stopped as people and scripts do.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+
+/// Beyond what the slowest machine needs; whoever waits so long has found a fault.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+const MIXNODE: &str = env!("CARGO_BIN_EXE_mixnode");
+const MIXCLIENT: &str = env!("CARGO_BIN_EXE_mixclient");
+
+/// A process whose output is read as it comes; it dies with the test.
+struct Process {
+    child: Child,
+    lines: Receiver<String>,
+}
+
+impl Process {
+    /// Starts it; `stream` picks the output to read, the other is dropped.
+    fn start(program: &str, arguments: &[&str], stdout: bool) -> Self {
+        let pipe = |wanted| if wanted { Stdio::piped() } else { Stdio::null() };
+        let mut command = Command::new(program);
+        command.args(arguments).stdin(Stdio::null()).stdout(pipe(stdout)).stderr(pipe(!stdout));
+        let mut child = command.spawn().expect("starts");
+        let source: Box<dyn Read + Send> = match stdout {
+            true => Box::new(child.stdout.take().expect("piped")),
+            false => Box::new(child.stderr.take().expect("piped")),
+        };
+        let (send, lines) = channel();
+        std::thread::spawn(move || {
+            BufReader::new(source).lines().map_while(Result::ok).try_for_each(|line| send.send(line)).ok();
+        });
+        Self { child, lines }
+    }
+
+    /// Reads up to the first line with `part`.
+    fn says(&self, part: &str) -> String {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            match self.lines.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Ok(line) if line.contains(part) => return line,
+                Ok(_) => {}
+                Err(RecvTimeoutError::Timeout) => panic!("it does not say `{part}`"),
+                Err(RecvTimeoutError::Disconnected) => panic!("it ended without saying `{part}`"),
+            }
+        }
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.child.id().cast_signed()), signal).expect("it runs");
+    }
+
+    fn wait(&mut self) -> ExitStatus {
+        eventually("it does not end", || self.child.try_wait().expect("a child"))
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A running test network.
+struct Network {
+    process: Process,
+    dir: PathBuf,
+}
+
+impl Network {
+    fn start(dir: &Path) -> Self {
+        let dir = dir.join("net");
+        let arguments = ["testnet", "--dir", text(&dir), "--round", "0.3", "--payload", "4096"];
+        let process = Process::start(MIXNODE, &arguments, true);
+        assert_eq!(process.says("ready"), "ready");
+        Self { process, dir }
+    }
+
+    fn home(&self, id: &str) -> String {
+        text(&self.dir.join(id)).to_owned()
+    }
+
+    fn pid(&self, id: &str) -> i32 {
+        let pids: Value = serde_json::from_slice(&fs::read(self.dir.join("pids.json")).expect("there")).expect("JSON");
+        i32::try_from(pids[id].as_i64().expect(id)).expect("a process id")
+    }
+
+    fn send(&self, from: &str, to: &str, message: &str) -> Value {
+        json(&client(&["--home", &self.home(from), "send", to, message, "--json"]))
+    }
+
+    /// Waits for one message and takes all there are.
+    fn receive(&self, at: &str) -> Vec<Value> {
+        let output = client(&["recv", "--home", &self.home(at), "--json", "--timeout", "100"]);
+        assert!(output.status.success(), "{output:?}");
+        let lines = String::from_utf8(output.stdout).expect("text");
+        lines.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+    }
+
+    fn status(&self, program: &str, id: &str) -> Value {
+        json(&run(program, &["status", "--json", "--home", &self.home(id)]))
+    }
+
+    /// Waits until the exit has stored `more` rounds than now.
+    fn rounds_go_on(&self, more: u64) {
+        let stored = || self.status(MIXNODE, "mix-3")["rounds"]["stored"].as_u64().expect("a number");
+        let before = stored();
+        eventually("the network stands still", || (stored() >= before + more).then_some(()));
+    }
+}
+
+fn run(program: &str, arguments: &[&str]) -> Output {
+    Command::new(program).args(arguments).stdin(Stdio::null()).output().expect("runs")
+}
+
+fn client(arguments: &[&str]) -> Output {
+    run(MIXCLIENT, arguments)
+}
+
+fn json(output: &Output) -> Value {
+    assert!(output.status.success(), "{output:?}");
+    let value: Value = serde_json::from_slice(&output.stdout).expect("one JSON object");
+    assert_eq!(value["schema"], 1);
+    value
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("text")
+}
+
+fn eventually<T>(fault: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        match look() {
+            Some(found) => return found,
+            None if Instant::now() > until => panic!("{fault}"),
+            None => std::thread::sleep(Duration::from_millis(20)),
+        }
+    }
+}
+
+/// Whether a process does anything; one that has ended may wait for somebody to ask how.
+fn is_alive(pid: i32) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    status.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
+}
+
+fn has_fields(value: &Value, fields: &[&str]) {
+    for field in fields {
+        assert!(value.get(field).is_some(), "no `{field}` in {value}");
+    }
+}
+
+const EVERYBODY: [&str; 7] = ["mix-1", "mix-2", "mix-3", "client-1", "client-2", "client-3", "client-4"];
+
+#[test]
+fn a_message_and_a_file_arrive_and_everybody_stops() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut network = Network::start(dir.path());
+    let pids: Vec<i32> = EVERYBODY.iter().map(|id| network.pid(id)).collect();
+    assert!(pids.iter().all(|pid| is_alive(*pid)));
+
+    let sent = network.send("client-1", "client-2", "how are you?");
+    assert_eq!((&sent["state"], &sent["bytes"], &sent["packets"]), (&"queued".into(), &12.into(), &1.into()));
+    let [received] = network.receive("client-2").try_into().expect("one message");
+    assert_eq!((&received["id"], &received["from"]), (&sent["id"], &"client-1".into()));
+    assert_eq!((&received["kind"], &received["text"]), (&"text".into(), &"how are you?".into()));
+    assert_eq!((&received["name"], &received["path"]), (&Value::Null, &Value::Null));
+    let again = client(&["recv", "--home", &network.home("client-2")]);
+    assert!(again.status.success() && again.stdout.is_empty(), "nothing unread, no output: {again:?}");
+
+    let file = dir.path().join("a report.pdf");
+    let content: Vec<u8> = (0..20_000u32).map(|i| (i * i >> 5) as u8).collect();
+    fs::write(&file, &content).expect("writable");
+    let sent = client(&[
+        "send",
+        "--home",
+        &network.home("client-2"),
+        "client-1",
+        "--file",
+        text(&file),
+        "--anonymous",
+        "--wait",
+        "--json",
+    ]);
+    let sent = json(&sent);
+    assert_eq!((&sent["state"], &sent["packets"]), (&"stored".into(), &5.into()));
+    assert!(!sent["rounds"].as_array().expect("a list").is_empty());
+    let [received] = network.receive("client-1").try_into().expect("one message");
+    assert_eq!((&received["kind"], &received["from"]), (&"file".into(), &Value::Null));
+    assert_eq!((&received["name"], &received["text"]), (&"a report.pdf".into(), &Value::Null));
+    let path = Path::new(received["path"].as_str().expect("a path"));
+    assert_eq!(path, network.dir.canonicalize().expect("there").join("client-1/received/a report.pdf"));
+    assert_eq!(fs::read(path).expect("saved"), content);
+    let all = client(&["recv", "--home", &network.home("client-1"), "--all"]);
+    let all = String::from_utf8(all.stdout).expect("text");
+    assert!(all.starts_with("anonymous, round ") && all.contains("saved as"), "{all}");
+    assert_eq!(fs::read_dir(path.parent().expect("a directory")).expect("there").count(), 1, "not saved twice");
+
+    let mix = network.status(MIXNODE, "mix-3");
+    has_fields(&mix, &["epoch", "round", "phase", "x25519", "sealed"]);
+    assert_eq!((&mix["id"], &mix["role"], &mix["sealed"]), (&"mix-3".into(), &"exit".into(), &false.into()));
+    has_fields(&mix["clients"], &["connected", "registered", "start", "min"]);
+    has_fields(&mix["rounds"], &["stored", "aborted"]);
+    has_fields(&mix["packets"], &["in", "out", "rejected"]);
+    has_fields(&mix["mailbox"], &["letters", "bytes"]);
+    let links = mix["links"].as_array().expect("a list");
+    assert!(links.len() == 2 && links.iter().all(|link| link["up"] == true && link["pq"] == true), "{mix}");
+    assert_eq!(network.status(MIXNODE, "mix-1")["mailbox"], Value::Null);
+    let state = network.status(MIXCLIENT, "client-1");
+    has_fields(&state, &["id", "epoch", "round"]);
+    assert_eq!(state["connected"], true);
+    has_fields(&state["outbox"], &["queued", "in_flight", "stored", "resent", "refused"]);
+    assert_eq!((&state["inbox"]["unread"], &state["inbox"]["total"]), (&0.into(), &1.into()));
+    has_fields(&state["inbox"], &["partial"]);
+    has_fields(&state["rounds"][0], &["round", "clients", "sealed", "pq", "missed"]);
+    let shown = run(MIXNODE, &["status", "--home", &network.home("mix-1")]);
+    assert!(String::from_utf8(shown.stdout).expect("text").contains("ROUNDS ARE NOT SEALED"));
+
+    assert_eq!(
+        client(&["send", "--home", &network.home("client-1"), "nobody", "hello"]).status.code(),
+        Some(2),
+        "an unknown contact"
+    );
+    let second = run(MIXNODE, &["testnet", "--dir", text(&network.dir), "--round", "0.3", "--payload", "4096"]);
+    assert_eq!(second.status.code(), Some(75), "one network at a time: {second:?}");
+
+    network.process.signal(Signal::SIGTERM);
+    assert_eq!(network.process.wait().code(), Some(0));
+    assert!(!pids.iter().any(|pid| is_alive(*pid)), "everybody stops");
+    assert!(!network.dir.join("pids.json").exists());
+}
+
+#[test]
+fn killed_daemons_come_back_by_hand_and_messages_arrive_once() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut network = Network::start(dir.path());
+    let dead = |id: &str| {
+        let pid = network.pid(id);
+        kill(Pid::from_raw(pid), Signal::SIGKILL).expect("it runs");
+        eventually("it lives on", || (!is_alive(pid)).then_some(()));
+    };
+    dead("mix-2");
+    network.send("client-1", "client-2", "over the crash of a mix");
+    let port = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port");
+    let arguments = ["run", "--home", &network.home("mix-2"), "--metrics", &port.to_string(), "--json"];
+    let mut mix = Process::start(MIXNODE, &arguments, false);
+    mix.says("serving");
+    let [received] = network.receive("client-2").try_into().expect("one message");
+    assert_eq!(received["text"], "over the crash of a mix");
+
+    dead("client-1");
+    network.send("client-2", "client-1", "while you were away");
+    network.rounds_go_on(4);
+    let mut back = Process::start(MIXCLIENT, &["run", "--home", &network.home("client-1"), "--json"], true);
+    let ready: Value = serde_json::from_str(&back.says("ready")).expect("JSON");
+    assert_eq!((&ready["schema"], &ready["ready"], &ready["id"]), (&1.into(), &true.into(), &"client-1".into()));
+    let [received] = network.receive("client-1").try_into().expect("one message");
+    assert_eq!(received["text"], "while you were away");
+    network.send("client-1", "client-2", "back again");
+    let [received] = network.receive("client-2").try_into().expect("one message");
+    assert_eq!(received["text"], "back again");
+    network.rounds_go_on(8);
+    for id in ["client-1", "client-2"] {
+        assert!(client(&["recv", "--home", &network.home(id)]).stdout.is_empty(), "nothing arrives twice");
+    }
+
+    let page = |path: &str| {
+        let mut stream = TcpStream::connect(port).expect("served");
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").expect("sent");
+        let mut page = String::new();
+        stream.read_to_string(&mut page).expect("answered");
+        page
+    };
+    assert!(page("/healthz").starts_with("HTTP/1.1 200 OK"));
+    let metrics = page("/metrics");
+    for name in
+        ["mixnet_rounds_total{result=\"stored\"", "mixnet_packets_total{direction=\"in\"}", "mixnet_phase_seconds"]
+    {
+        assert!(metrics.contains(name), "no {name} in {metrics}");
+    }
+
+    back.signal(Signal::SIGINT);
+    assert_eq!(back.wait().code(), Some(0));
+    // A mix behind the entry stays for a while for verdicts: time for a second signal.
+    mix.signal(Signal::SIGTERM);
+    mix.says("stopping");
+    mix.signal(Signal::SIGTERM);
+    assert_eq!(mix.wait().code(), Some(128 + 15));
+    network.process.signal(Signal::SIGINT);
+    assert_eq!(network.process.wait().code(), Some(0));
+}
+
+#[test]
+fn children_do_not_outlive_their_network() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut network = Network::start(dir.path());
+    let pids: Vec<i32> = EVERYBODY.iter().map(|id| network.pid(id)).collect();
+    network.process.signal(Signal::SIGKILL);
+    network.process.wait();
+    eventually("children live on", || (!pids.iter().any(|pid| is_alive(*pid))).then_some(()));
+    // And the same directory serves again, with all its keys.
+    let mut again = Network::start(dir.path());
+    again.send("client-3", "client-4", "still here");
+    assert_eq!(again.receive("client-4")[0]["from"], "client-3");
+    again.process.signal(Signal::SIGTERM);
+    assert_eq!(again.process.wait().code(), Some(0));
+}
+
+#[test]
+fn the_demonstration_says_whether_all_arrived_and_leaves_nothing() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut command = Command::new(MIXNODE);
+    command.args(["testnet", "--demo", "--round", "0.3", "--json"]).env("TMPDIR", dir.path()).stdin(Stdio::null());
+    let output = command.output().expect("runs");
+    assert!(output.status.success(), "{output:?}");
+    let lines: Vec<Value> = String::from_utf8(output.stdout)
+        .expect("text")
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("one object a line"))
+        .collect();
+    assert!(lines.iter().all(|line| line["schema"] == 1 && line["seconds"].is_f64()));
+    assert_eq!(lines.first().expect("lines")["ready"], true);
+    assert_eq!(lines.last().expect("lines")["ok"], true);
+    let said =
+        |part: &str| lines.iter().filter(|line| line["what"].as_str().is_some_and(|what| what.contains(part))).count();
+    assert_eq!((said("has the text"), said("has the reply"), said("has a file")), (1, 1, 2));
+    assert!(said(", stored") >= 3, "rounds are told");
+    assert_eq!(fs::read_dir(dir.path()).expect("there").count(), 0);
+}
+
+#[test]
+fn a_daemon_that_waits_for_keys_can_be_stopped_and_takes_its_own_along() {
+    let dir = tempfile::tempdir().expect("a directory");
+    fs::copy("config/testnet.yaml", dir.path().join("network.yaml")).expect("writable");
+    for (ephemeral, stays) in [("true", false), ("false", true)] {
+        let home = dir.path().join(format!("home-{ephemeral}"));
+        assert!(run(MIXNODE, &["init", "--home", text(&home), "mix-1"]).status.success());
+        let mut mix = Process::start(MIXNODE, &["run", "--home", text(&home), "--ephemeral", ephemeral], false);
+        assert!(mix.says("waiting for the keys").contains("mix-2"));
+        let published = dir.path().join("mix-1.mix.pub");
+        assert!(published.exists());
+        mix.signal(Signal::SIGTERM);
+        assert_eq!(mix.wait().code(), Some(0));
+        assert_eq!(published.exists(), stays, "a key that is gone is not published");
+    }
+}
