@@ -33,7 +33,6 @@
 //! assert_eq!(world.inbox(1), [(sender, b"meet me at noon".to_vec())]);
 //! assert!(world.inbox(2).is_empty(), "the others got cover, and dropped it");
 //! ```
-#[expect(clippy::print_stderr, reason = "data goes to stdout, what people read to stderr")]
 pub mod cli;
 pub mod client;
 pub mod config;
