@@ -112,7 +112,7 @@ def verdict(v):
     else:
         kind, detail = 0, outcome["Stored"]["refused"]
     return layout("mixnet v1 verdict", fixed(v["network"]), u64(v["epoch"]), u64(v["round"]),
-                  members(unhex(v["members"])), u32(bin(int(v["members"], 16)).count("1")), u8(kind), u32(detail))
+                  members(bytes.fromhex(v["members"])), u32(bin(int(v["members"], 16)).count("1")), u8(kind), u32(detail))
 
 
 def batch_header(h):
