@@ -4,6 +4,7 @@
 import hashlib
 import json
 import pathlib
+import shutil
 
 FUZZ = pathlib.Path(__file__).resolve().parent
 ROOT = FUZZ.parent
@@ -81,6 +82,7 @@ def texts():
 
 
 if __name__ == "__main__":
+    shutil.rmtree(FUZZ / "corpus", ignore_errors=True)
     messages()
     parts()
     packets()

@@ -20,9 +20,9 @@ const TABLE: &[(&str, &[&str])] = &[
     ("config", &["crypto", "wire"]),
     ("net", &["crypto", "wire"]),
     ("control", &["wire"]),
-    ("node", &["crypto", "packet", "wire", "round", "mix", "store", "net"]),
+    ("node", &["crypto", "packet", "wire", "round", "mix", "store", "net", "control"]),
     ("client", &["crypto", "packet", "wire", "session", "store", "config", "net", "control"]),
-    ("testnet", &["crypto", "wire", "packet", "session", "config", "net", "control", "client"]),
+    ("testnet", &["crypto", "config", "control"]),
     ("sim", ALL_BUT_CLI),
     ("cli", ALL),
 ];
@@ -206,7 +206,8 @@ fn the_core_does_no_io() {
 
 #[test]
 fn unsafe_code_stands_in_one_place() {
-    let unsafe_code = |file: &File| file.code().any(|line| line.contains("unsafe ") || line.contains("unsafe_code"));
+    let words = ["unsafe_code", "unsafe {", "unsafe fn", "unsafe impl", "unsafe extern"];
+    let unsafe_code = |file: &File| file.code().any(|line| words.iter().any(|word| line.contains(word)));
     let named: Vec<PathBuf> = source().into_iter().filter(unsafe_code).map(|file| file.path).collect();
     assert_eq!(named, [PathBuf::from("store/lmdb.rs")]);
 }

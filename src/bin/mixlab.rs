@@ -1,4 +1,5 @@
 //! The laboratory: long experiments on real and simulated networks. Built only with the feature `sim`.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "results go to stdout, errors to stderr")]
 
 use std::process::ExitCode;
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! The client daemon's driver: links, disk, thread pool and control socket around a [`crate::session::Session`].
 //!
-//! One task owns the session ([`driver`]); one thread owns the disk and does what the session asks of it in order;
-//! requests are streams of their own. Local programs talk to it through [`service`].
+//! One task owns the session (`driver`); one thread owns the disk and does what the session asks of it in order;
+//! requests are streams of their own. Local programs talk to it through `service`.
 
 mod disk;
 mod driver;

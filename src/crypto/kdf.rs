@@ -58,7 +58,7 @@ pub fn derive(label: Label, material: &[u8]) -> Digest {
     derive_parts(label, &[material])
 }
 
-/// As [`derive`], of the concatenation of `parts`. The caller keeps the layout unambiguous.
+/// As [`derive()`], of the concatenation of `parts`. The caller keeps the layout unambiguous.
 pub fn derive_parts(label: Label, parts: &[&[u8]]) -> Digest {
     let mut hasher = hasher(label);
     for part in parts {

@@ -1,6 +1,6 @@
 //! The mix daemon's driver: sockets, timers, the thread pool and the disk around a [`crate::mix::Mix`].
 //!
-//! One task owns the engine ([`engine`]); every connection has a task that turns its streams into inputs; jobs go to
+//! One task owns the engine (`engine`); every connection has a task that turns its streams into inputs; jobs go to
 //! the thread pool, records to one thread that owns the disk. Nothing here decides anything about a round.
 
 mod clients;

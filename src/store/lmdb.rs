@@ -13,7 +13,7 @@ use heed::{CommitOrAbort, Database, Env, EnvOpenOptions, MdbError, WithoutTls};
 use super::kv::{Visit, key};
 use super::{Change, Kv, StoreError, Table};
 
-/// How much address space the map takes, in bytes; rounded up to [`MAP_UNIT`].
+/// How much address space the map takes, in bytes; rounded up to 64 KiB.
 ///
 /// The map is address space, not memory and not disk: the file is as long as what has been written. So the first size
 /// is far beyond what a mix or client usually holds, and the map, which can grow only while nobody reads, hardly ever

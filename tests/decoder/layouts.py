@@ -1,6 +1,7 @@
 """Signed layouts and digests, section 7 of wire-spec.md, from JSON values as in codec.py."""
 
 import codec
+from mismatch import unhex
 from onion import H, le
 
 
