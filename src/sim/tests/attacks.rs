@@ -6,7 +6,7 @@ use super::*;
 use crate::crypto::{Backend, Csprng};
 use crate::mix::{Event, RequestId};
 use crate::packet::{Address, Body, Builder, Kind, MessageId, Recipe, RoundContext, Slots};
-use crate::wire::{PeerMessage, Request};
+use crate::wire::{AbortReason, Members, PeerMessage, Request, Verdict};
 
 /// A builder of honest packets for the round after the last one opened.
 fn builder(world: &World, plan: &Plan) -> (u64, Builder) {
@@ -193,6 +193,40 @@ fn a_mix_takes_from_each_neighbour_only_what_is_that_neighbours_to_say() {
     assert_eq!(rejected(&world, 1, "bad_verdict"), 1, "a second verdict for one round is not signed");
     world.run_for(Duration::from_secs(5));
     assert!(outcomes(&world).len() >= 5, "and the network goes on");
+}
+
+#[test]
+fn a_decision_about_other_clients_than_were_mixed_is_not_signed() {
+    for doctored in 0..3 {
+        let mut world = World::new(Plan::default());
+        world.run_for(Duration::from_secs(2));
+        let in_transit =
+            |world: &World| world.mixes[1].engine.as_ref().is_some_and(|engine| engine.status().phase == "forward");
+        assert!(world.run_until(MINUTE, in_transit));
+        let round = world.mixes[1].engine.as_ref().expect("it runs").status().round;
+        let recovered = world.mixes[0].disk.recover().expect("memory");
+        let document = &recovered.chain.last().expect("it runs").document;
+        let mut members = Members::none(world.clients.len());
+        (0..3).for_each(|client| drop(members.insert(client)));
+        let mut verdict = Verdict {
+            network: document.network,
+            epoch: document.epoch,
+            round,
+            members,
+            outcome: Outcome::Stored { refused: 0 },
+        };
+        match doctored {
+            // The exit leaves out client 3, who would send again and show itself.
+            0 => {}
+            // A list over a roster that is not this one.
+            1 => verdict.members = Members::none(10_000),
+            // An abort that names clients.
+            _ => verdict.outcome = Outcome::Aborted(AbortReason::Lost),
+        }
+        let signature = verdict.sign(world.mixes[2].key());
+        world.at_mix(1, Event::Peer { from: 0, message: PeerMessage::Decision { verdict, signature } });
+        assert_eq!(rejected(&world, 1, "bad_verdict"), 1, "case {doctored}");
+    }
 }
 
 #[test]
