@@ -20,7 +20,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("config", &["crypto", "wire"]),
     ("net", &["crypto", "wire"]),
     ("control", &["wire"]),
-    ("node", &["crypto", "packet", "wire", "round", "mix", "store", "net"]),
+    ("node", &["crypto", "packet", "wire", "round", "mix", "store", "net", "control"]),
     ("client", &["crypto", "packet", "wire", "session", "store", "config", "net", "control"]),
     ("testnet", &["crypto", "wire", "packet", "session", "config", "net", "control", "client"]),
     ("sim", ALL_BUT_CLI),
