@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use mixnet::control::{Answer, Ask, MessageKind, Outgoing, Stream};
 use mixnet::net::{Connection, Dial, NetError};
 use mixnet::sim::{Loopback, Plan};
-use mixnet::wire::{AbortReason, PeerMessage, Refusal, Reply, Request, frame};
+use mixnet::wire::{AbortReason, EpochCall, PeerMessage, Refusal, Reply, Request, frame};
 
 fn plan() -> Plan {
     Plan { round_ms: 300, mix_delay_ms: (0, 5), ..Plan::default() }
@@ -173,5 +173,35 @@ async fn strangers_are_refused_in_the_handshake_and_clients_by_the_middle() {
     assert!(matches!(refused, Err(NetError::NotAdmitted)), "{:?}", refused.err());
     rounds_go_on(&network, 2).await;
     foreign.stop().await;
+    network.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_overtakes_a_hello_is_not_lost() {
+    let home = tempfile::tempdir().expect("a directory");
+    let mut network = Loopback::start(&plan(), home.path()).expect("starts");
+    network.stop_mix(0).await;
+    let exit = network.network.roster.mixes[2].clone();
+    let entry = network.mix_endpoint(0).expect("a socket");
+    let link = entry.connect(&exit.address, exit.identity, Dial::Mix).await.expect("admitted");
+    let rounds = network.network.parameters.epoch_rounds;
+    let call = PeerMessage::EpochCall(EpochCall { epoch: 1, previous: None, first_round: 1, rounds });
+    let hello = PeerMessage::Hello { boot: [1; 16], epoch: 0 };
+    for message in [call, hello] {
+        let mut stream = link.open_uni().await.expect("open");
+        stream.message(&message).await.expect("sent");
+        stream.finish().expect("sent");
+        // So that the call really is there first; nothing goes wrong if it is not.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    let answered = async {
+        loop {
+            let message = link.accept_uni().await.expect("open").message().await.expect("a message");
+            if let PeerMessage::EpochKeys { epoch, .. } = message {
+                return epoch;
+            }
+        }
+    };
+    assert_eq!(tokio::time::timeout(Duration::from_secs(30), answered).await, Ok(1));
     network.stop().await;
 }

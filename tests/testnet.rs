@@ -208,6 +208,17 @@ fn a_message_and_a_file_arrive_and_everybody_stops() {
     assert!(all.starts_with("anonymous, round ") && all.contains("saved as"), "{all}");
     assert_eq!(fs::read_dir(path.parent().expect("a directory")).expect("there").count(), 1, "not saved twice");
 
+    // Who is no contact any more has no name; the daemon hears of it, and of its return.
+    let home = network.home("client-2");
+    let listed = client(&["contact", "list", "--home", &home]);
+    let line = String::from_utf8(listed.stdout).expect("text").lines().next().expect("client-1").to_owned();
+    for (change, from) in [(vec!["remove", "client-1"], Value::Null), (vec!["add", line.as_str()], "client-1".into())] {
+        let changed = client(&[["contact", "--home", &home].as_slice(), &change].concat());
+        assert!(changed.status.success(), "{changed:?}");
+        network.send("client-1", "client-2", "who am I?");
+        assert_eq!(network.receive("client-2")[0]["from"], from);
+    }
+
     let mix = network.status(MIXNODE, "mix-3");
     has_fields(&mix, &["epoch", "round", "phase", "x25519", "sealed"]);
     assert_eq!((&mix["id"], &mix["role"], &mix["sealed"]), (&"mix-3".into(), &"exit".into(), &false.into()));

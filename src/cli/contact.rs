@@ -6,6 +6,7 @@ use clap::Subcommand;
 use serde::Serialize;
 
 use crate::config::{Contact, Home, NetworkFile};
+use crate::control::{Answer, Ask, Stream};
 
 use super::error::{CliError, Exit};
 use super::{local, output};
@@ -65,18 +66,27 @@ pub(super) async fn run(command: &ContactCommand, dir: &Path, json: bool) -> Res
                 contact.name.clone_from(name);
             }
             let added = home.contacts().add(&contact)?;
+            tell_daemon(&home).await?;
             changed(&contact.name, added, if added { "is a contact now" } else { "was a contact already" }, json)
         }
-        ContactCommand::Remove { name } => remove(&home, name, json),
+        ContactCommand::Remove { name } => {
+            if !home.contacts().remove(name)? {
+                let text = format!("there is no contact `{name}`\nhelp: `contact list` shows those there are");
+                return Err(CliError::new(Exit::Usage, text));
+            }
+            tell_daemon(&home).await?;
+            changed(name, true, "is no contact any more", json)
+        }
     }
 }
 
-fn remove(home: &Home, name: &str, json: bool) -> Result<(), CliError> {
-    if !home.contacts().remove(name)? {
-        let text = format!("there is no contact `{name}`\nhelp: `contact list` shows those there are");
-        return Err(CliError::new(Exit::Usage, text));
+/// A daemon that runs learns whose letters have a sender from now on; one that does not learns it when it starts.
+async fn tell_daemon(home: &Home) -> Result<(), CliError> {
+    let Ok(mut daemon) = Stream::connect(&home.control).await else { return Ok(()) };
+    match local::ask(&mut daemon, &Ask::Contacts).await? {
+        Answer::Done => Ok(()),
+        _ => Err(local::unexpected()),
     }
-    changed(name, true, "is no contact any more", json)
 }
 
 fn show(contact: &Contact, json: bool) -> Result<(), CliError> {

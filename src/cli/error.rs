@@ -25,7 +25,7 @@ pub enum Exit {
     Config = 3,
     /// The network or a local connection fails.
     Network = 4,
-    /// A key is missing, unsafe or of somebody else.
+    /// A key is missing, open to others, or somebody else's.
     Identity = 5,
     /// It may work later: no daemon answers, or it is busy.
     TryAgain = 75,
@@ -38,7 +38,7 @@ pub(super) const EXIT_CODES: &str = "Exit codes:
   2   wrong usage
   3   the configuration is missing or wrong
   4   the network or a local connection fails
-  5   a key is missing, unsafe or somebody else's
+  5   a key is missing, open to others, or somebody else's
   75  try again: no daemon answers, or it is busy";
 
 /// Why a command did not do what it was asked to.

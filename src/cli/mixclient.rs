@@ -65,7 +65,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Ending> {
         Command::Run(args) => on_all_cores(daemons::client(&args, &home()?, global.json))?,
         Command::Send(args) => on_one_core(send::run(&args, &home()?, global.json))?,
         Command::Recv(args) => on_one_core(recv::run(&args, &home()?, global.json))?,
-        Command::Status => on_one_core(status::run(Role::Client, &home()?, global.json))?,
+        Command::Status => on_one_core(status::run(&home()?, global.json))?,
         Command::Check(args) => return check::run(&args, Role::Client, home, global.json),
         Command::Contact(command) => on_one_core(contact::run(&command, &home()?, global.json))?,
         Command::Outbox(command) => on_one_core(outbox::run(&command, &home()?, global.json))?,

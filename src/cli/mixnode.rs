@@ -53,7 +53,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Ending> {
         Command::Init(args) => init::run(&args, Role::Mix, &home()?, global.json)?,
         Command::Run(args) => on_all_cores(daemons::mix(&args, &home()?, global.json))?,
         Command::Check(args) => return check::run(&args, Role::Mix, home, global.json),
-        Command::Status => on_one_core(status::run(Role::Mix, &home()?, global.json))?,
+        Command::Status => on_one_core(status::run(&home()?, global.json))?,
         Command::Testnet(args) => return testnet::run(&args, global.json),
     }
     Ok(())

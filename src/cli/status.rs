@@ -5,7 +5,6 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::config::Role;
 use crate::control::{Answer, Ask};
 
 use super::error::CliError;
@@ -15,7 +14,7 @@ use super::{local, output};
 ///
 /// # Errors
 /// If it does not answer.
-pub(super) async fn run(role: Role, home: &Path, json: bool) -> Result<(), CliError> {
+pub(super) async fn run(home: &Path, json: bool) -> Result<(), CliError> {
     let mut daemon = local::connect(&local::open_home(home)?).await?;
     let Answer::Status(status) = local::ask(&mut daemon, &Ask::Status).await? else {
         return Err(local::unexpected());
@@ -24,10 +23,8 @@ pub(super) async fn run(role: Role, home: &Path, json: bool) -> Result<(), CliEr
         return output::line(&status);
     }
     let status: Value = serde_json::from_str(&status).map_err(|_| local::unexpected())?;
-    let text = match role {
-        Role::Mix => mix(&status),
-        Role::Client => client(&status),
-    };
+    // Whichever program was asked: the daemon says what it is.
+    let text = if status["role"].is_string() { mix(&status) } else { client(&status) };
     output::line(text.trim_end())
 }
 

@@ -47,9 +47,9 @@ pub(super) struct TestnetArgs {
     /// Packets that each client sends in each round
     #[arg(long, value_name = "COUNT", default_value_t = 4)]
     packets_per_client: u64,
-    /// Seconds from the start of one round to the next
-    #[arg(long, value_name = "SECONDS", default_value_t = 1.0)]
-    round: f64,
+    /// Seconds from the start of one round to the next [default: 1, or more if a round has more than 40 MiB to move]
+    #[arg(long, value_name = "SECONDS")]
+    round: Option<f64>,
     /// Seconds from a round's start in which submissions are taken [default: 0.8 of the round]
     #[arg(long, value_name = "SECONDS")]
     submit: Option<f64>,

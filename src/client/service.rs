@@ -64,6 +64,7 @@ impl Service {
                 Ask::MarkRead { messages } => {
                     self.on_disk(move |disk| disk.inbox.mark_read(&messages)).await.map(|()| Answer::Done)
                 }
+                Ask::Contacts => self.know_contacts().await.map(|()| Answer::Done),
                 Ask::Retry { message } => {
                     let epoch = self.session().await.map_or(0, |status| status.epoch);
                     self.on_disk(move |disk| disk.outbox.retry(&message, epoch)).await.map(|()| Answer::Done)
@@ -122,16 +123,11 @@ impl Service {
     }
 
     async fn accept(&self, outgoing: Outgoing, data: Vec<u8>) -> Result<Answer, Failure> {
-        let contacts = self.contacts.clone();
-        let to = outgoing.to.clone();
-        let found = tokio::task::spawn_blocking(move || (contacts.by_name(&to), letter_keys(&contacts)));
-        let (contact, keys) = found.await.map_err(|_| Failure::Stopping)?;
-        let contact = contact.map_err(|_| Failure::Disk)?.ok_or(Failure::UnknownContact)?;
-        if let Ok(keys) = keys {
-            // A contact added since the start is known from now on.
-            let event = Input::Event(Event::Contacts(Arc::new(keys)));
-            self.inputs.send(event).await.map_err(|_| Failure::Stopping)?;
-        }
+        let (contacts, to) = (self.contacts.clone(), outgoing.to.clone());
+        let found = tokio::task::spawn_blocking(move || contacts.by_name(&to)).await;
+        let contact = found.map_err(|_| Failure::Stopping)?.map_err(unreadable)?.ok_or(Failure::UnknownContact)?;
+        // One that the daemon has not been told of: it may write back.
+        self.know_contacts().await?;
         let content = match outgoing.kind {
             MessageKind::Text => Content::Text(&data),
             MessageKind::File => Content::File { name: &outgoing.name, data: &data },
@@ -149,6 +145,15 @@ impl Service {
             .await?;
         let earliest_round = self.session().await.map_or(0, |status| status.round) + 1;
         Ok(Answer::Accepted { message, packets: accepted.packets, earliest_round })
+    }
+
+    /// Lets the session know everybody who is a contact by now, so that their letters have a sender.
+    async fn know_contacts(&self) -> Result<(), Failure> {
+        let contacts = self.contacts.clone();
+        let keys = tokio::task::spawn_blocking(move || letter_keys(&contacts)).await;
+        let keys = keys.map_err(|_| Failure::Stopping)?.map_err(unreadable)?;
+        let event = Input::Event(Event::Contacts(Arc::new(keys)));
+        self.inputs.send(event).await.map_err(|_| Failure::Stopping)
     }
 
     async fn await_stored(&mut self, message: [u8; 16]) -> Result<Answer, Failure> {
@@ -222,6 +227,11 @@ impl Service {
         stream.raw(data).await?;
         Ok(Ok(()))
     }
+}
+
+fn unreadable(error: ContactError) -> Failure {
+    tracing::error!(%error, "the contacts cannot be read");
+    Failure::Disk
 }
 
 /// A day: longer waits are asked again.

@@ -27,6 +27,8 @@ pub enum Ask {
         /// The messages.
         messages: Vec<[u8; 16]>,
     },
+    /// To a client: the home's contacts have changed.
+    Contacts,
     /// To a client: send a message that is held once more.
     Retry {
         /// The message.

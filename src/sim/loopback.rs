@@ -142,12 +142,15 @@ impl Loopback {
     /// # Errors
     /// If no socket can be had.
     pub fn endpoint(&self, client: usize) -> Result<Endpoint, NetError> {
-        Endpoint::bind(EndpointConfig {
-            listen: None,
-            identity: Arc::new(IdentityKey::from_seed(&self.secrets[client].identity)),
-            admit: Arc::new(|_| false),
-            limits: Limits::default(),
-        })
+        bare(Arc::new(IdentityKey::from_seed(&self.secrets[client].identity)))
+    }
+
+    /// As [`Loopback::endpoint`] with a mix's identity; stop that mix first.
+    ///
+    /// # Errors
+    /// If no socket can be had.
+    pub fn mix_endpoint(&self, mix: usize) -> Result<Endpoint, NetError> {
+        bare(self.keys[mix].clone())
     }
 
     /// Stops everybody.
@@ -161,6 +164,11 @@ impl Loopback {
 
 /// Clients that everybody has as contacts.
 const CONTACTS: usize = 16;
+
+fn bare(identity: Arc<IdentityKey>) -> Result<Endpoint, NetError> {
+    let limits = Limits::default();
+    Endpoint::bind(EndpointConfig { listen: None, identity, admit: Arc::new(|_| false), limits })
+}
 
 fn free_addresses(count: usize) -> Result<Vec<SocketAddr>, std::io::Error> {
     // Held together, so that all differ; another program could take one before the mix does, which then says so.

@@ -21,8 +21,9 @@ pub struct Options {
     pub payload: u64,
     /// Packets that each client sends in each round.
     pub packets_per_client: u64,
-    /// Seconds from the start of one round to the next.
-    pub round_seconds: f64,
+    /// Seconds from the start of one round to the next; by default 1, or as many as this machine needs to move the
+    /// bytes of a round.
+    pub round_seconds: Option<f64>,
     /// Seconds in which submissions are taken; by default 0.8 of the round.
     pub submit_seconds: Option<f64>,
     /// Bounds of each mix's delay, milliseconds.
@@ -115,7 +116,7 @@ impl Options {
     fn file(&self, addresses: &[String]) -> NetworkFile {
         let mut file = NetworkFile::testnet();
         file.start_clients = Some(self.clients as u64);
-        file.round_seconds = self.round_seconds;
+        file.round_seconds = self.round_seconds.unwrap_or_else(|| self.comfortable_round());
         file.submit_seconds = self.submit_seconds;
         file.mix_delay_ms = self.mix_delay_ms;
         file.payload = self.payload;
@@ -129,6 +130,19 @@ impl Options {
         file
     }
 }
+
+impl Options {
+    /// Whole seconds, at least 1, in which everything that a round sends fits through this machine: each client's
+    /// packets to the entry and between the mixes, and each client's poll answer of `3 * packets_per_client + 1` letters.
+    fn comfortable_round(&self) -> f64 {
+        let packets = self.packets_per_client as f64;
+        let per_client = packets * self.mixes as f64 + 3.0 * packets + 1.0;
+        (self.clients as f64 * per_client * self.payload as f64 / BYTES_PER_SECOND).ceil().clamp(1.0, 86_400.0)
+    }
+}
+
+/// What a development build moves on two cores that have other things to do: 40 MiB.
+const BYTES_PER_SECOND: f64 = (40 << 20) as f64;
 
 fn mix_id(number: usize) -> String {
     format!("mix-{number}")
@@ -177,7 +191,7 @@ mod tests {
             clients: 3,
             payload: 1024,
             packets_per_client: 2,
-            round_seconds: 0.3,
+            round_seconds: Some(0.3),
             submit_seconds: None,
             mix_delay_ms: (0, 10),
             base_port: None,
@@ -209,11 +223,20 @@ mod tests {
         for other in [
             Options { payload: 2048, ..options() },
             Options { clients: 4, ..options() },
-            Options { round_seconds: 1.0, ..options() },
+            Options { round_seconds: None, ..options() },
         ] {
             let error = Layout::prepare(dir.path(), &other).expect_err("other settings");
             assert!(matches!(error, TestnetError::OtherSettings(_)), "{error}");
         }
+    }
+
+    #[test]
+    fn rounds_are_as_long_as_their_bytes_need() {
+        let usual = Options { mixes: 3, clients: 4, payload: 65_536, packets_per_client: 4, ..options() };
+        assert_eq!(usual.comfortable_round(), 1.0);
+        let large = Options { payload: 4 << 20, ..usual };
+        // 4 clients, 4 packets over three links, 13 letters: 100 times 4 MiB.
+        assert_eq!(large.comfortable_round(), 10.0);
     }
 
     #[test]
