@@ -212,7 +212,8 @@ mod tests {
         assert!(findings.len() == 1 && findings[0].what.contains("waiting for the keys of mix-1"), "{findings:?}");
         for (home, role) in [(&first.mixes[0], Role::Mix), (&first.clients[0], Role::Client)] {
             let found = check_home::<&str, &str>(&home.dir, role, []);
-            assert_eq!(found, findings);
+            assert_eq!(found.len(), 1, "{found:?}");
+            assert_eq!(found[0].what_to_do, findings[0].what_to_do);
         }
     }
 
