@@ -115,6 +115,21 @@ impl Epochs {
         }
     }
 
+    /// Puts a verified document that was missed into its place in the chain: rounds of its time may still need it.
+    /// `false` if it is there.
+    pub fn backfill(&mut self, signed: SignedEpoch) -> bool {
+        let epoch = signed.document.epoch;
+        let place = self.chain.partition_point(|known| known.document.epoch < epoch);
+        let missing = self.chain.get(place).is_none_or(|known| known.document.epoch != epoch);
+        if missing {
+            self.chain.insert(place, signed);
+            if self.chain.len() > CHAIN_KEPT {
+                self.chain.pop_front();
+            }
+        }
+        missing
+    }
+
     /// The document whose keys serve `round`.
     pub fn document(&self, round: u64) -> Option<&EpochDocument> {
         self.chain.iter().rev().map(|signed| &signed.document).find(|document| document.position(round).is_some())

@@ -194,6 +194,10 @@ impl Mix {
 
     pub(super) fn epoch_completed(&mut self, signed: SignedEpoch) {
         if signed.document.epoch <= self.epochs.latest_epoch() {
+            // Streams are not ordered: of a chain that is said to a mix without one, the newest may come first.
+            if signed.verify(&self.network).is_ok() && self.epochs.backfill(signed.clone()) {
+                self.persist(Record::Epoch(signed), Persisting::Known);
+            }
             return;
         }
         if signed.verify(&self.network).is_err() || !self.follows_chain(&signed) {
