@@ -194,7 +194,8 @@ fn do_chores(
     results: mpsc::UnboundedSender<Event>,
     changed: watch::Sender<u64>,
 ) {
-    tokio::task::spawn_blocking(move || {
+    // A thread of its own: the runtime's pool for short waits has 512 places, and this one stays for good.
+    std::thread::spawn(move || {
         while let Some(chore) = queue.blocking_recv() {
             loop {
                 match disk.carry_out(&chore) {

@@ -302,7 +302,8 @@ fn write_records(
     mut queue: mpsc::UnboundedReceiver<(u64, Record)>,
     results: mpsc::UnboundedSender<Event>,
 ) {
-    tokio::task::spawn_blocking(move || {
+    // A thread of its own: the runtime's pool is for short waits.
+    std::thread::spawn(move || {
         while let Some((token, record)) = queue.blocking_recv() {
             let result = disk.persist(record);
             if results.send(Event::Persisted { token, result }).is_err() {
