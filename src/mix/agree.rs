@@ -42,22 +42,63 @@ impl Mix {
     fn epoch_due(&self) -> Option<u64> {
         let entry = self.entry.as_ref().filter(|entry| entry.proposal.is_none())?;
         let parameters = &self.network.parameters;
+        let (there, enough) = self.crowd();
         // A number on its way to the disk is spent.
         let next = entry.opened + 1 + u64::from(entry.opening);
-        let (first_round, enough) = match self.epochs.latest().map(|signed| &signed.document) {
-            None => (next, parameters.start_clients),
+        let first_round = match self.epochs.latest().map(|signed| &signed.document) {
+            None => next,
             // Numbers that a document has claimed are skipped: no round number may lie in two epochs.
-            Some(latest) if entry.renew => (next.max(latest.first_round + 1), parameters.quorum(latest.members)),
+            Some(latest) if entry.renew => next.max(latest.first_round + 1),
             Some(latest) => {
                 let left = (latest.last_round() + 1).saturating_sub(next);
                 if left > u64::from(parameters.renewal_rounds()) {
                     return None;
                 }
-                (next.max(latest.last_round() + 1), parameters.quorum(latest.members))
+                next.max(latest.last_round() + 1)
             }
         };
-        let there = self.links.iter().skip(1).all(|link| link.up) && entry.registered.len() as u32 >= enough;
-        (there && !self.stopping).then_some(first_round)
+        (self.all_linked() && there >= enough && !self.stopping).then_some(first_round)
+    }
+
+    fn all_linked(&self) -> bool {
+        self.links.iter().skip(1).all(|link| link.up)
+    }
+
+    /// How many clients there are for the next epoch, and how many it needs.
+    fn crowd(&self) -> (u32, u32) {
+        let Some(entry) = self.entry.as_ref() else { return (0, u32::MAX) };
+        let parameters = &self.network.parameters;
+        let registered = entry.registered.len() as u32;
+        match self.epochs.latest() {
+            None => (registered, parameters.start_clients),
+            Some(_) if entry.attendance.is_shrinking() => (entry.waiting(), parameters.min_clients),
+            Some(latest) => (registered, parameters.quorum(latest.document.members)),
+        }
+    }
+
+    /// When the entry stops waiting for members of the present epoch, if nothing else is in the way of a round.
+    pub(super) fn shrinks_at(&self) -> Option<Duration> {
+        let entry = self.entry.as_ref()?;
+        let idle = entry.proposal.is_none() && entry.collection.is_none() && !entry.opening && !self.stopping;
+        let waits = idle && self.all_linked() && self.epochs.latest().is_some() && !entry.attendance.is_shrinking();
+        waits.then(|| entry.attendance.shrinks_at(&self.network.parameters))
+    }
+
+    /// Too few of the members have been there for too long: the next epoch is for those who are.
+    pub(super) fn shrink_due(&mut self, now: Duration) {
+        let Some(members) = self.epochs.latest().map(|signed| signed.document.members) else { return };
+        if self.shrinks_at().is_none_or(|at| now < at) {
+            return;
+        }
+        let quorum = self.network.parameters.quorum(members);
+        let Some(entry) = self.entry.as_mut() else { return };
+        if entry.waiting() >= quorum && !entry.attendance.was_short_of(quorum) {
+            return entry.attendance.progress(now);
+        }
+        entry.attendance.shrink();
+        entry.renew = true;
+        entry.attempt_at = now;
+        entry.pause = FIRST_PAUSE;
     }
 
     /// When the entry next does something about epochs.
@@ -75,8 +116,9 @@ impl Mix {
             return;
         }
         let Some(first_round) = self.epoch_due() else { return self.attempt_failed(now) };
+        let (there, _) = self.crowd();
         let Some(entry) = self.entry.as_mut() else { return };
-        let members = entry.registered.len() as u32;
+        let members = entry.attendance.members(there, self.network.parameters.min_clients);
         let epoch = self.epochs.latest_epoch().max(entry.epoch_tried) + 1;
         entry.attempt_until = now + ATTEMPT;
         let call = EpochCall {
@@ -133,25 +175,32 @@ impl Mix {
             entry.epoch_tried = entry.epoch_tried.max(epoch);
         }
         self.reject("epoch_refused", 1);
-        if let Some(newest) = newest
-            && newest.document.epoch > self.epochs.latest_epoch()
-            && newest.verify(&self.network).is_ok()
-        {
-            // Rounds of that document may have been opened by the run that knew it: their numbers are spent, and
-            // clients are owed their verdicts, which the exit has or makes.
-            if let Some(entry) = self.entry.as_mut() {
-                let document = &newest.document;
-                entry.opened = entry.opened.max(document.last_round());
-                entry.renew = true;
-                for round in document.first_round..=document.last_round() {
-                    entry.docket.open(document.epoch, round);
-                    entry.docket.abort(round, AbortReason::Lost);
-                }
-            }
-            self.persist(Record::Epoch(newest.clone()), Persisting::Known);
-            self.epochs.adopt(newest, None);
+        if let Some(newest) = newest {
+            self.epoch_recalled(now, newest);
         }
         self.attempt_failed(now);
+    }
+
+    /// Another mix shows a document. One that the entry does not know it has lost, with its disk: rounds of it may have
+    /// been opened by the run that knew it, so their numbers are spent. Verdicts of them are made when clients ask.
+    pub(super) fn epoch_recalled(&mut self, now: Duration, signed: SignedEpoch) {
+        if signed.verify(&self.network).is_err() {
+            return self.reject("bad_document", 1);
+        }
+        let Some(entry) = self.entry.as_mut() else { return };
+        if signed.document.epoch > self.epochs.latest_epoch() {
+            let spent = signed.document.last_round();
+            entry.renew = true;
+            if entry.opened < spent {
+                entry.opened = spent;
+                self.persist(Record::Opened { round: spent }, Persisting::Known);
+            }
+            self.epochs.adopt(signed.clone(), None);
+            self.attempt_failed(now);
+        } else if !self.epochs.backfill(signed.clone()) {
+            return;
+        }
+        self.persist(Record::Epoch(signed), Persisting::Known);
     }
 
     fn proposed(&mut self, now: Duration, outcome: Proposed) {
@@ -239,6 +288,7 @@ impl Mix {
                 // Numbers before it are skipped.
                 entry.opened = entry.opened.max(first - 1);
             }
+            entry.attendance.epoch_began(now, !entry.renew);
             entry.proposal = None;
             entry.renew = false;
             entry.pause = FIRST_PAUSE;

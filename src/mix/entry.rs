@@ -11,6 +11,7 @@ use crate::wire::{
     AbortReason, Network, PeerMessage, Receipt, Record, Recovered, Refusal, Reply, Request, SignedVerdict,
 };
 
+use super::attendance::Attendance;
 use super::tickets::Waiting;
 use super::{Action, Mix, Note, Persisting, RequestId};
 
@@ -37,8 +38,9 @@ pub(super) struct Entry {
     pub deadlines: BTreeMap<u64, Duration>,
     pub complete: BTreeMap<u64, SignedVerdict>,
     pub proposal: Option<Proposal>,
-    /// Some mix's keys are lost: no round opens before the next epoch.
+    /// No round opens before the next epoch: some mix's keys are lost, or too few members are left.
     pub renew: bool,
+    pub attendance: Attendance,
     pub attempt_at: Duration,
     pub attempt_until: Duration,
     pub pause: Duration,
@@ -74,6 +76,7 @@ impl Entry {
             complete,
             proposal: None,
             renew: !recovered.chain.is_empty(),
+            attendance: Attendance::default(),
             attempt_at: Duration::ZERO,
             attempt_until: Duration::ZERO,
             pause: Duration::from_millis(100),
@@ -85,13 +88,19 @@ impl Entry {
         self.docket.is_empty() && self.collection.is_none()
     }
 
+    /// Clients that wait for the network to get on.
+    pub(super) fn waiting(&self) -> u32 {
+        let starting = self.waiting_start.keys().filter(|client| !self.waiting_round.contains_key(client));
+        (self.waiting_round.len() + starting.count()) as u32
+    }
+
     /// The earliest of its timers that can still bring something about.
     pub(super) fn wakes_at(&self, mix: &Mix) -> Option<Duration> {
         let collection = self.collection.as_ref().filter(|open| !open.is_closed()).map(|open| open.closes_at);
         let deadline = self.deadlines.values().min().copied();
         let opens = self.opens_at.filter(|_| mix.next_round_is_ready());
         let repeat = (!self.docket.is_empty()).then_some(self.repeat_at);
-        [collection, deadline, opens, repeat, mix.agree_at()].into_iter().flatten().min()
+        [collection, deadline, opens, repeat, mix.agree_at(), mix.shrinks_at()].into_iter().flatten().min()
     }
 }
 
@@ -218,6 +227,7 @@ impl Mix {
         }
         self.repeat_due(now);
         self.collected(now);
+        self.shrink_due(now);
         if self.opens_now(now) {
             self.open_next(now);
         }
@@ -238,7 +248,9 @@ impl Mix {
         let members = self.epochs.document(round).map_or(0, |document| document.members);
         let took = now.saturating_sub(done.opened_at);
         self.actions.push_back(Action::Note(Note::PhaseEnded { phase: Phase::Collect, took }));
-        if done.clients() < self.network.parameters.quorum(members) {
+        let enough = done.clients() >= self.network.parameters.quorum(members);
+        entry.attendance.collected(now, done.clients(), enough);
+        if !enough {
             return self.abort_round(round, AbortReason::TooFewClients);
         }
         let (members, input, segments) = done.finish(self.network.roster.clients.len());
@@ -287,7 +299,7 @@ impl Mix {
         let (document, peeler) = (self.epochs.document(round), self.epochs.peeler(round));
         let Some(entry) = self.entry.as_mut() else { return };
         entry.opening = false;
-        entry.opened = round;
+        entry.opened = entry.opened.max(round);
         let (Some(document), Some(peeler)) = (document, peeler) else { return };
         entry.docket.open(document.epoch, round);
         if entry.renew || self.stopping {

@@ -8,6 +8,7 @@
 //! and decides, `verdict` signs. The parts they use are in [`crate::epoch`] and [`crate::round`].
 
 mod agree;
+mod attendance;
 mod entry;
 mod event;
 mod exit;
@@ -239,10 +240,14 @@ impl Mix {
     /// A peer shows itself: say again whatever it may have missed.
     fn hello(&mut self, now: Duration, from: usize, boot: [u8; 16], epoch: u64) {
         self.links[from] = Link { up: true, boot: Some(boot) };
-        if self.own == 0 {
+        // The entry tells the others; and the others an entry that has lost its disk.
+        if self.own == 0 || from == 0 {
             for missed in self.epochs.chain_after(epoch) {
                 self.send(from, PeerMessage::EpochComplete(missed));
             }
+        }
+        if let Some(entry) = self.entry.as_mut() {
+            entry.attendance.progress(now);
         }
         self.restarted_peer(now, from);
         self.resend_batches(from);
@@ -260,6 +265,7 @@ impl Mix {
             PeerMessage::EpochCall(call) if from_entry => self.epoch_called(call),
             PeerMessage::EpochProposal(document) if from_entry => self.epoch_proposed(document),
             PeerMessage::EpochComplete(signed) if from_entry => self.epoch_completed(signed),
+            PeerMessage::EpochComplete(signed) if self.own == 0 => self.epoch_recalled(now, signed),
             PeerMessage::EpochKeys { epoch, keys } if self.own == 0 => self.epoch_keys(now, from, epoch, keys),
             PeerMessage::EpochSignature { epoch, signature, .. } if self.own == 0 => {
                 self.epoch_signature(now, from, epoch, signature);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::wire::{Refusal, Reply, SignedEpoch, Start, Ticket};
+use crate::wire::{AbortReason, Refusal, Reply, SignedEpoch, Start, Ticket};
 
 use super::{Mix, RequestId};
 
@@ -42,12 +42,32 @@ impl Mix {
         if !entry.registered.contains(&client) {
             return self.refuse(waiting.id, Refusal::NotRegistered, "not_registered");
         }
+        if waiting.unsettled <= waiting.after {
+            self.recall_verdicts(waiting.unsettled);
+        }
+        let Some(entry) = self.entry.as_mut() else { return };
         let open = entry.collection.as_ref().filter(|open| !open.is_closed() && now < open.closes_at);
         if open.is_some_and(|open| open.round > waiting.after) {
             return self.give_ticket(now, &waiting);
         }
         if let Some(old) = entry.waiting_round.insert(client, waiting) {
             self.refuse(old.id, Refusal::Duplicate, "duplicate");
+        }
+    }
+
+    /// A client lacks verdicts from `unsettled` on. Rounds that this disk knows nothing of - it was lost - have the exit's
+    /// decision, or get it now.
+    fn recall_verdicts(&mut self, unsettled: u64) {
+        let Some(entry) = self.entry.as_mut() else { return };
+        let last = entry.opened.min(unsettled.saturating_add(self.network.parameters.verdict_rounds.into()));
+        let unknown = |round: &u64| !entry.complete.contains_key(round) && !entry.docket.contains(*round);
+        for round in (unsettled..=last).filter(unknown).collect::<Vec<_>>() {
+            if let Some(document) = self.epochs.document(round)
+                && let Some(entry) = self.entry.as_mut()
+            {
+                entry.docket.open(document.epoch, round);
+                self.abort_round(round, AbortReason::Lost);
+            }
         }
     }
 

@@ -34,7 +34,7 @@ pub struct EpochDocument {
     pub first_round: u64,
     /// How many rounds.
     pub rounds: u32,
-    /// Clients registered when the epoch was proposed: `min_share` counts against them.
+    /// Clients of the last round before the epoch was proposed, or those registered: `min_share` counts against them.
     pub members: u32,
     /// [`super::Parameters::digest`].
     pub parameters: Digest,

@@ -179,7 +179,10 @@ fn a_mix_takes_from_each_neighbour_only_what_is_that_neighbours_to_say() {
     world.run_for(Duration::from_secs(2));
     let complete = world.mixes[0].disk.recover().expect("memory");
     let document = complete.chain.last().expect("it runs").clone();
+    let mut forged = document.clone();
+    forged.document.epoch += 1;
     world.at_mix(0, Event::Peer { from: 2, message: PeerMessage::EpochComplete(document.clone()) });
+    world.at_mix(0, Event::Peer { from: 2, message: PeerMessage::EpochComplete(forged) });
     world.at_mix(1, Event::Peer { from: 2, message: PeerMessage::EpochComplete(document.clone()) });
     let verdict = complete.complete.last().expect("rounds have ended").clone();
     let signature = verdict.signatures[2];
@@ -188,7 +191,7 @@ fn a_mix_takes_from_each_neighbour_only_what_is_that_neighbours_to_say() {
     let mut other = verdict.verdict.clone();
     other.outcome = Outcome::OpenedNotStored;
     world.at_mix(1, Event::Peer { from: 0, message: PeerMessage::Decision { verdict: other, signature } });
-    assert_eq!(rejected(&world, 0, "unexpected"), 1);
+    assert_eq!(rejected(&world, 0, "bad_document"), 1, "the entry may be reminded, with all signatures only");
     assert_eq!(rejected(&world, 1, "unexpected"), 2);
     assert_eq!(rejected(&world, 1, "bad_verdict"), 1, "a second verdict for one round is not signed");
     world.run_for(Duration::from_secs(5));

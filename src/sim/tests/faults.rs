@@ -181,3 +181,43 @@ fn a_mix_behind_the_entry_that_loses_its_disk_learns_the_chain_and_goes_on() {
         assert!(world.run_until(MINUTE, |world| !world.inbox(1).is_empty()), "mix {mix}");
     }
 }
+
+#[test]
+fn the_entry_may_lose_its_disk() {
+    for seed in 0..4 {
+        let mut world = World::new(Plan { epoch_rounds: 10, seed: 300 + seed, ..Plan::default() });
+        world.run_for(Duration::from_millis(14_500 + seed * 270));
+        world.send(0, 1, b"under way");
+        world.run_for(Duration::from_secs(1));
+        world.crash_mix(0);
+        world.lose_disk(0);
+        world.send(2, 3, b"while it is down");
+        world.run_for(Duration::from_secs(1));
+        world.start_mix(0);
+        let arrived = |world: &World| !world.inbox(1).is_empty() && !world.inbox(3).is_empty();
+        assert!(world.run_until(MINUTE, arrived), "seed {seed}");
+        world.run_for(MINUTE);
+        assert_eq!(contents(&world, 1), [b"under way".to_vec()], "seed {seed}");
+        assert_eq!(contents(&world, 3), [b"while it is down".to_vec()], "seed {seed}");
+    }
+}
+
+#[test]
+fn members_that_leave_for_good_are_waited_for_but_not_for_ever() {
+    let mut world =
+        World::new(Plan { clients: 6, min_share_permille: 900, seed: 310, epoch_rounds: 20, ..Plan::default() });
+    world.run_for(Duration::from_secs(5));
+    (3..6).for_each(|client| world.crash_client(client));
+    world.send(0, 1, b"to those who stay");
+    let before = stored(&world);
+    world.run_for(Duration::from_secs(8));
+    assert!(stored(&world) <= before + 2, "half of the members are no quorum");
+    assert!(world.run_until(MINUTE, |world| !world.inbox(1).is_empty()), "the next epoch is theirs");
+    let before = stored(&world);
+    world.run_for(MINUTE);
+    assert!(stored(&world) >= before + 50, "it renews itself like any other: {} after {before}", stored(&world));
+    // The first to return find a small network, and everybody a whole one in the end.
+    (3..6).for_each(|client| world.start_client(client));
+    world.send(5, 0, b"back");
+    assert!(world.run_until(MINUTE, |world| !world.inbox(0).is_empty()));
+}
