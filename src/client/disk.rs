@@ -1,7 +1,7 @@
 //! A client's disk: the outbox, the inbox and the epochs it has accepted, in the session's terms.
 
 use crate::packet::{Address, MessageId};
-use crate::session::{Action, AlreadyUsed, Arrival, Event, Fragment, RequestId, content};
+use crate::session::{Action, AlreadyUsed, Arrival, Event, Fragment, RequestId, Seat, content};
 use crate::store::{self, Epochs, Inbox, InboxLimits, Outbox, Store, StoreError};
 use crate::wire::{Parameters, SignedEpoch};
 
@@ -54,6 +54,15 @@ impl Disk {
     /// If the store fails.
     pub fn unsettled(&self) -> Result<Vec<u64>, StoreError> {
         self.outbox.unsettled()
+    }
+
+    /// The places on the roster that verdicts may name this client by, the present one, `index`, last.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn seats(&self, index: u32) -> Result<Vec<Seat>, StoreError> {
+        let seats = self.outbox.sit(index)?;
+        Ok(seats.into_iter().map(|(first_round, index)| Seat { first_round, index }).collect())
     }
 
     /// Does what a session asks of its disk, and says what to tell it. Other actions are no business of the disk's.

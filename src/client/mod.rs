@@ -95,8 +95,10 @@ impl Client {
         let ClientConfig { network, id, secrets, contacts, store, limits } = config;
         let geometry =
             Geometry::new(network.mixes(), network.parameters.payload as usize).ok_or(ClientError::Geometry)?;
+        store.tie_to_payload(network.parameters.payload)?;
         let disk = Arc::new(Disk::new(store, &network.parameters));
         let ClientSecrets { identity, letter, capability, .. } = secrets;
+        let index = network.roster.client(&identity.identity()).ok_or(SessionError::NotOnRoster)?;
         let mailbox = capability.mailbox(&network.id());
         let session = SessionConfig {
             network: network.clone(),
@@ -106,6 +108,7 @@ impl Client {
             letter,
             epochs: disk.epochs()?,
             unsettled: disk.unsettled()?,
+            seats: disk.seats(index)?,
             contacts: Arc::new(service::letter_keys(&contacts)?),
         };
         let session = Session::new(session, os_csprng())?;

@@ -95,6 +95,7 @@ impl Node {
         let own = network.roster.mix(&key.identity()).ok_or(NodeError::NotInNetwork)?;
         let geometry =
             Geometry::new(network.mixes(), network.parameters.payload as usize).ok_or(NodeError::Geometry)?;
+        store.tie_to_payload(network.parameters.payload)?;
         let disk = Arc::new(Disk::new(store, geometry, &network.parameters));
         let recovered = disk.recover()?;
         let started_at_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);

@@ -217,6 +217,14 @@ pub enum Note {
         /// The one received.
         received: u64,
     },
+    /// The mixes' parameters, roster or mailboxes are not those of our network file: their rounds are closed to us.
+    #[error(
+        "the mixes of epoch {epoch} run with another network file than this client's; get the present one from an operator and start again"
+    )]
+    OtherNetworkFile {
+        /// The epoch.
+        epoch: u64,
+    },
     /// All mixes have signed two documents of one number.
     #[error(
         "the mixes have signed two different documents of epoch {epoch}: no honest mix does; report it to the operators"

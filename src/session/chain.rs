@@ -11,7 +11,13 @@ const KEPT: usize = 4;
 /// The newest documents, each verified, oldest first.
 pub(super) struct Chain {
     network: Arc<Network>,
-    known: VecDeque<Arc<EpochDocument>>,
+    known: VecDeque<Link>,
+}
+
+struct Link {
+    document: Arc<EpochDocument>,
+    /// Whether it is of the network file as we have it; another's rounds are not ours to use.
+    usable: bool,
 }
 
 /// What a document is to us.
@@ -21,6 +27,8 @@ pub(super) enum Accepted {
     Next,
     /// Documents between `known` and it are missing.
     Gap { known: u64 },
+    /// It may be either, but the mixes run with another network file than ours.
+    Foreign,
     /// We have it.
     Known,
 }
@@ -41,7 +49,7 @@ impl Chain {
     pub(super) fn new(network: Arc<Network>, epochs: Vec<SignedEpoch>) -> Self {
         let mut chain = Self { network, known: VecDeque::new() };
         for signed in &epochs {
-            // A document of other parameters is on disk after the network file changed: its rounds are over.
+            // One of other mixes is on disk after they changed: its rounds are over.
             let _ = chain.accept(signed);
         }
         chain
@@ -51,20 +59,22 @@ impl Chain {
     /// and a client cannot do better after a long absence than to say so.
     pub(super) fn accept(&mut self, signed: &SignedEpoch) -> Result<Accepted, Rejected> {
         let document = &signed.document;
-        let known = self.known.iter().find(|known| known.epoch == document.epoch);
+        let mut known = self.known.iter().map(|link| &link.document);
+        let newest = self.known.back().map(|link| &link.document);
+        let known = known.find(|known| known.epoch == document.epoch);
         if known.is_some_and(|known| **known == *document) {
             return Ok(Accepted::Known);
         }
         let forks = known.is_some();
-        let accepted = match self.known.back() {
+        let usable = document.check(&self.network).is_ok();
+        let accepted = match newest {
+            _ if !usable => Accepted::Foreign,
             None => Accepted::Next,
             Some(newest) if signed.follows(newest.epoch, &newest.digest()) => Accepted::Next,
             Some(newest) => Accepted::Gap { known: newest.epoch },
         };
-        let newer = self
-            .known
-            .back()
-            .is_none_or(|newest| document.epoch > newest.epoch && document.first_round > newest.first_round);
+        let newer =
+            newest.is_none_or(|newest| document.epoch > newest.epoch && document.first_round > newest.first_round);
         // Signatures are checked only where they matter: a stale document costs a comparison.
         if !newer && !forks {
             return Err(Rejected::Stale);
@@ -76,18 +86,19 @@ impl Chain {
         if self.known.len() == KEPT {
             self.known.pop_front();
         }
-        self.known.push_back(Arc::new(document.clone()));
+        self.known.push_back(Link { document: Arc::new(document.clone()), usable });
         Ok(accepted)
     }
 
     /// The number of the newest document; 0 for none.
     pub(super) fn epoch(&self) -> u64 {
-        self.known.back().map_or(0, |newest| newest.epoch)
+        self.known.back().map_or(0, |newest| newest.document.epoch)
     }
 
-    /// The document whose keys `round` has: the newest one that holds it, since a later document replaces the rounds
-    /// that a restart left over.
+    /// The document whose keys `round` has, if it is of our network file: the newest one that holds it, since a later
+    /// document replaces the rounds that a restart left over.
     pub(super) fn of_round(&self, round: u64) -> Option<Arc<EpochDocument>> {
-        self.known.iter().rev().find(|known| known.position(round).is_some()).cloned()
+        let link = self.known.iter().rev().find(|link| link.document.position(round).is_some())?;
+        link.usable.then(|| link.document.clone())
     }
 }

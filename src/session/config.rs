@@ -6,7 +6,7 @@ use crate::crypto::{Identity, MailboxId, SecretKey};
 use crate::packet::Geometry;
 use crate::wire::{Network, SignedEpoch};
 
-use super::Contacts;
+use super::{Contacts, Seat};
 
 /// Everything that a session knows when it starts.
 pub struct SessionConfig {
@@ -24,6 +24,8 @@ pub struct SessionConfig {
     pub epochs: Vec<SignedEpoch>,
     /// Every round on disk that is used and not settled, in any order.
     pub unsettled: Vec<u64>,
+    /// Our places on the roster of the rounds before now, in the order of rounds; the present place comes last.
+    pub seats: Vec<Seat>,
     /// Whose sender tags to check.
     pub contacts: Arc<Contacts>,
 }

@@ -65,8 +65,8 @@ impl Session {
     /// If the network file is not one that this client can take part in.
     pub fn new(config: SessionConfig, mut rng: Csprng) -> Result<Self, SessionError> {
         let (index, geometry) = config.check()?;
-        let SessionConfig { network, mailbox, capability, letter, epochs, unsettled, contacts, .. } = config;
-        let ledger = Ledger::new(&network, index, unsettled);
+        let SessionConfig { network, mailbox, capability, letter, epochs, unsettled, seats, contacts, .. } = config;
+        let ledger = Ledger::new(&network, seats, unsettled);
         let polls = Polls::new(&mut rng, network.parameters.round_ms, in_flight(&network));
         let chain = Chain::new(network.clone(), epochs);
         let status = Status { epoch: chain.epoch(), ..Status::default() };

@@ -244,8 +244,12 @@ impl Session {
             match self.chain.accept(signed) {
                 Ok(Accepted::Known) => {}
                 Ok(accepted) => {
-                    if let Accepted::Gap { known } = accepted {
-                        self.note(Note::EpochGap { known, received: signed.document.epoch });
+                    match accepted {
+                        Accepted::Gap { known } => {
+                            self.note(Note::EpochGap { known, received: signed.document.epoch });
+                        }
+                        Accepted::Foreign => self.note(Note::OtherNetworkFile { epoch: signed.document.epoch }),
+                        Accepted::Next | Accepted::Known => {}
                     }
                     self.act(Action::RememberEpoch(signed.clone()));
                 }

@@ -10,8 +10,7 @@ use super::RoundResult;
 /// Which rounds are used and not settled. Bounded: a ticket for round t is taken only when nothing older than t - D is
 /// open, so at most D rounds are added to what came from disk.
 pub(super) struct Ledger {
-    index: u32,
-    clients: usize,
+    seats: Vec<Seat>,
     network: Digest,
     mixes: Vec<Identity>,
     /// D.
@@ -20,6 +19,15 @@ pub(super) struct Ledger {
     /// Settled, but not yet on disk.
     settling: BTreeSet<u64>,
     last_used: u64,
+}
+
+/// A place on the roster.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Seat {
+    /// From this round on.
+    pub first_round: u64,
+    /// The roster index.
+    pub index: u32,
 }
 
 /// What a verdict is to us.
@@ -34,16 +42,16 @@ pub(super) enum Judgement {
     /// Of a round less than D before the ticket's: to act on it now would make this client differ from those that
     /// were not told.
     Early,
-    /// A signature is missing or wrong, or the list is not the one signed.
+    /// A signature is missing or wrong.
     Forged,
 }
 
 impl Ledger {
-    pub(super) fn new(network: &Network, index: u32, unsettled: Vec<u64>) -> Self {
+    /// `seats`, in the order of rounds, are the own places on the roster: its verdicts name a client by them.
+    pub(super) fn new(network: &Network, seats: Vec<Seat>, unsettled: Vec<u64>) -> Self {
         let unsettled = BTreeSet::from_iter(unsettled);
         Self {
-            index,
-            clients: network.roster.clients.len(),
+            seats,
             network: network.id(),
             mixes: network.mix_identities(),
             delay: u64::from(network.parameters.verdict_rounds),
@@ -81,18 +89,23 @@ impl Ledger {
         if said.round.saturating_add(self.delay) > ticket {
             return Judgement::Early;
         }
-        if !said.members.fits(self.clients) || !verdict.verify(&self.mixes) {
+        if !verdict.verify(&self.mixes) {
             return Judgement::Forged;
         }
+        let Some(index) = self.seat(said.round) else { return Judgement::Irrelevant };
         self.unsettled.remove(&said.round);
         self.settling.insert(said.round);
         let result = RoundResult {
             round: said.round,
             clients: Some(said.members.count()),
             outcome: Some(said.outcome),
-            missed: said.outcome.is_stored() && !said.members.contains(self.index),
+            missed: said.outcome.is_stored() && !said.members.contains(index),
         };
-        Judgement::Settles { carried: said.settles(self.index), result }
+        Judgement::Settles { carried: said.settles(index), result }
+    }
+
+    fn seat(&self, round: u64) -> Option<u32> {
+        self.seats.iter().rev().find(|seat| seat.first_round <= round).map(|seat| seat.index)
     }
 
     /// The settlement is on disk.

@@ -28,6 +28,7 @@ pub use action::{Action, AlreadyUsed, Arrival, Contacts, Event, Fragment, Link, 
 pub use build::{BuildJob, Built};
 pub use config::{SessionConfig, SessionError};
 pub use engine::Session;
+pub use ledger::Seat;
 pub use open::{LetterCounts, OpenJob, Opened};
 pub use status::{Counters, RoundResult, Status};
 

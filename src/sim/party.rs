@@ -99,6 +99,7 @@ impl SimClient {
             letter: SecretKey::from_bytes(self.secrets.letter),
             epochs: self.disk.epochs().expect("memory does not fail"),
             unsettled: self.disk.unsettled().expect("memory does not fail"),
+            seats: self.disk.seats(own as u32).expect("memory does not fail"),
             contacts: Arc::new(contacts),
         };
         let seed = plan.seed ^ (self.run << 32) ^ ((own as u64 + 1) << 40) ^ 1;

@@ -170,6 +170,23 @@ impl World {
         self.connect_all(Party::Client(client));
     }
 
+    /// The operators admit one more client, who stands first on the roster, so that everybody else moves by one: all
+    /// stop, take the new network file, and start again.
+    pub fn admit(&mut self) {
+        (0..self.mixes.len()).for_each(|mix| self.crash_mix(mix));
+        (0..self.clients.len()).for_each(|client| self.crash_client(client));
+        self.queue.clear();
+        self.plan.clients += 1;
+        let (network, _, mut secrets) = self.plan.network();
+        let mut network = Arc::unwrap_or_clone(network);
+        network.roster.clients.rotate_right(1);
+        self.network = Arc::new(network);
+        let newcomer = secrets.pop().expect("a network has clients");
+        self.clients.insert(0, SimClient::new(&self.network, newcomer));
+        (0..self.mixes.len()).for_each(|mix| self.start_mix(mix));
+        (0..self.clients.len()).for_each(|client| self.start_client(client));
+    }
+
     /// Cuts the link between two parties until [`World::heal`].
     pub fn partition(&mut self, a: Party, b: Party) {
         self.partitions.insert(pair(a, b));

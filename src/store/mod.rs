@@ -53,6 +53,17 @@ pub enum StoreError {
         /// The newest.
         newest: u32,
     },
+    /// The network file's payload has changed.
+    #[error(
+        "the store holds packets with a payload of {found}, the network file says {wanted}; put {found} back, or move the \
+         store away if nothing in it is needed"
+    )]
+    Payload {
+        /// In the store.
+        found: u32,
+        /// In the network file.
+        wanted: u32,
+    },
     /// The map's limit is reached, or the disk is full.
     #[error("the store is full; free space on its disk or raise its limit")]
     Full,

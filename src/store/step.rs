@@ -14,6 +14,7 @@ pub(super) const NEWEST_VERSION: u32 = 1;
 /// The oldest that it reads.
 const OLDEST_VERSION: u32 = 1;
 pub(super) const VERSION_KEY: &[u8] = b"version";
+const PAYLOAD_KEY: &[u8] = b"payload";
 
 /// An open store. Clones are the same store: the decisions and the mailboxes of an exit share one.
 #[derive(Clone)]
@@ -58,6 +59,21 @@ impl Store {
             })?,
         }
         Ok(store)
+    }
+
+    /// Ties the store to packets of `payload` bytes of content: letters and fragments in it have no other size.
+    ///
+    /// # Errors
+    /// [`StoreError::Payload`] if it is tied to another size, or if the backend fails.
+    pub fn tie_to_payload(&self, payload: u32) -> Result<(), StoreError> {
+        self.step(|step| match step.record::<u32>(Table::Meta, PAYLOAD_KEY)? {
+            Some(found) if found != payload => Err(StoreError::Payload { found, wanted: payload }),
+            Some(_) => Ok(()),
+            None => {
+                step.put_record(Table::Meta, PAYLOAD_KEY, &payload);
+                Ok(())
+            }
+        })
     }
 
     /// Runs `work` alone and makes what it put and deleted one commit; none if it changed nothing or failed.

@@ -121,19 +121,22 @@ impl EpochDocument {
         self.mixes.last()?.envelope_keys.get(position).copied()
     }
 
-    /// Everything that needs no signature: network, parameters, shape, keys.
+    /// Whether the document serves the network as its file is now; everything that needs no signature.
     ///
     /// # Errors
     /// The first rule that is broken.
     pub fn check(&self, network: &Network) -> Result<(), DocumentError> {
-        if self.network != network.id() {
-            return Err(DocumentError::Network);
-        }
+        self.check_form(network)?;
         let same = self.parameters == network.parameters.digest()
             && self.roster == network.roster.digest()
             && self.mailboxes == network.roster.mailboxes_digest();
-        if !same {
-            return Err(DocumentError::Parameters);
+        if same { Ok(()) } else { Err(DocumentError::Parameters) }
+    }
+
+    /// Network, shape and keys; parameters, roster and mailboxes may be those of an earlier network file.
+    fn check_form(&self, network: &Network) -> Result<(), DocumentError> {
+        if self.network != network.id() {
+            return Err(DocumentError::Network);
         }
         let rounds = self.rounds as usize;
         let shape = (1..=MAX_EPOCH_ROUNDS).contains(&self.rounds)
@@ -179,12 +182,13 @@ pub struct SignedEpoch {
 }
 
 impl SignedEpoch {
-    /// [`EpochDocument::check`] and every signature.
+    /// Whether the document is a link of this network's chain: its form and every signature. Its rounds can be used
+    /// only if [`EpochDocument::check`] holds too: operators change parameters and roster while the chain goes on.
     ///
     /// # Errors
     /// The first rule that is broken.
     pub fn verify(&self, network: &Network) -> Result<(), DocumentError> {
-        self.document.check(network)?;
+        self.document.check_form(network)?;
         let signed = signed_bytes(&self.document.digest());
         let mixes = &network.roster.mixes;
         let valid = self.signatures.len() == mixes.len()

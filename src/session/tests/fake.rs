@@ -94,6 +94,7 @@ impl Fake {
             letter: letter_secret(client),
             epochs: Vec::new(),
             unsettled: Vec::new(),
+            seats: vec![Seat { first_round: 0, index: client as u32 }],
             contacts: Arc::new(others.map(|i| (address(i).mailbox, address(i).letter_key)).collect()),
         }
     }

@@ -118,6 +118,44 @@ fn a_document_needs_every_signature_and_the_own_network() {
 }
 
 #[test]
+fn rounds_of_another_network_file_are_links_of_the_chain_and_closed_to_us() {
+    let fake = Fake::new();
+    let mut other = fake.first_epoch();
+    other.document.parameters = Digest([9; 32]);
+    let other = fake.sign(other.document);
+    let ours = fake.epoch(2, 30, other.document.digest());
+    let mut client = Client::new(fake.config(0), 28);
+    client.join(vec![other.clone()]);
+    client.ticket(1, Vec::new());
+    assert!(client.notes().contains(&Note::OtherNetworkFile { epoch: 1 }));
+    assert_eq!((client.counters().documents_invalid, client.counters().tickets_unknown_epoch), (0, 1));
+    assert!(client.submitted().is_empty());
+    client.pass(ms(2000));
+    assert_eq!(client.last_ask(), Request::Register);
+    client.reply(Reply::Registered { index: 0 });
+    client.reply(Reply::Start(Start { chain: vec![ours], round: 30, starts_in_ms: 0, round_ms: 1000 }));
+    client.ticket(30, Vec::new());
+    client.pass(ms(500));
+    assert_eq!(client.submitted(), [30]);
+    assert!(!client.notes().iter().any(|note| matches!(note, Note::EpochGap { .. })), "the chain has no gap");
+}
+
+#[test]
+fn a_verdict_names_a_client_by_the_roster_of_its_round() {
+    let fake = Fake::new();
+    let mut config = fake.config(0);
+    (config.epochs, config.unsettled) = (vec![fake.first_epoch()], vec![3, 4]);
+    // In round 3 this client stood last on the roster, in round 4 where it is now.
+    let last = CLIENTS as u32 - 1;
+    config.seats = vec![Seat { first_round: 0, index: last }, Seat { first_round: 4, index: 0 }];
+    let mut client = Client::new(config, 29);
+    client.join(Vec::new());
+    let without_the_first = |round| fake.verdict(round, Outcome::Stored { refused: 0 }, &[1, 2]);
+    client.ticket(9, vec![without_the_first(3), without_the_first(4)]);
+    assert_eq!(client.settled(), [(3, true), (4, false)]);
+}
+
+#[test]
 fn documents_come_in_order_and_only_one_of_a_number() {
     let fake = Fake::new();
     let first = fake.first_epoch();

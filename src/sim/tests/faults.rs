@@ -221,3 +221,30 @@ fn members_that_leave_for_good_are_waited_for_but_not_for_ever() {
     world.send(5, 0, b"back");
     assert!(world.run_until(MINUTE, |world| !world.inbox(0).is_empty()));
 }
+
+#[test]
+fn the_roster_may_change_while_messages_are_under_way() {
+    for seed in 1..4 {
+        let mut world = World::new(Plan { epoch_rounds: 10, seed: 400 + seed, ..Plan::default() });
+        world.run_for(Duration::from_secs(12));
+        for number in 0..12u8 {
+            world.send(1, 0, &[number; 600]);
+        }
+        // Client 1 has used a round that it is not in. Read by its new place, that round's list names it: there client 2
+        // stood, who was in.
+        world.run_for(Duration::from_millis(seed * 200));
+        let used = |world: &World| world.clients[1].disk.unsettled().is_ok_and(|rounds| !rounds.is_empty());
+        assert!(world.run_until(MINUTE, used), "seed {seed}");
+        world.partition(Party::Client(1), Party::Mix(0));
+        world.run_for(Duration::from_secs(3));
+        world.heal(Party::Client(1), Party::Mix(0));
+        world.admit();
+        assert!(world.run_until(MINUTE * 2, |world| world.inbox(1).len() >= 12), "seed {seed}");
+        world.run_for(MINUTE);
+        let mut all = contents(&world, 1);
+        all.sort();
+        assert_eq!(all, (0..12u8).map(|number| vec![number; 600]).collect::<Vec<_>>(), "seed {seed}");
+        world.send(0, 2, b"from the new one");
+        assert!(world.run_until(MINUTE, |world| !world.inbox(2).is_empty()), "seed {seed}");
+    }
+}

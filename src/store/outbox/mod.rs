@@ -1,6 +1,7 @@
 //! A client's outbox: contents wait here, on disk, until the signed verdict of the round that carried them.
 
 mod row;
+mod seat;
 
 use std::collections::HashSet;
 use std::ops::ControlFlow;

@@ -179,6 +179,16 @@ fn a_failed_step_changes_nothing() {
 }
 
 #[test]
+fn a_store_is_tied_to_the_payload_of_what_is_in_it() {
+    on_each_disk(|disk| {
+        disk.open().tie_to_payload(1024).unwrap();
+        let other = disk.open().tie_to_payload(2048);
+        assert!(matches!(other, Err(StoreError::Payload { found: 1024, wanted: 2048 })));
+        disk.open().tie_to_payload(1024).unwrap();
+    });
+}
+
+#[test]
 fn a_store_of_unknown_format_is_refused() {
     for unknown in [0, step::NEWEST_VERSION + 1] {
         on_each_disk(|disk| {
