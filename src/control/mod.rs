@@ -44,6 +44,8 @@ pub enum ControlError {
 pub struct Listener {
     socket: UnixListener,
     path: PathBuf,
+    /// The user whose connections are served: this process's own.
+    owner: u32,
 }
 
 /// A Unix socket's address holds 108 bytes, the last of them zero.
@@ -66,7 +68,7 @@ impl Listener {
         let socket = UnixListener::bind(&address.path)?;
         // The home is 0700 and every connection's user is checked: no window between these two lines is open.
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
-        Ok(Self { socket, path: path.to_owned() })
+        Ok(Self { socket, path: path.to_owned(), owner: nix::unistd::geteuid().as_raw() })
     }
 
     /// The next connection of this process's own user; others are closed.
@@ -74,10 +76,9 @@ impl Listener {
     /// # Errors
     /// If the socket fails.
     pub async fn accept(&self) -> Result<Stream, ControlError> {
-        let own = nix::unistd::geteuid().as_raw();
         loop {
             let (stream, _) = self.socket.accept().await?;
-            if stream.peer_cred().is_ok_and(|peer| peer.uid() == own) {
+            if stream.peer_cred().is_ok_and(|peer| peer.uid() == self.owner) {
                 return Ok(Stream(stream));
             }
             tracing::warn!("refused a control connection of another user");
@@ -189,6 +190,24 @@ mod tests {
         Listener::bind(&path).await.expect("what was left behind is replaced");
         let long = dir.path().join("x".repeat(200));
         assert!(matches!(Listener::bind(&long).await, Err(ControlError::TooLong(_))));
+    }
+
+    #[tokio::test]
+    async fn another_user_gets_no_answer_even_where_the_files_let_it_in() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("control.sock");
+        let mut listener = Listener::bind(&path).await.expect("free");
+        listener.owner += 1;
+        let mut stranger = Stream::connect(&path).await.expect("listening");
+        let asked = async {
+            // The connection may be closed before the question is out.
+            let _ = stranger.send(&Ask::Status).await;
+            stranger.receive::<Answer>().await
+        };
+        tokio::select! {
+            _ = listener.accept() => unreachable!("it would be served"),
+            answer = asked => assert!(answer.is_err(), "closed unread"),
+        }
     }
 
     #[tokio::test]
