@@ -22,6 +22,8 @@ pub enum Failing {
     Full,
     /// Every n-th fails.
     Each(u32),
+    /// It takes nothing new for this table.
+    For(Table),
 }
 
 /// A disk in memory. Clones are the same disk.
@@ -147,11 +149,14 @@ impl Kv for SimDisk {
     fn commit(&self, mut changes: Vec<Change>) -> Result<(), StoreError> {
         let mut state = self.state();
         state.commits = state.commits.wrapping_add(1);
-        let content = |change: &Change| matches!(change, Change::Put { table, .. } if table.holds_content());
+        let puts = |wanted: &dyn Fn(Table) -> bool| {
+            changes.iter().any(|change| matches!(change, Change::Put { table, .. } if wanted(*table)))
+        };
         let refused = match state.failing {
             Failing::Never => false,
-            Failing::FullForContent => changes.iter().any(content),
+            Failing::FullForContent => puts(&|table| table.holds_content()),
             Failing::Full => true,
+            Failing::For(refused) => puts(&|table| table == refused),
             Failing::Each(n) => state.commits.is_multiple_of(n.max(1)),
         };
         if refused {

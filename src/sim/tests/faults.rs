@@ -181,3 +181,16 @@ fn a_mix_behind_the_entry_that_loses_its_disk_learns_the_chain_and_goes_on() {
         assert!(world.run_until(MINUTE, |world| !world.inbox(1).is_empty()), "mix {mix}");
     }
 }
+
+#[test]
+fn no_round_outruns_a_verdict_that_the_entrys_disk_does_not_take() {
+    let mut world = World::new(Plan::default());
+    world.run_for(Duration::from_secs(5));
+    world.mixes[0].kv.fail(Failing::For(crate::store::Table::Complete));
+    world.run_for(Duration::from_secs(20));
+    world.crash_mix(0);
+    world.mixes[0].kv.fail(Failing::Never);
+    world.start_mix(0);
+    world.send(0, 1, b"after the verdicts that were owed");
+    assert!(world.run_until(MINUTE, |world| !world.inbox(1).is_empty()));
+}
