@@ -6,6 +6,7 @@ use std::time::Duration;
 use rand::{RngExt, SeedableRng};
 
 use crate::crypto::Csprng;
+use crate::mix::Mix;
 use crate::store::Table;
 
 use super::super::{Plan, Violation, Witness, World};
@@ -20,6 +21,9 @@ const UNSYNCED: usize = 6;
 const RECOVERY: u64 = 200;
 /// Rounds after which nothing can come twice any more: a verdict, a poll, its acknowledgement.
 const QUIET: u64 = 25;
+
+/// Messages of one network that are described when they fail.
+const DETAILS: usize = 5;
 
 /// One network.
 pub(super) struct Trial {
@@ -135,8 +139,14 @@ impl Trial {
             let journey = witness.journey(name).join("; ");
             details.push(format!("lost: {:02x?} from {from} to {to}, {state}: {journey}", &name[..4]));
         }
+        details.truncate(DETAILS);
         details.extend(witness.details().iter().cloned());
-        details.truncate(30);
+        if self.users.missing().next().is_some() {
+            details.extend(self.world.mixes.iter().map(|mix| {
+                let status = mix.engine.as_ref().map(Mix::status);
+                format!("opened {:?}, {status:?}", mix.disk.recover().map(|recovered| recovered.opened))
+            }));
+        }
         Outcome {
             rounds,
             accepted: self.users.accepted(),
