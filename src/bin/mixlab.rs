@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use mixnet::sim::{Crowd, CrowdReport, Plan};
+use mixnet::sim::{Control, Crowd, CrowdReport, Plan, Storm};
 
 #[derive(Parser)]
 #[command(about = "Experiments on mixnet, on this machine only", version)]
@@ -37,10 +37,20 @@ enum Command {
         #[arg(long, default_value_t = 60)]
         seconds: u64,
     },
+    /// Simulated networks in which everything goes wrong; says whether every message arrived once
+    Storm(StormArguments),
 }
 
 fn main() -> ExitCode {
-    let Command::Crowd { clients, mixes, payload, packets_per_client, round_ms, seconds } = Arguments::parse().command;
+    match Arguments::parse().command {
+        Command::Crowd { clients, mixes, payload, packets_per_client, round_ms, seconds } => {
+            crowd(clients, mixes, payload, packets_per_client, round_ms, seconds)
+        }
+        Command::Storm(arguments) => storm(&arguments),
+    }
+}
+
+fn crowd(clients: usize, mixes: usize, payload: u32, packets_per_client: u32, round_ms: u32, seconds: u64) -> ExitCode {
     let plan = Plan { clients, mixes, payload, packets_per_client, round_ms, ..Plan::default() };
     let crowd = Crowd { plan, time: Duration::from_secs(seconds) };
     let runtime = match tokio::runtime::Runtime::new() {
@@ -74,4 +84,46 @@ fn show(report: &CrowdReport) -> ExitCode {
     });
     println!("{json}");
     if report.aborted == 0 && report.stored > 0 { ExitCode::SUCCESS } else { ExitCode::from(1) }
+}
+
+#[derive(clap::Args)]
+struct StormArguments {
+    /// Rounds to open in all networks together, at least
+    #[arg(long, default_value_t = 10_000)]
+    rounds: u64,
+    /// Rounds of bad weather in each network
+    #[arg(long, default_value_t = 400)]
+    rounds_each: u64,
+    /// The first network's seed; each next network has the next
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Networks that run at a time
+    #[arg(long, default_value_t = 2)]
+    threads: usize,
+    /// What is broken on purpose: none, no-fsync, no-id-check, resend-on-missing-receipt
+    #[arg(long, default_value = "none", value_parser = control)]
+    control: Control,
+    /// Where to write the report, beside stdout
+    #[arg(long)]
+    json: Option<std::path::PathBuf>,
+}
+
+fn control(word: &str) -> Result<Control, String> {
+    let names = Control::ALL.map(Control::name).join(", ");
+    Control::ALL.into_iter().find(|control| control.name() == word).ok_or(format!("it is one of {names}"))
+}
+
+/// One JSON object; exit code 1 if anything was lost, came twice or was seen that must not be.
+fn storm(arguments: &StormArguments) -> ExitCode {
+    let StormArguments { rounds, rounds_each, seed, threads, control, ref json } = *arguments;
+    let report = Storm { rounds, rounds_each, seed, threads, control }.run();
+    report.details.iter().for_each(|detail| eprintln!("{detail}"));
+    println!("{}", report.json());
+    if let Some(path) = json
+        && let Err(error) = std::fs::write(path, format!("{}\n", report.json()))
+    {
+        eprintln!("{}: {error}", path.display());
+        return ExitCode::from(4);
+    }
+    if report.is_green() { ExitCode::SUCCESS } else { ExitCode::from(1) }
 }

@@ -114,6 +114,7 @@ impl Mix {
         let Some(entry) = self.entry.as_mut() else { return };
         let (round, outcome, clients) = (signed.verdict.round, signed.verdict.outcome, signed.verdict.members.count());
         entry.deadlines.remove(&round);
+        entry.docket.close(round);
         entry.complete.insert(round, signed.clone());
         while entry.complete.len() > VERDICTS_KEPT {
             entry.complete.pop_first();

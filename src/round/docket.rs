@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::crypto::{Identity, Signature};
 use crate::wire::{AbortReason, SignedVerdict, Verdict};
 
-/// Rounds that were opened and have no complete verdict yet.
+/// Rounds that were opened and have no complete verdict on disk yet.
 #[derive(Default)]
 pub struct Docket {
     cases: BTreeMap<u64, Case>,
@@ -18,6 +18,8 @@ struct Case {
     abort: Option<AbortReason>,
     decision: Option<(Verdict, Signature)>,
     signatures: BTreeMap<usize, Signature>,
+    /// Every mix has signed; the verdict is on its way to the disk.
+    complete: bool,
 }
 
 /// What follows from a decision or signature.
@@ -98,12 +100,40 @@ impl Docket {
             return Ruling::Refused;
         }
         case.signatures.insert(mix, signature);
-        if case.signatures.len() < identities.len() {
+        if case.signatures.len() < identities.len() || std::mem::replace(&mut case.complete, true) {
             return Ruling::Waiting;
         }
         let signatures = case.signatures.values().copied().collect();
-        let signed = SignedVerdict { verdict: verdict.clone(), signatures };
+        Ruling::Complete(Box::new(SignedVerdict { verdict: verdict.clone(), signatures }))
+    }
+
+    /// The round's complete verdict is on disk. Until then the round waits: a later one that is opened meanwhile could be
+    /// all that is left after a crash, and nobody would ask for this verdict again.
+    pub fn close(&mut self, round: u64) {
         self.cases.remove(&round);
-        Ruling::Complete(Box::new(signed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::{Digest, IdentityKey};
+    use crate::wire::{Members, Outcome};
+
+    #[test]
+    fn a_round_waits_until_its_complete_verdict_is_on_disk() {
+        let keys = [1, 2].map(|seed| IdentityKey::from_seed(&[seed; 32]));
+        let identities = keys.each_ref().map(IdentityKey::identity);
+        let (members, outcome) = (Members::none(8), Outcome::Stored { refused: 0 });
+        let verdict = Verdict { network: Digest([0; 32]), epoch: 1, round: 7, members, outcome };
+        let [entry, exit] = keys.each_ref().map(|key| verdict.sign(key));
+        let mut docket = Docket::default();
+        docket.open(1, 7);
+        assert!(matches!(docket.decide(&identities[1], 2, verdict, exit), Ruling::Decided(_)));
+        assert!(matches!(docket.sign(&identities, 0, 7, entry), Ruling::Complete(_)));
+        assert!(docket.contains(7), "it is not on disk yet");
+        assert_eq!(docket.sign(&identities, 0, 7, entry), Ruling::Waiting, "and is not written twice");
+        docket.close(7);
+        assert!(docket.is_empty());
     }
 }

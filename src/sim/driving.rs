@@ -1,26 +1,35 @@
 //! How the world carries out what engines want done.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use rand::RngExt;
+
+use crate::client;
 use crate::mix;
 use crate::packet::Slots;
 use crate::round::OutgoingBatch;
 use crate::session::{self, Link};
-use crate::wire::{Reply, Request, SignedBatchHeader, batch_digest};
+use crate::wire::{Record, Reply, Request, SignedBatchHeader, batch_digest};
 
-use super::traffic::{Incident, Parcel};
-use super::{Malice, Party, World};
+use super::traffic::{Deferred, Incident, Parcel};
+use super::{Malice, Party, SimClient, SimMix, World};
 
-/// Packets of a batch that are handed over together.
-const SEGMENT: usize = 64;
-/// How long a disk takes.
-const DISK: Duration = Duration::from_millis(1);
+/// How long it takes from a commit to whoever asked for it.
+const TOLD: Duration = Duration::from_micros(500);
+/// How long a client's job takes at least.
+const JOB: Duration = Duration::from_millis(1);
+/// Pause before a client's disk is asked again for what it has not done.
+const AGAIN: Duration = Duration::from_secs(1);
 
 impl World {
     /// Gives an event to a mix and does what it then wants done. A test may call it to play an adversary's part.
     pub fn at_mix(&mut self, own: usize, event: mix::Event) {
-        let Some(engine) = self.mixes[own].engine.as_mut() else { return };
-        engine.handle(self.now, event);
+        let SimMix { engine: Some(engine), clock, .. } = &mut self.mixes[own] else { return };
+        if let Some(waiting) = self.paused.get_mut(&Party::Mix(own)) {
+            return waiting.push(Deferred::Mix(Box::new(event)));
+        }
+        engine.handle(clock.at(self.now), event);
         while let Some(action) = self.mixes[own].engine.as_mut().and_then(mix::Mix::poll_action) {
             self.mix_action(own, action);
         }
@@ -36,18 +45,21 @@ impl World {
             mix::Action::Reply { id, reply } => self.reply(own, id, reply, Vec::new()),
             mix::Action::Poll { id, mailbox, acknowledged, after } => {
                 let disk = &self.mixes[own].disk;
-                let (answer, letters) = disk.answer(&mailbox, after).expect("memory does not fail");
-                disk.acknowledge(&mailbox, acknowledged).expect("memory does not fail");
+                let (answer, letters) = disk.answer(&mailbox, after).expect("reading does not fail");
+                // What is not deleted comes again and is acknowledged again.
+                let _ = disk.acknowledge(&mailbox, acknowledged);
                 self.reply(own, id, Reply::Letters(answer), letters);
             }
             mix::Action::Work(job) => {
                 let event = Box::new(mix::Event::Worked(job.run()));
-                self.schedule(Duration::ZERO, Incident::Mix { mix: own, run, event });
+                let took = self.faults.work.mul_f64(self.rng.random());
+                self.schedule(took, Incident::Mix { mix: own, run, event });
             }
             mix::Action::Persist { token, record } => {
-                let result = self.mixes[own].disk.persist(record);
-                let event = Box::new(mix::Event::Persisted { token, result });
-                self.schedule(DISK, Incident::Mix { mix: own, run, event });
+                self.mixes[own].records.push_back((token, record));
+                if self.mixes[own].records.len() == 1 {
+                    self.disk_begins(me);
+                }
             }
             mix::Action::Note(note) => self.mixes[own].notes.push(note),
         }
@@ -99,23 +111,84 @@ impl World {
 
     fn send_batch(&mut self, own: usize, to: usize, header: &SignedBatchHeader, packets: &[Vec<u8>]) {
         let geometry = self.plan.geometry();
-        self.next_stream += 1;
-        let stream = self.next_stream;
-        let segments = |_: ()| -> Vec<Slots> {
-            let pieces = packets.chunks(SEGMENT).map(<[Vec<u8>]>::concat);
-            pieces.filter_map(|piece| Slots::from_packets(geometry, &piece)).collect()
+        let (from, to) = (Party::Mix(own), Party::Mix(to));
+        // Bytes that come twice come on two streams.
+        let copies = 1 + usize::from(self.comes_twice(from, to));
+        for _ in 0..copies {
+            self.next_stream += 1;
+            let (stream, round) = (self.next_stream, header.header.round);
+            let pieces = packets.chunks(self.faults.segment.max(1)).map(<[Vec<u8>]>::concat);
+            let slots = pieces.filter_map(|piece| Slots::from_packets(geometry, &piece));
+            let segments = slots.map(|slots| Parcel::Segment { stream, round, slots });
+            let parcels = [Parcel::Batch { stream, header: Box::new(header.clone()) }].into_iter().chain(segments);
+            self.post_in_order(from, to, parcels.collect());
+        }
+    }
+
+    fn disk_begins(&mut self, party: Party) {
+        let (kv, run) = match party {
+            Party::Mix(mix) => (&self.mixes[mix].kv, self.mixes[mix].run),
+            Party::Client(client) => (&self.clients[client].kv, self.clients[client].run),
         };
-        self.post(Party::Mix(own), Party::Mix(to), || Parcel::Batch {
-            stream,
-            header: Box::new(header.clone()),
-            segments: segments(()),
-        });
+        self.schedule(kv.delay(), Incident::Disk { party, run });
+    }
+
+    /// The disk does the first thing it has been asked for.
+    pub(super) fn disk_turn(&mut self, party: Party) {
+        if let Some(waiting) = self.paused.get_mut(&party) {
+            return waiting.push(Deferred::Disk);
+        }
+        match party {
+            Party::Mix(mix) => self.mix_disk_turn(mix),
+            Party::Client(client) => self.client_disk_turn(client),
+        }
+    }
+
+    fn mix_disk_turn(&mut self, own: usize) {
+        let mix = &mut self.mixes[own];
+        let Some((token, record)) = mix.records.pop_front() else { return };
+        let opens = if let Record::Opened { round } = &record { Some(*round) } else { None };
+        let result = mix.disk.persist(record);
+        if let Some(witness) = self.witness.as_mut() {
+            witness.recorded(opens.filter(|_| result.is_ok()));
+        }
+        let (run, more) = (mix.run, !mix.records.is_empty());
+        let event = Box::new(mix::Event::Persisted { token, result });
+        self.schedule(TOLD, Incident::Mix { mix: own, run, event });
+        if more {
+            self.disk_begins(Party::Mix(own));
+        }
+    }
+
+    fn client_disk_turn(&mut self, own: usize) {
+        let client = &mut self.clients[own];
+        let (run, Some(chore)) = (client.run, client.chores.front()) else { return };
+        let Ok(event) = client.disk.carry_out(chore) else {
+            return self.schedule(AGAIN, Incident::Disk { party: Party::Client(own), run });
+        };
+        if let Some(witness) = self.witness.as_mut() {
+            witness.carried_out(own, chore, event.as_ref());
+        }
+        client.chores.pop_front();
+        let more = !client.chores.is_empty();
+        if let Some(event) = event.map(Box::new) {
+            self.schedule(TOLD, Incident::Client { client: own, run, event });
+        }
+        if more {
+            self.disk_begins(Party::Client(own));
+        }
     }
 
     /// Gives an event to a client and does what it then wants done.
     pub fn at_client(&mut self, own: usize, event: session::Event) {
-        let Some(engine) = self.clients[own].engine.as_mut() else { return };
-        engine.handle(self.now, event);
+        let SimClient { engine: Some(engine), clock, disk, submitted, .. } = &mut self.clients[own] else { return };
+        if let Some(waiting) = self.paused.get_mut(&Party::Client(own)) {
+            return waiting.push(Deferred::Client(Box::new(event)));
+        }
+        if self.resend_without_receipt {
+            resend_unanswered(disk, submitted, &event);
+        }
+        engine.handle(clock.at(self.now), event);
         while let Some(action) = self.clients[own].engine.as_mut().and_then(session::Session::poll_action) {
             self.client_action(own, action);
         }
@@ -133,6 +206,10 @@ impl World {
             }
             session::Action::Submit { id, round, packets } => {
                 let packets = Slots::from_packets(self.plan.geometry(), &packets);
+                self.clients[own].submitted.insert(id, round);
+                if let Some(witness) = self.witness.as_mut() {
+                    witness.submitted(own, round);
+                }
                 self.ask(me, Party::Mix(0), id, Request::Submit { round }, packets);
                 None
             }
@@ -143,15 +220,39 @@ impl World {
                 None
             }
             session::Action::Cancel { .. } | session::Action::Stopped => None,
-            chore => self.clients[own].disk.carry_out(&chore).expect("memory does not fail"),
+            chore => {
+                self.clients[own].chores.push_back(chore);
+                if self.clients[own].chores.len() == 1 {
+                    self.disk_begins(me);
+                }
+                None
+            }
         };
         if let Some(event) = event {
             let (run, event) = (self.clients[own].run, Box::new(event));
-            self.schedule(DISK, Incident::Client { client: own, run, event });
+            let took = JOB + self.faults.work.mul_f64(self.rng.random());
+            self.schedule(took, Incident::Client { client: own, run, event });
         }
     }
 
     fn ask(&mut self, from: Party, to: Party, id: session::RequestId, request: Request, mut packets: Option<Slots>) {
         self.post(from, to, || Parcel::Request { id, request: request.clone(), packets: packets.take() });
+    }
+}
+
+/// What the protocol forbids: a submission that is refused, or whose link breaks before its receipt, goes again.
+fn resend_unanswered(disk: &client::Disk, submitted: &mut BTreeMap<session::RequestId, u64>, event: &session::Event) {
+    let unanswered = match event {
+        session::Event::Reply { id, reply: Reply::Refused(_), .. } => submitted.remove(id).into_iter().collect(),
+        session::Event::Reply { id, .. } => {
+            submitted.remove(id);
+            return;
+        }
+        session::Event::LinkDown { link: Link::Entry } => std::mem::take(submitted).into_values().collect::<Vec<_>>(),
+        _ => return,
+    };
+    for round in unanswered {
+        // A disk that is full keeps the round; its verdict settles it.
+        let _ = disk.outbox.settle(round, false);
     }
 }

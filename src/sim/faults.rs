@@ -18,6 +18,14 @@ pub struct Faults {
     pub duplication: f64,
     /// How long a broken link takes to come back, at most.
     pub outage: Duration,
+    /// How long the second of its ends takes to notice that a link is gone, at most.
+    pub unnoticed: Duration,
+    /// How long a job takes, at most: jobs overtake each other.
+    pub work: Duration,
+    /// Packets of a batch that are handed over together; a link may break between two such pieces.
+    pub segment: usize,
+    /// Whether clocks begin anywhere at each start, and calendars are wrong by years.
+    pub clocks: bool,
 }
 
 impl Default for Faults {
@@ -28,6 +36,10 @@ impl Default for Faults {
             loss: 0.0,
             duplication: 0.0,
             outage: Duration::from_millis(500),
+            unnoticed: Duration::ZERO,
+            work: Duration::ZERO,
+            segment: 64,
+            clocks: false,
         }
     }
 }

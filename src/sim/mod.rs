@@ -1,26 +1,35 @@
 //! A whole network in memory: real engines, real cryptography, real stores; a virtual clock and links of our making.
 //!
 //! [`World`] runs any number of mixes and clients in one thread, deterministically from a seed. [`Faults`] turns on
-//! loss, delay, reordering and duplication; mixes and clients can be crashed, restarted and partitioned; [`Malice`]
-//! lets a mix do to its batches what an adversary would. A round of a small network takes a few milliseconds.
+//! loss, delay, reordering and duplication; mixes and clients can be crashed, restarted, paused and partitioned, their
+//! clocks jump, their disks ([`SimDisk`]) fill up and fail; [`Malice`] lets a mix do to its batches what an adversary
+//! would. A [`Witness`] sees what no party can see alone. [`Storm`] does all of it at once, for as many rounds as asked,
+//! and counts what arrived. A round of a small network takes a few milliseconds.
 //!
 //! Only the feature `sim` builds it, and no released binary has that feature.
 
 mod crowd;
+mod disk;
 mod driving;
 mod faults;
+mod injury;
 mod loopback;
 mod party;
 mod plan;
+mod storm;
 mod traffic;
+mod witness;
 mod world;
 
 pub use crowd::{Crowd, CrowdError, CrowdReport};
+pub use disk::{Failing, SimDisk};
 pub use faults::{Faults, Malice};
 pub use loopback::{Loopback, LoopbackError};
 pub use party::{SimClient, SimMix};
 pub use plan::{Plan, Secrets};
+pub use storm::{Control, Storm, StormReport};
 pub use traffic::Party;
+pub use witness::{Violation, Witness};
 pub use world::World;
 
 /// Stands in every binary that is built with this module, and so in no released one.

@@ -1,7 +1,8 @@
 //! The simulated parties: an engine, its disk, and whether it runs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rand::SeedableRng;
 
@@ -11,9 +12,9 @@ use crate::mix::{Mix, MixConfig, Note, RequestId};
 use crate::node;
 use crate::session::{self, Session, SessionConfig};
 use crate::store::Store;
-use crate::wire::Network;
+use crate::wire::{Network, Record};
 
-use super::{Malice, Plan, Secrets};
+use super::{Malice, Plan, Secrets, SimDisk};
 
 /// A mix with its disk. The disk outlives crashes, the engine does not.
 pub struct SimMix {
@@ -21,6 +22,8 @@ pub struct SimMix {
     pub engine: Option<Mix>,
     /// Its disk.
     pub disk: node::Disk,
+    /// What lies under it.
+    pub kv: SimDisk,
     /// What it does to its batches.
     pub malice: Option<Malice>,
     /// Facts it has reported.
@@ -29,24 +32,67 @@ pub struct SimMix {
     pub(super) requests: BTreeMap<RequestId, (usize, session::RequestId)>,
     /// Counts starts, so that what was meant for an earlier run is dropped.
     pub(super) run: u64,
+    pub(super) clock: Clock,
+    /// What its disk has been asked to write, and has not.
+    pub(super) records: VecDeque<(u64, Record)>,
     key: Arc<IdentityKey>,
+}
+
+/// A party's monotonic clock: it may begin anywhere, and jump ahead.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Clock {
+    began: Duration,
+    ahead: Duration,
+}
+
+impl Clock {
+    /// A clock that shows `shown` at the world's moment `now`.
+    pub(super) fn showing(now: Duration, shown: Duration) -> Self {
+        Self { began: now, ahead: shown }
+    }
+
+    /// What it shows at the world's moment `now`.
+    pub(super) fn at(&self, now: Duration) -> Duration {
+        now.saturating_sub(self.began) + self.ahead
+    }
+
+    /// How long until it shows `shown`.
+    pub(super) fn until(&self, now: Duration, shown: Duration) -> Duration {
+        shown.saturating_sub(self.at(now))
+    }
+
+    pub(super) fn jump(&mut self, by: Duration) {
+        self.ahead += by;
+    }
 }
 
 impl SimMix {
     pub(super) fn new(plan: &Plan, network: &Network, key: Arc<IdentityKey>) -> Self {
+        let kv = SimDisk::default();
         Self {
             engine: None,
-            disk: node::Disk::new(Store::memory(), plan.geometry(), &network.parameters),
+            disk: node::Disk::new(open(&kv), plan.geometry(), &network.parameters),
+            kv,
             malice: None,
             notes: Vec::new(),
             requests: BTreeMap::new(),
             run: 0,
+            clock: Clock::default(),
+            records: VecDeque::new(),
             key,
         }
     }
 
-    pub(super) fn start(&mut self, plan: &Plan, network: &Arc<Network>, own: usize) {
+    /// Starts it with `clock`, on which zero was `started_at_ms` of the calendar.
+    pub(super) fn start(
+        &mut self,
+        plan: &Plan,
+        network: &Arc<Network>,
+        own: usize,
+        (clock, started_at_ms): (Clock, u64),
+    ) {
         self.run += 1;
+        self.clock = clock;
         let config = MixConfig {
             network: network.clone(),
             geometry: plan.geometry(),
@@ -54,14 +100,22 @@ impl SimMix {
             key: self.key.clone(),
             backend: Backend::default(),
             recovered: self.disk.recover().expect("memory does not fail"),
-            started_at_ms: 0,
+            started_at_ms,
         };
         let seed = plan.seed ^ (self.run << 32) ^ ((own as u64 + 1) << 48);
         self.engine = Some(Mix::new(config, Csprng::seed_from_u64(seed)));
     }
 
     pub(super) fn lose_disk(&mut self, plan: &Plan, network: &Network) {
-        self.disk = node::Disk::new(Store::memory(), plan.geometry(), &network.parameters);
+        self.kv = SimDisk::default();
+        self.disk = node::Disk::new(open(&self.kv), plan.geometry(), &network.parameters);
+    }
+
+    pub(super) fn crash(&mut self) {
+        self.engine = None;
+        self.requests.clear();
+        self.records.clear();
+        self.kv.crash();
     }
 
     /// The mix's identity key: an adversary that has taken it over signs with it.
@@ -76,21 +130,47 @@ pub struct SimClient {
     pub engine: Option<Session>,
     /// Its disk.
     pub disk: client::Disk,
+    /// What lies under it.
+    pub kv: SimDisk,
     /// Facts it has reported.
     pub notes: Vec<session::Note>,
     /// Its secrets.
     pub secrets: Secrets,
     pub(super) run: u64,
+    pub(super) clock: Clock,
+    /// What its disk has been asked to do, and has not done.
+    pub(super) chores: VecDeque<session::Action>,
+    /// Submissions without an answer.
+    pub(super) submitted: BTreeMap<session::RequestId, u64>,
 }
 
 impl SimClient {
     pub(super) fn new(network: &Network, secrets: Secrets) -> Self {
-        let disk = client::Disk::new(Store::memory(), &network.parameters);
-        Self { engine: None, disk, notes: Vec::new(), secrets, run: 0 }
+        let kv = SimDisk::default();
+        let disk = client::Disk::new(open(&kv), &network.parameters);
+        Self {
+            engine: None,
+            disk,
+            kv,
+            notes: Vec::new(),
+            secrets,
+            run: 0,
+            clock: Clock::default(),
+            chores: VecDeque::new(),
+            submitted: BTreeMap::new(),
+        }
     }
 
-    pub(super) fn start(&mut self, plan: &Plan, network: &Arc<Network>, own: usize, contacts: session::Contacts) {
+    pub(super) fn start(
+        &mut self,
+        plan: &Plan,
+        network: &Arc<Network>,
+        own: usize,
+        contacts: session::Contacts,
+        clock: Clock,
+    ) {
         self.run += 1;
+        self.clock = clock;
         let config = SessionConfig {
             network: network.clone(),
             identity: network.roster.clients[own].identity,
@@ -107,8 +187,19 @@ impl SimClient {
         self.engine = Some(session);
     }
 
+    pub(super) fn crash(&mut self) {
+        self.engine = None;
+        self.chores.clear();
+        self.submitted.clear();
+        self.kv.crash();
+    }
+
     /// The client's mailbox.
     pub fn mailbox(&self) -> MailboxId {
         self.secrets.address.mailbox
     }
+}
+
+fn open(kv: &SimDisk) -> Store {
+    Store::open(kv.clone()).expect("an empty disk has no version and takes one")
 }

@@ -21,8 +21,10 @@ pub enum Party {
 pub(super) enum Parcel {
     /// From one mix to another.
     Peer(PeerMessage),
-    /// A batch from one mix to the next.
-    Batch { stream: u64, header: Box<SignedBatchHeader>, segments: Vec<Slots> },
+    /// A batch begins.
+    Batch { stream: u64, header: Box<SignedBatchHeader> },
+    /// Packets of a batch.
+    Segment { stream: u64, round: u64, slots: Slots },
     /// From a client to a mix.
     Request { id: session::RequestId, request: Request, packets: Option<Slots> },
     /// From a mix to a client.
@@ -36,12 +38,26 @@ pub(super) enum Incident {
     Arrival { from: Party, to: Party, link: u64, parcel: Parcel },
     /// A link is made.
     Connect { a: Party, b: Party },
+    /// A party notices that a link is gone, unless it has met its peer again since.
+    Down { at: Party, peer: Party },
     /// A mix's own event: work or disk.
     Mix { mix: usize, run: u64, event: Box<mix::Event> },
     /// A client's own event.
     Client { client: usize, run: u64, event: Box<session::Event> },
     /// A timer may be due.
     Wake { party: Party, run: u64 },
+    /// A party's disk has done a commit.
+    Disk { party: Party, run: u64 },
+}
+
+/// What happens to a party that does not run at the moment.
+pub(super) enum Deferred {
+    /// An event for a mix.
+    Mix(Box<mix::Event>),
+    /// An event for a client.
+    Client(Box<session::Event>),
+    /// A turn of its disk.
+    Disk,
 }
 
 /// An incident and its moment, ordered earliest first and by sequence at the same moment.

@@ -10,11 +10,12 @@ use crate::crypto::{Csprng, MailboxId};
 use crate::mix;
 use crate::packet::MessageId;
 use crate::session::{self, Link};
-use crate::store::NewMessage;
+use crate::store::{MessageName, NewMessage, StoreError};
 use crate::wire::Network;
 
-use super::traffic::{Incident, Parcel, Scheduled};
-use super::{Faults, Party, Plan, SimClient, SimMix};
+use super::injury::pair;
+use super::traffic::{Deferred, Incident, Parcel, Scheduled};
+use super::{Faults, Party, Plan, SimClient, SimMix, Witness};
 
 /// A simulated network.
 pub struct World {
@@ -26,15 +27,23 @@ pub struct World {
     pub clients: Vec<SimClient>,
     /// Batches as they went over a link, if [`World::record_batches`] was asked for: (hop that sent, round, packets).
     pub batches: Vec<(usize, u64, Vec<Vec<u8>>)>,
+    /// Who looks on, if anybody does.
+    pub witness: Option<Witness>,
     pub(super) plan: Plan,
-    network: Arc<Network>,
+    pub(super) network: Arc<Network>,
     pub(super) now: Duration,
-    rng: Csprng,
-    queue: BinaryHeap<Scheduled>,
+    pub(super) rng: Csprng,
+    pub(super) queue: BinaryHeap<Scheduled>,
     sequence: u64,
-    links: BTreeMap<(Party, Party), u64>,
-    partitions: BTreeSet<(Party, Party)>,
-    next_link: u64,
+    pub(super) links: BTreeMap<(Party, Party), u64>,
+    pub(super) partitions: BTreeSet<(Party, Party)>,
+    /// Whose link to whom is gone without its having noticed.
+    pub(super) unnoticed: BTreeSet<(Party, Party)>,
+    /// Who stands still, and what waits for it.
+    pub(super) paused: BTreeMap<Party, Vec<Deferred>>,
+    /// Whether clients send again what has no receipt: what the protocol forbids.
+    pub(super) resend_without_receipt: bool,
+    pub(super) next_link: u64,
     pub(super) next_stream: u64,
     next_request: u64,
     pub(super) recording: bool,
@@ -56,12 +65,16 @@ impl World {
             mixes,
             clients,
             batches: Vec::new(),
+            witness: None,
             now: Duration::ZERO,
             rng: Csprng::seed_from_u64(plan.seed ^ 0x5eed),
             queue: BinaryHeap::new(),
             sequence: 0,
             links: BTreeMap::new(),
             partitions: BTreeSet::new(),
+            unnoticed: BTreeSet::new(),
+            paused: BTreeMap::new(),
+            resend_without_receipt: false,
             next_link: 0,
             next_stream: 0,
             next_request: 0,
@@ -84,20 +97,36 @@ impl World {
         self.now
     }
 
+    /// User bytes in a packet.
+    pub fn payload(&self) -> usize {
+        self.plan.payload as usize
+    }
+
     /// Keeps a copy of every batch that goes over a link.
     pub fn record_batches(&mut self) {
         self.recording = true;
     }
 
     /// Puts a message into a client's outbox, naming the sender.
+    ///
+    /// # Panics
+    /// If the disk does not take it.
     pub fn send(&mut self, from: usize, to: usize, content: &[u8]) -> MessageId {
-        let mut id = [0; 16];
-        self.rng.fill_bytes(&mut id);
+        MessageId(self.accept(from, to, true, content).expect("the outbox has room"))
+    }
+
+    /// Puts a message into a client's outbox, whether or not the client runs.
+    ///
+    /// # Errors
+    /// If the disk does not take it.
+    pub fn accept(&mut self, from: usize, to: usize, named: bool, content: &[u8]) -> Result<MessageName, StoreError> {
+        let mut name = [0; 16];
+        self.rng.fill_bytes(&mut name);
         let address = self.clients[to].secrets.address;
-        let message = NewMessage { to: (address.mailbox, address.letter_key), named: true, content };
+        let message = NewMessage { to: (address.mailbox, address.letter_key), named, content };
         let payload = self.plan.payload as usize;
-        self.clients[from].disk.outbox.accept(id, &message, payload).expect("the outbox has room");
-        MessageId(id)
+        self.clients[from].disk.outbox.accept(name, &message, payload)?;
+        Ok(name)
     }
 
     /// What a client's inbox holds: who each message is from, by its tag, and its content; in order of completion.
@@ -138,74 +167,6 @@ impl World {
         self.run_until(time, |_| false);
     }
 
-    /// Kills a mix: engine and links are gone, its disk stays as it was.
-    pub fn crash_mix(&mut self, mix: usize) {
-        self.mixes[mix].engine = None;
-        self.cut_all(Party::Mix(mix));
-    }
-
-    /// Empties the disk of a mix that does not run.
-    pub fn lose_disk(&mut self, mix: usize) {
-        self.mixes[mix].lose_disk(&self.plan, &self.network);
-    }
-
-    /// Starts a mix.
-    pub fn start_mix(&mut self, mix: usize) {
-        self.mixes[mix].start(&self.plan, &self.network, mix);
-        self.wake(Party::Mix(mix));
-        self.connect_all(Party::Mix(mix));
-    }
-
-    /// Kills a client.
-    pub fn crash_client(&mut self, client: usize) {
-        self.clients[client].engine = None;
-        self.cut_all(Party::Client(client));
-    }
-
-    /// Starts a client.
-    pub fn start_client(&mut self, client: usize) {
-        let contacts = self.clients.iter().map(|other| (other.mailbox(), other.secrets.address.letter_key)).collect();
-        self.clients[client].start(&self.plan, &self.network, client, contacts);
-        self.wake(Party::Client(client));
-        self.connect_all(Party::Client(client));
-    }
-
-    /// The operators admit one more client, who stands first on the roster, so that everybody else moves by one: all
-    /// stop, take the new network file, and start again.
-    pub fn admit(&mut self) {
-        (0..self.mixes.len()).for_each(|mix| self.crash_mix(mix));
-        (0..self.clients.len()).for_each(|client| self.crash_client(client));
-        self.queue.clear();
-        self.plan.clients += 1;
-        let (network, _, mut secrets) = self.plan.network();
-        let mut network = Arc::unwrap_or_clone(network);
-        network.roster.clients.rotate_right(1);
-        self.network = Arc::new(network);
-        let newcomer = secrets.pop().expect("a network has clients");
-        self.clients.insert(0, SimClient::new(&self.network, newcomer));
-        (0..self.mixes.len()).for_each(|mix| self.start_mix(mix));
-        (0..self.clients.len()).for_each(|client| self.start_client(client));
-    }
-
-    /// Cuts the link between two parties until [`World::heal`].
-    pub fn partition(&mut self, a: Party, b: Party) {
-        self.partitions.insert(pair(a, b));
-        self.cut(a, b);
-    }
-
-    /// Lets the two parties meet again.
-    pub fn heal(&mut self, a: Party, b: Party) {
-        self.partitions.remove(&pair(a, b));
-        self.connect_later(a, b);
-    }
-
-    fn runs(&self, party: Party) -> bool {
-        match party {
-            Party::Mix(mix) => self.mixes[mix].engine.is_some(),
-            Party::Client(client) => self.clients[client].engine.is_some(),
-        }
-    }
-
     fn run(&self, party: Party) -> u64 {
         match party {
             Party::Mix(mix) => self.mixes[mix].run,
@@ -220,16 +181,22 @@ impl World {
 
     pub(super) fn wake(&mut self, party: Party) {
         let run = self.run(party);
-        let at = match party {
-            Party::Mix(mix) => self.mixes[mix].engine.as_ref().and_then(mix::Mix::poll_timeout),
-            Party::Client(client) => self.clients[client].engine.as_ref().and_then(session::Session::poll_timeout),
+        let (at, clock) = match party {
+            Party::Mix(mix) => {
+                let mix = &self.mixes[mix];
+                (mix.engine.as_ref().and_then(mix::Mix::poll_timeout), mix.clock)
+            }
+            Party::Client(client) => {
+                let client = &self.clients[client];
+                (client.engine.as_ref().and_then(session::Session::poll_timeout), client.clock)
+            }
         };
-        if let Some(at) = at {
-            self.schedule(at.saturating_sub(self.now), Incident::Wake { party, run });
+        if let Some(at) = at.filter(|_| !self.paused.contains_key(&party)) {
+            self.schedule(clock.until(self.now, at), Incident::Wake { party, run });
         }
     }
 
-    fn peers(&self, party: Party) -> Vec<Party> {
+    pub(super) fn peers(&self, party: Party) -> Vec<Party> {
         let mixes = self.mixes.len();
         match party {
             Party::Mix(own) => {
@@ -241,38 +208,7 @@ impl World {
         }
     }
 
-    fn connect_all(&mut self, party: Party) {
-        self.peers(party).into_iter().for_each(|peer| self.connect_later(party, peer));
-    }
-
-    fn connect_later(&mut self, a: Party, b: Party) {
-        let delay = self.faults.latency + self.faults.jitter.mul_f64(self.rng.random());
-        self.schedule(delay, Incident::Connect { a, b });
-    }
-
-    fn cut_all(&mut self, party: Party) {
-        self.peers(party).into_iter().for_each(|peer| self.cut(party, peer));
-    }
-
-    fn cut(&mut self, a: Party, b: Party) {
-        if self.links.remove(&pair(a, b)).is_some() {
-            self.link_changed(a, b, false);
-            self.link_changed(b, a, false);
-        }
-    }
-
-    fn connect(&mut self, a: Party, b: Party) {
-        let pair = pair(a, b);
-        let possible = self.runs(a) && self.runs(b) && !self.partitions.contains(&pair);
-        if possible && !self.links.contains_key(&pair) {
-            self.next_link += 1;
-            self.links.insert(pair, self.next_link);
-            self.link_changed(a, b, true);
-            self.link_changed(b, a, true);
-        }
-    }
-
-    fn link_changed(&mut self, at: Party, peer: Party, up: bool) {
+    pub(super) fn link_changed(&mut self, at: Party, peer: Party, up: bool) {
         match (at, peer) {
             (Party::Mix(own), Party::Mix(mix)) => {
                 let event = if up { mix::Event::LinkUp { mix } } else { mix::Event::LinkDown { mix } };
@@ -298,17 +234,31 @@ impl World {
 
     /// Puts a parcel on a link; perhaps the link breaks instead, perhaps the parcel comes twice.
     pub(super) fn post(&mut self, from: Party, to: Party, mut make: impl FnMut() -> Parcel) {
-        let Some(link) = self.links.get(&pair(from, to)).copied() else { return };
-        if self.rng.random_bool(self.faults.loss) {
-            self.cut(from, to);
-            let outage = self.faults.outage.mul_f64(self.rng.random());
-            return self.schedule(outage, Incident::Connect { a: from, b: to });
-        }
-        let between_mixes = matches!((from, to), (Party::Mix(_), Party::Mix(_)));
-        let copies = if between_mixes && self.rng.random_bool(self.faults.duplication) { 2 } else { 1 };
+        let copies = 1 + usize::from(self.comes_twice(from, to));
         for _ in 0..copies {
-            let delay = self.faults.latency + self.faults.jitter.mul_f64(self.rng.random());
-            let parcel = make();
+            self.post_in_order(from, to, vec![make()]);
+        }
+    }
+
+    pub(super) fn comes_twice(&mut self, from: Party, to: Party) -> bool {
+        let between_mixes = matches!((from, to), (Party::Mix(_), Party::Mix(_)));
+        between_mixes && self.rng.random_bool(self.faults.duplication)
+    }
+
+    /// Puts the pieces of one stream on a link: they keep their order, and the link may break between any two.
+    pub(super) fn post_in_order(&mut self, from: Party, to: Party, parcels: Vec<Parcel>) {
+        let Some(link) = self.links.get(&pair(from, to)).copied() else { return };
+        let mut delay = self.faults.latency;
+        for parcel in parcels {
+            if self.rng.random_bool(self.faults.loss) {
+                self.cut(from, to);
+                let outage = self.faults.outage.mul_f64(self.rng.random());
+                return self.schedule(outage, Incident::Connect { a: from, b: to });
+            }
+            if let Some(witness) = self.witness.as_mut() {
+                witness.posted(&parcel);
+            }
+            delay += self.faults.jitter.mul_f64(self.rng.random());
             self.schedule(delay, Incident::Arrival { from, to, link, parcel });
         }
     }
@@ -316,6 +266,9 @@ impl World {
     fn happen(&mut self, incident: Incident) {
         match incident {
             Incident::Connect { a, b } => self.connect(a, b),
+            Incident::Down { at, peer } => self.notice(at, peer),
+            Incident::Disk { party, run } if run == self.run(party) => self.disk_turn(party),
+            Incident::Wake { party, .. } if self.paused.contains_key(&party) => {}
             Incident::Wake { party, run } if run == self.run(party) => match party {
                 Party::Mix(mix) => self.at_mix(mix, mix::Event::Timeout),
                 Party::Client(client) => self.at_client(client, session::Event::Timeout),
@@ -336,12 +289,11 @@ impl World {
             (Party::Mix(from), Party::Mix(to), Parcel::Peer(message)) => {
                 self.at_mix(to, mix::Event::Peer { from, message });
             }
-            (Party::Mix(from), Party::Mix(to), Parcel::Batch { stream, header, segments }) => {
-                let round = header.header.round;
+            (Party::Mix(from), Party::Mix(to), Parcel::Batch { stream, header }) => {
                 self.at_mix(to, mix::Event::Batch { from, stream, header: *header });
-                for slots in segments {
-                    self.at_mix(to, mix::Event::Segment { from, stream, round, slots });
-                }
+            }
+            (Party::Mix(from), Party::Mix(to), Parcel::Segment { stream, round, slots }) => {
+                self.at_mix(to, mix::Event::Segment { from, stream, round, slots });
             }
             (Party::Client(client), Party::Mix(to), Parcel::Request { id: asked, request, packets }) => {
                 self.next_request += 1;
@@ -355,8 +307,4 @@ impl World {
             _ => {}
         }
     }
-}
-
-fn pair(a: Party, b: Party) -> (Party, Party) {
-    (a.min(b), a.max(b))
 }

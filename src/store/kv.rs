@@ -29,7 +29,7 @@ pub trait Kv: Send + Sync {
 }
 
 /// What [`Kv::scan`] calls with a key and its value.
-pub(super) type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'a;
+pub type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'a;
 
 /// One change of a commit.
 #[derive(Clone, Debug)]

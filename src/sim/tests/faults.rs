@@ -248,3 +248,16 @@ fn the_roster_may_change_while_messages_are_under_way() {
         assert!(world.run_until(MINUTE, |world| !world.inbox(2).is_empty()), "seed {seed}");
     }
 }
+
+#[test]
+fn no_round_outruns_a_verdict_that_the_entrys_disk_does_not_take() {
+    let mut world = World::new(Plan::default());
+    world.run_for(Duration::from_secs(5));
+    world.mixes[0].kv.fail(Failing::For(crate::store::Table::Complete));
+    world.run_for(Duration::from_secs(20));
+    world.crash_mix(0);
+    world.mixes[0].kv.fail(Failing::Never);
+    world.start_mix(0);
+    world.send(0, 1, b"after the verdicts that were owed");
+    assert!(world.run_until(MINUTE, |world| !world.inbox(1).is_empty()));
+}
