@@ -3,6 +3,7 @@
 //! One task owns the session (`driver`); one thread owns the disk and does what the session asks of it in order;
 //! requests are streams of their own. Local programs talk to it through `service`.
 
+mod chores;
 mod disk;
 mod driver;
 mod links;
