@@ -26,8 +26,8 @@ pub use lmdb::{Lmdb, MapLimits};
 pub use mailbox::{Mailbox, MailboxTotals};
 pub use memory::Memory;
 pub use outbox::{
-    Accepted, FRAGMENT_OVERHEAD, Fragment, HISTORY_KEPT, MAX_RESENDS, MAX_RESERVED, MessageState, NewMessage, Outbox,
-    OutboxCounts, OutboxMessage, ROUNDS_KEPT, Settled,
+    Accepted, Draft, FRAGMENT_OVERHEAD, Fragment, HISTORY_KEPT, MAX_RESENDS, MAX_RESERVED, MessageState, NewMessage,
+    Outbox, OutboxCounts, OutboxMessage, ROUNDS_KEPT, Settled,
 };
 pub use step::Store;
 
@@ -97,7 +97,7 @@ pub enum StoreError {
     #[error("round {0} is used already")]
     RoundUsed(u64),
     /// The outbox's limit is reached.
-    #[error("the outbox is full; wait until messages are stored, or drop some")]
+    #[error("the outbox is full; wait until messages are stored, drop some, or raise `outbox_bytes`")]
     OutboxFull,
     /// A message of this name is in the outbox.
     #[error("a message of this name is in the outbox already")]

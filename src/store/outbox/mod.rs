@@ -1,5 +1,6 @@
 //! A client's outbox: contents wait here, on disk, until the signed verdict of the round that carried them.
 
+mod draft;
 mod row;
 
 use std::collections::HashSet;
@@ -7,9 +8,10 @@ use std::ops::ControlFlow;
 
 use crate::crypto::{MailboxId, PublicKey};
 
+pub use self::draft::Draft;
 use self::row::{
-    InFlight, Message, Totals, carry, fail, fragment_key, hold, message, messages, queue_key, read_queued, read_totals,
-    take, unqueue,
+    InFlight, Message, Totals, admit, carry, fail, fragment_key, hold, message, messages, queue_key, read_queued,
+    read_totals, take, unqueue,
 };
 use super::kv::{behind, field};
 use super::step::{collect, parse};
@@ -152,22 +154,13 @@ impl Outbox {
             if step.get(Table::Messages, &name)?.is_some() {
                 return Err(StoreError::MessageExists);
             }
-            let mut totals = read_totals(step)?;
-            let row = Message::new(totals.order, message, count);
-            totals.order += 1;
-            totals.bytes += row.charge();
-            if totals.bytes > self.limit {
-                return Err(StoreError::OutboxFull);
-            }
+            let accepted = admit(step, &name, message, (message.content.len() as u64, count), self.limit)?;
             for index in 0..count {
                 let start = index as usize * payload;
                 let data = &message.content[start..message.content.len().min(start + payload)];
                 step.put(Table::Fragments, &fragment_key(&name, index), data.to_vec());
-                step.put(Table::Queue, &queue_key(row.order, index), name.to_vec());
             }
-            step.put_record(Table::Messages, &name, &row);
-            totals.write(step);
-            Ok(Accepted { packets: count })
+            Ok(accepted)
         })
     }
 
