@@ -87,7 +87,7 @@ impl Engine {
     ) -> Self {
         let (results, finished) = mpsc::unbounded_channel();
         let (records, queue) = mpsc::unbounded_channel();
-        write_records(disk.clone(), queue, results.clone());
+        write_records(disk.clone(), queue, results.clone(), metrics.clone());
         Self {
             mix,
             disk,
@@ -259,7 +259,9 @@ impl Engine {
             mix,
             recent: self.recent.clone(),
             links: links.collect(),
-            mailbox: (role == Role::Exit).then(|| self.disk.totals().unwrap_or_default()),
+            mailbox: (role == Role::Exit)
+                .then(|| (self.disk.totals().unwrap_or_default(), self.disk.losses().unwrap_or_default())),
+            disk: self.disk.trouble(),
             x25519: self.backend,
         }
     }
@@ -301,11 +303,13 @@ fn write_records(
     disk: Arc<Disk>,
     mut queue: mpsc::UnboundedReceiver<(u64, Record)>,
     results: mpsc::UnboundedSender<Event>,
+    metrics: Arc<Metrics>,
 ) {
     // A thread of its own: the runtime's pool is for short waits.
     std::thread::spawn(move || {
         while let Some((token, record)) = queue.blocking_recv() {
             let result = disk.persist(record);
+            metrics.lost(&disk.losses().unwrap_or_default());
             if results.send(Event::Persisted { token, result }).is_err() {
                 return;
             }

@@ -23,7 +23,7 @@ pub use epochs::{EPOCHS_KEPT, Epochs};
 pub use inbox::{Arrival, Delivery, Entry, Inbox, InboxCounts, InboxLimits};
 pub use kv::{Change, Kv, Table};
 pub use lmdb::{Lmdb, MapLimits};
-pub use mailbox::{Mailbox, MailboxTotals};
+pub use mailbox::{Mailbox, MailboxLosses, MailboxTotals};
 pub use memory::Memory;
 pub use outbox::{
     Accepted, Draft, FRAGMENT_OVERHEAD, Fragment, HISTORY_KEPT, MAX_RESENDS, MAX_RESERVED, MessageState, NewMessage,
