@@ -3,13 +3,11 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use crate::config::OUTBOX_BYTES;
 use crate::packet::{Address, MessageId};
 use crate::session::{Action, AlreadyUsed, Arrival, Event, Fragment, RequestId, content};
 use crate::store::{self, Epochs, Inbox, InboxLimits, Outbox, Store, StoreError};
 use crate::wire::{Parameters, SignedEpoch};
-
-/// Bytes that may wait in an outbox.
-const OUTBOX_BYTES: u64 = 1 << 30;
 
 /// Incomplete messages of one named sender, and of all anonymous ones together.
 const PARTIALS: u32 = 1024;
@@ -30,8 +28,13 @@ pub struct Disk {
 }
 
 impl Disk {
-    /// The disk in `store`.
+    /// The disk in `store`, with an outbox of [`OUTBOX_BYTES`].
     pub fn new(store: Store, parameters: &Parameters) -> Self {
+        Self::with_outbox(store, parameters, OUTBOX_BYTES)
+    }
+
+    /// The disk in `store`, with an outbox of at most `outbox_bytes`.
+    pub fn with_outbox(store: Store, parameters: &Parameters, outbox_bytes: u64) -> Self {
         let limits = InboxLimits {
             payload: parameters.payload as usize,
             // The name of a file travels in front of its bytes.
@@ -41,7 +44,7 @@ impl Disk {
             retention: parameters.retention_epochs.into(),
         };
         Self {
-            outbox: Outbox::new(store.clone(), OUTBOX_BYTES),
+            outbox: Outbox::new(store.clone(), outbox_bytes),
             inbox: Inbox::new(store.clone(), limits),
             epochs: Epochs::new(store),
             begins: AtomicBool::new(true),

@@ -362,6 +362,15 @@ impl Outbox {
         Ok(all.into_iter().map(|(name, row)| row.show(name)).collect())
     }
 
+    /// The bytes that count against the limit, and the limit.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn room(&self) -> Result<(u64, u64), StoreError> {
+        let totals: Totals = self.store.record(Table::Meta, row::TOTALS)?.unwrap_or_default();
+        Ok((totals.bytes, self.limit))
+    }
+
     /// How many messages are where.
     ///
     /// # Errors
