@@ -55,6 +55,9 @@ pub(super) struct SettingArgs {
     /// The control socket
     #[arg(long, value_name = "PATH")]
     control: Option<String>,
+    /// Bytes that may wait in a client's outbox
+    #[arg(long, value_name = "BYTES")]
+    outbox_bytes: Option<String>,
     /// Where /metrics and /healthz are served: 127.0.0.1:PORT, or off
     #[arg(long, value_name = "ADDRESS:PORT")]
     metrics: Option<String>,
@@ -81,6 +84,7 @@ impl SettingArgs {
             ("keys", &self.keys),
             ("listen", &self.listen),
             ("control", &self.control),
+            ("outbox_bytes", &self.outbox_bytes),
             ("metrics", &self.metrics),
             ("metrics_public", &self.metrics_public),
             ("log", &self.log),

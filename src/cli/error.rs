@@ -138,7 +138,7 @@ impl From<Failure> for CliError {
     fn from(failure: Failure) -> Self {
         let exit = match failure {
             Failure::UnknownContact | Failure::TooLarge | Failure::BadName | Failure::WrongDaemon => Exit::Usage,
-            Failure::OutboxFull | Failure::Stopping => Exit::TryAgain,
+            Failure::OutboxFull | Failure::DiskFull | Failure::Stopping => Exit::TryAgain,
             Failure::Disk | Failure::NoMessage => Exit::Failed,
         };
         Self::new(exit, failure.to_string())

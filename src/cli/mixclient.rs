@@ -44,7 +44,7 @@ enum Command {
     /// Whom you can write to
     #[command(subcommand)]
     Contact(ContactCommand),
-    /// Messages that were given up after too many failed rounds
+    /// Messages that are on their way or were given up: list, retry, drop
     #[command(subcommand)]
     Outbox(OutboxCommand),
 }

@@ -29,7 +29,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
+use nix::sys::signal::Signal;
 use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{SignalKind, signal};
 
 pub use error::{CliError, Exit};
 
@@ -84,9 +86,20 @@ fn on_one_core<T>(work: impl Future<Output = Result<T, CliError>>) -> Result<T, 
     drive(Builder::new_current_thread(), work)
 }
 
+/// A write beyond what the system lets this process write into one file is an error, like a full disk, and not its end:
+/// any handler in place of the default has that effect.
+fn survive_file_limit() {
+    if let Err(error) = signal(SignalKind::from_raw(Signal::SIGXFSZ as i32)) {
+        tracing::warn!(%error, "a limit on file sizes would end this process");
+    }
+}
+
 fn drive<T>(mut builder: Builder, work: impl Future<Output = Result<T, CliError>>) -> Result<T, CliError> {
     let runtime: Runtime = builder.enable_all().build().map_err(|error| CliError::io("start threads", &error))?;
-    let result = runtime.block_on(work);
+    let result = runtime.block_on(async {
+        survive_file_limit();
+        work.await
+    });
     // A thread that waits for a disk that is gone must not keep the process.
     runtime.shutdown_timeout(Duration::from_secs(2));
     result

@@ -33,8 +33,9 @@ pub(super) async fn mix(args: &RunArgs, home: &Path, json: bool) -> Result<(), C
     if line.identity.is_none() {
         prepared.publish([secrets.key_file(&home.id)])?;
     }
-    let Some(network) = prepared.network().await? else { return Ok(()) };
+    // Before the wait for others' keys: what is wrong with the disk is said at once.
     let store = open_store(&home)?;
+    let Some(network) = prepared.network().await? else { return Ok(()) };
     let config = NodeConfig {
         network,
         key: secrets.identity,
@@ -68,14 +69,16 @@ pub(super) async fn client(args: &RunArgs, home: &Path, json: bool) -> Result<()
     let own = (line.identity.is_none() || line.list_key.is_none()).then_some(own);
     let mailbox = file.mailboxes.is_none().then_some(mailbox);
     prepared.publish(own.into_iter().chain(mailbox))?;
-    let Some(network) = prepared.network().await? else { return Ok(()) };
+    // Before the wait for others' keys: what is wrong with the disk is said at once.
     let store = open_store(&home)?;
+    let Some(network) = prepared.network().await? else { return Ok(()) };
     let config = ClientConfig {
         network,
         id: home.id.clone(),
         secrets,
         contacts: home.contacts(),
         store,
+        outbox_bytes: home.outbox_bytes,
         limits: Limits::default(),
     };
     let client = Client::start(config, &home.control).await?;

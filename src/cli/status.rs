@@ -59,8 +59,11 @@ fn mix(status: &Value) -> String {
         lines.add(&format!("link {}", text(&link["peer"])), state);
     }
     if let Some(letters) = status["mailbox"].get("letters") {
-        lines.add("mailboxes", &format!("{letters} letters, {} bytes", status["mailbox"]["bytes"]));
+        let mailbox = &status["mailbox"];
+        lines.add("mailboxes", &format!("{letters} letters, {} bytes", mailbox["bytes"]));
+        lines.add("lost letters", &format!("{} refused, {} expired", mailbox["refused"], mailbox["expired"]));
     }
+    lines.disk(status);
     lines.add("x25519", text(&status["x25519"]));
     lines.sealed(status)
 }
@@ -82,6 +85,7 @@ fn client(status: &Value) -> String {
     for held in outbox["held"].as_array().into_iter().flatten() {
         lines.add("", &format!("given up: {} of {} bytes; see `outbox`", text(&held["id"]), held["bytes"]));
     }
+    lines.disk(status);
     let inbox = &status["inbox"];
     lines.add("inbox", &format!("{} unread of {}, {} on their way", inbox["unread"], inbox["total"], inbox["partial"]));
     let rounds = status["rounds"].as_array().map_or(&[][..], Vec::as_slice);
@@ -103,6 +107,12 @@ struct Lines(Vec<(String, String)>);
 impl Lines {
     fn add(&mut self, name: &str, value: &(impl ToString + ?Sized)) {
         self.0.push((name.into(), value.to_string()));
+    }
+
+    fn disk(&mut self, status: &Value) {
+        if let Some(trouble) = status["disk"].as_str() {
+            self.add("disk", &format!("FAILS: {trouble}"));
+        }
     }
 
     fn sealed(self, status: &Value) -> String {
@@ -147,23 +157,26 @@ mod tests {
             "packets": { "in": 800, "out": 0, "rejected": {} },
             "x25519": "aws-lc", "sealed": false,
             "links": [{ "peer": "mix-1", "up": true, "pq": true }, { "peer": "mix-2", "up": false, "pq": false }],
-            "mailbox": { "letters": 7, "bytes": 700 },
+            "mailbox": { "letters": 7, "bytes": 700, "refused": 2, "expired": 1 },
+            "disk": "the store is full; free space",
         });
         let expected = "\
-mix         mix-3, exit
-epoch       2
-round       61, open
-clients     4 connected, 0 registered; start at 4, at least 2
-rounds      50 stored, 10 (lost 1, too_few_clients 9) aborted
-packets     800 in, 0 out, 0 rejected
-link mix-1  up, post-quantum
-link mix-2  DOWN
-mailboxes   7 letters, 700 bytes
-x25519      aws-lc
+mix           mix-3, exit
+epoch         2
+round         61, open
+clients       4 connected, 0 registered; start at 4, at least 2
+rounds        50 stored, 10 (lost 1, too_few_clients 9) aborted
+packets       800 in, 0 out, 0 rejected
+link mix-1    up, post-quantum
+link mix-2    DOWN
+mailboxes     7 letters, 700 bytes
+lost letters  2 refused, 1 expired
+disk          FAILS: the store is full; free space
+x25519        aws-lc
 ROUNDS ARE NOT SEALED: a mix that cheats can single out a client without being caught";
         assert_eq!(mix(&status), expected);
-        let sealed = json!({ "sealed": true, "mailbox": null });
-        assert!(!mix(&sealed).contains("SEALED") && !mix(&sealed).contains("mailboxes"));
+        let sealed = mix(&json!({ "sealed": true, "mailbox": null, "disk": null }));
+        assert!(!sealed.contains("SEALED") && !sealed.contains("mailboxes") && !sealed.contains("disk"));
     }
 
     #[test]
@@ -173,6 +186,7 @@ ROUNDS ARE NOT SEALED: a mix that cheats can single out a client without being c
             "links": { "entry": false, "exit": true, "pq": false },
             "outbox": { "queued": 1, "in_flight": 2, "stored": 3, "resent": 4, "refused": 1,
                         "held": [{ "id": "ab", "bytes": 5 }] },
+            "disk": "the store is full; free space",
             "inbox": { "unread": 1, "total": 2, "partial": 0 },
             "rounds": [{ "round": 8, "clients": 4, "missed": false }, { "round": 9, "clients": null, "missed": true }],
         });
@@ -182,6 +196,7 @@ epoch         1
 round         9
 outbox        1 queued, 2 in flight, 3 stored, 4 resent, 1 given up
               given up: ab of 5 bytes; see `outbox`
+disk          FAILS: the store is full; free space
 inbox         1 unread of 2, 0 on their way
 hidden among  4 clients; 1 of the last 2 rounds missed
 links         NOT post-quantum

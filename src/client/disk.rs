@@ -1,12 +1,13 @@
 //! A client's disk: the outbox, the inbox and the epochs it has accepted, in the session's terms.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use crate::config::OUTBOX_BYTES;
 use crate::packet::{Address, MessageId};
 use crate::session::{Action, AlreadyUsed, Arrival, Event, Fragment, RequestId, Seat, content};
 use crate::store::{self, Epochs, Inbox, InboxLimits, Outbox, Store, StoreError};
 use crate::wire::{Parameters, SignedEpoch};
-
-/// Bytes that may wait in an outbox.
-const OUTBOX_BYTES: u64 = 1 << 30;
 
 /// Incomplete messages of one named sender, and of all anonymous ones together.
 const PARTIALS: u32 = 1024;
@@ -20,11 +21,20 @@ pub struct Disk {
     /// Messages received.
     pub inbox: Inbox,
     epochs: Epochs,
+    /// A session has begun and reserved no round yet.
+    begins: AtomicBool,
+    /// Why it did not take what was last asked of the outbox, and of the inbox.
+    trouble: Mutex<[Option<String>; 2]>,
 }
 
 impl Disk {
-    /// The disk in `store`.
+    /// The disk in `store`, with an outbox of [`OUTBOX_BYTES`].
     pub fn new(store: Store, parameters: &Parameters) -> Self {
+        Self::with_outbox(store, parameters, OUTBOX_BYTES)
+    }
+
+    /// The disk in `store`, with an outbox of at most `outbox_bytes`.
+    pub fn with_outbox(store: Store, parameters: &Parameters, outbox_bytes: u64) -> Self {
         let limits = InboxLimits {
             payload: parameters.payload as usize,
             // The name of a file travels in front of its bytes.
@@ -34,10 +44,17 @@ impl Disk {
             retention: parameters.retention_epochs.into(),
         };
         Self {
-            outbox: Outbox::new(store.clone(), OUTBOX_BYTES),
+            outbox: Outbox::new(store.clone(), outbox_bytes),
             inbox: Inbox::new(store.clone(), limits),
             epochs: Epochs::new(store),
+            begins: AtomicBool::new(true),
+            trouble: Mutex::default(),
         }
+    }
+
+    /// Why it does not take what a session asks of it; `None` if it does.
+    pub fn trouble(&self) -> Option<String> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).iter().flatten().next().cloned()
     }
 
     /// The newest documents accepted, oldest first.
@@ -48,11 +65,12 @@ impl Disk {
         self.epochs.all()
     }
 
-    /// The rounds used and not settled.
+    /// The rounds used and not settled, for a session that begins: the first round that it reserves carries nothing.
     ///
     /// # Errors
     /// If the store fails.
     pub fn unsettled(&self) -> Result<Vec<u64>, StoreError> {
+        self.begins.store(true, Ordering::Relaxed);
         self.outbox.unsettled()
     }
 
@@ -67,37 +85,58 @@ impl Disk {
 
     /// Does what a session asks of its disk, and says what to tell it. Other actions are no business of the disk's.
     ///
+    /// A round is reserved whatever the disk is like: else whoever watches would see a client fall silent whose disk is
+    /// full, and could fill it to find out whose it is. A disk that does not take the round's number gives nothing to
+    /// carry, so the client sends dummies, and a verdict on them changes nothing. Only a run that dies in that very
+    /// round could use its number once more, with content that the first submission's verdict would settle; so the
+    /// first round of every session carries nothing either.
+    ///
     /// # Errors
     /// If the store fails: nothing has changed, and it may be tried again.
     pub fn carry_out(&self, action: &Action) -> Result<Option<Event>, StoreError> {
-        match action {
-            Action::Reserve { round, expiry, count } => self.reserve(*round, *expiry, *count).map(Some),
+        let done = match action {
+            Action::Reserve { round, expiry, count } => return Ok(Some(self.reserve(*round, *expiry, *count))),
             Action::Settle { round, carried } => {
-                self.outbox.settle(*round, *carried)?;
-                Ok(Some(Event::Settled { round: *round }))
+                self.outbox.settle(*round, *carried).map(|_| Some(Event::Settled { round: *round }))
             }
-            Action::Abandon { round } => {
-                self.outbox.abandon(*round)?;
-                Ok(None)
-            }
-            Action::RememberEpoch(signed) => {
-                self.epochs.remember(signed)?;
-                self.outbox.hold_expired(signed.document.epoch)?;
-                Ok(None)
-            }
+            Action::Abandon { round } => self.outbox.abandon(*round).map(|_| None),
+            Action::RememberEpoch(signed) => self.remember(signed).map(|()| None),
             Action::Deliver { id, epoch, arrivals } => self.deliver(*id, *epoch, arrivals).map(Some),
-            _ => Ok(None),
-        }
+            _ => return Ok(None),
+        };
+        self.note(usize::from(matches!(action, Action::Deliver { .. })), done.as_ref().err());
+        done
     }
 
     /// Spends a round's number and hands out what it will carry.
-    fn reserve(&self, round: u64, expiry: u64, count: u32) -> Result<Event, StoreError> {
-        let result = match self.outbox.reserve(round, expiry, count as usize) {
+    fn reserve(&self, round: u64, expiry: u64, count: u32) -> Event {
+        let count = if self.begins.swap(false, Ordering::Relaxed) { 0 } else { count as usize };
+        let reserved = self.outbox.reserve(round, expiry, count);
+        self.note(0, reserved.as_ref().err().filter(|error| !matches!(error, StoreError::RoundUsed(_))));
+        let result = match reserved {
             Ok(fragments) => Ok(fragments.into_iter().map(fragment).collect()),
             Err(StoreError::RoundUsed(_)) => Err(AlreadyUsed),
-            Err(error) => return Err(error),
+            // A disk that fails in the last moment may have taken it: then the content is in flight.
+            Err(_) if self.outbox.is_used(round).is_ok_and(|used| !used) => Ok(Vec::new()),
+            Err(_) => Err(AlreadyUsed),
         };
-        Ok(Event::Reserved { round, result })
+        Event::Reserved { round, result }
+    }
+
+    fn remember(&self, signed: &SignedEpoch) -> Result<(), StoreError> {
+        self.outbox.hold_expired(signed.document.epoch)?;
+        self.epochs.remember(signed)
+    }
+
+    /// Says in the log when a part of the disk begins to fail and when it is well again.
+    fn note(&self, part: usize, error: Option<&StoreError>) {
+        let trouble = &mut self.trouble.lock().unwrap_or_else(PoisonError::into_inner)[part];
+        match (trouble.is_some(), error) {
+            (false, Some(error)) => tracing::error!(%error, "the disk does not take it; trying again"),
+            (true, None) => tracing::info!("the disk takes it again"),
+            _ => {}
+        }
+        *trouble = error.map(ToString::to_string);
     }
 
     /// Puts what arrived into the inbox.

@@ -13,7 +13,7 @@ use crate::session::{Action, Event, Link, RequestId, Session, Status};
 use crate::wire::{LETTER_HEADER_BYTES, Network, Request};
 
 use super::links::ask;
-use super::{Disk, Metrics};
+use super::{Disk, Metrics, chores};
 
 /// What reaches the session's task.
 pub(super) enum Input {
@@ -42,7 +42,8 @@ pub(super) struct Driver {
     /// Answers to the session's own actions: never more than actions under way, which rounds bound.
     results: mpsc::UnboundedSender<Event>,
     finished: mpsc::UnboundedReceiver<Event>,
-    chores: mpsc::UnboundedSender<Action>,
+    /// As bounded as what they answer to; see `chores`.
+    chores: std::sync::mpsc::Sender<Action>,
     stopping: Option<oneshot::Sender<()>>,
 }
 
@@ -56,8 +57,7 @@ impl Driver {
         changed: watch::Sender<u64>,
     ) -> Self {
         let (results, finished) = mpsc::unbounded_channel();
-        let (chores, queue) = mpsc::unbounded_channel();
-        do_chores(disk, queue, results.clone(), changed);
+        let chores = chores::start(disk, results.clone(), changed);
         Self {
             session,
             geometry,
@@ -184,37 +184,4 @@ impl Driver {
         });
         self.requests.insert(id, task.abort_handle());
     }
-}
-
-/// One thread owns the disk: what the session asks of it is done in order. What the disk does not take is tried until
-/// it does, for nothing that follows may be done before.
-fn do_chores(
-    disk: Arc<Disk>,
-    mut queue: mpsc::UnboundedReceiver<Action>,
-    results: mpsc::UnboundedSender<Event>,
-    changed: watch::Sender<u64>,
-) {
-    // A thread of its own: the runtime's pool for short waits has 512 places, and this one stays for good.
-    std::thread::spawn(move || {
-        while let Some(chore) = queue.blocking_recv() {
-            loop {
-                match disk.carry_out(&chore) {
-                    Ok(event) => {
-                        changed.send_modify(|count| *count += 1);
-                        if let Some(event) = event {
-                            let _ended = results.send(event);
-                        }
-                        break;
-                    }
-                    Err(error) => {
-                        tracing::error!(%error, "the disk does not take it; trying again");
-                        if results.is_closed() {
-                            return;
-                        }
-                        std::thread::sleep(std::time::Duration::from_secs(1));
-                    }
-                }
-            }
-        }
-    });
 }

@@ -3,10 +3,12 @@
 //! One task owns the session (`driver`); one thread owns the disk and does what the session asks of it in order;
 //! requests are streams of their own. Local programs talk to it through `service`.
 
+mod chores;
 mod disk;
 mod driver;
 mod links;
 mod metrics;
+mod prepare;
 mod service;
 mod status;
 
@@ -49,6 +51,8 @@ pub struct ClientConfig {
     pub contacts: Contacts,
     /// Its disk.
     pub store: Store,
+    /// Bytes that may wait in its outbox.
+    pub outbox_bytes: u64,
     /// What peers are granted.
     pub limits: Limits,
 }
@@ -92,11 +96,12 @@ impl Client {
     /// # Errors
     /// If it is not in the network, or its store or control socket cannot be used.
     pub async fn start(config: ClientConfig, control: &Path) -> Result<Self, ClientError> {
-        let ClientConfig { network, id, secrets, contacts, store, limits } = config;
+        let ClientConfig { network, id, secrets, contacts, store, outbox_bytes, limits } = config;
         let geometry =
             Geometry::new(network.mixes(), network.parameters.payload as usize).ok_or(ClientError::Geometry)?;
         store.tie_to_payload(network.parameters.payload)?;
-        let disk = Arc::new(Disk::new(store, &network.parameters));
+        let disk = Arc::new(Disk::with_outbox(store, &network.parameters, outbox_bytes));
+        disk.outbox.give_up_drafts()?;
         let ClientSecrets { identity, letter, capability, .. } = secrets;
         let index = network.roster.client(&identity.identity()).ok_or(SessionError::NotOnRoster)?;
         let mailbox = capability.mailbox(&network.id());
@@ -126,7 +131,8 @@ impl Client {
         links::keep(&network, &endpoint, &inputs, &stop);
         let driver = Driver::new(session, disk.clone(), network.clone(), geometry, metrics.clone(), changed);
         let driver = tokio::spawn(driver.run(received));
-        let service = Service { network, id, disk, contacts: Arc::new(contacts), inputs: inputs.clone(), changes };
+        let (contacts, names) = (Arc::new(contacts), Arc::default());
+        let service = Service { network, id, disk, contacts, inputs: inputs.clone(), changes, names };
         tokio::spawn(service.run(listener, stop.clone()));
         Ok(Self { inputs, stop, driver, endpoint, metrics })
     }

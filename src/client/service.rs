@@ -3,19 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rand::Rng;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{ContactError, Contacts};
-use crate::control::{Answer, Ask, ControlError, Failure, Incoming, Listener, MessageKind, Outgoing, Progress, Stream};
-use crate::crypto::os_csprng;
+use crate::control::{
+    Answer, Ask, ControlError, Failure, Incoming, Listed, Listener, MessageKind, Place, Progress, Stream,
+};
 use crate::session::{self, Event, content::Content};
-use crate::store::{Entry, MessageState, NewMessage, StoreError};
+use crate::store::{Entry, MessageState, OutboxMessage, StoreError};
 use crate::wire::Network;
 
 use super::Disk;
 use super::driver::Input;
+use super::prepare::Names;
 use super::status;
 
 /// Local programs served at once; further ones wait.
@@ -30,6 +31,7 @@ pub(super) struct Service {
     pub inputs: mpsc::Sender<Input>,
     /// Counts what the disk has done: whoever waits for a message looks again when it changes.
     pub changes: watch::Receiver<u64>,
+    pub names: Arc<Names>,
 }
 
 /// The letter keys by which the session knows senders.
@@ -72,13 +74,14 @@ impl Service {
                 Ask::Drop { message } => {
                     self.on_disk(move |disk| disk.outbox.drop_message(&message)).await.map(|()| Answer::Done)
                 }
+                Ask::Outbox { all } => self.list(&mut stream, all).await?,
             };
             stream.send(&answer.unwrap_or_else(Answer::Failed)).await?;
         }
     }
 
     /// Runs `work` on a thread that may wait for the disk.
-    async fn on_disk<T: Send + 'static>(
+    pub(super) async fn on_disk<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Disk) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, Failure> {
@@ -86,6 +89,7 @@ impl Service {
         let done = tokio::task::spawn_blocking(move || work(&disk)).await.map_err(|_| Failure::Stopping)?;
         done.map_err(|error| match error {
             StoreError::OutboxFull => Failure::OutboxFull,
+            StoreError::Full => Failure::DiskFull,
             StoreError::NoMessage | StoreError::Expired | StoreError::MessageExists => Failure::NoMessage,
             error => {
                 tracing::error!(%error, "the disk failed");
@@ -94,7 +98,7 @@ impl Service {
         })
     }
 
-    async fn session(&self) -> Option<session::Status> {
+    pub(super) async fn session(&self) -> Option<session::Status> {
         let (answer, answered) = oneshot::channel();
         self.inputs.send(Input::Status(answer)).await.ok()?;
         answered.await.ok()
@@ -102,53 +106,33 @@ impl Service {
 
     async fn status(&self) -> Result<Answer, Failure> {
         let session = self.session().await.ok_or(Failure::Stopping)?;
-        let (outbox, inbox) = self.on_disk(|disk| Ok((disk.outbox.counts()?, disk.inbox.counts()?))).await?;
-        let waiting = self.on_disk(|disk| disk.outbox.list()).await?;
-        Ok(Answer::Status(status::json(&self.id, &session, &outbox, &inbox, &waiting)))
+        let kept = self.on_disk(|disk| status::Kept::read(disk)).await?;
+        Ok(Answer::Status(status::json(&self.id, &session, &kept)))
     }
 
-    /// Takes a message; its content is read from the stream in any case, so that the next question is found.
-    async fn prepare(
-        &mut self,
-        stream: &mut Stream,
-        outgoing: Outgoing,
-    ) -> Result<Result<Answer, Failure>, ControlError> {
-        if outgoing.bytes > self.network.parameters.max_message {
-            // Its content is not read: the connection ends with the answer.
-            stream.send(&Answer::Failed(Failure::TooLarge)).await?;
-            return Err(std::io::Error::from(std::io::ErrorKind::InvalidInput).into());
-        }
-        let data = stream.bytes(outgoing.bytes).await?;
-        Ok(self.accept(outgoing, data).await)
-    }
-
-    async fn accept(&self, outgoing: Outgoing, data: Vec<u8>) -> Result<Answer, Failure> {
-        let (contacts, to) = (self.contacts.clone(), outgoing.to.clone());
-        let found = tokio::task::spawn_blocking(move || contacts.by_name(&to)).await;
-        let contact = found.map_err(|_| Failure::Stopping)?.map_err(unreadable)?.ok_or(Failure::UnknownContact)?;
-        // One that the daemon has not been told of: it may write back.
-        self.know_contacts().await?;
-        let content = match outgoing.kind {
-            MessageKind::Text => Content::Text(&data),
-            MessageKind::File => Content::File { name: &outgoing.name, data: &data },
+    /// Shows the messages of the outbox.
+    async fn list(&self, stream: &mut Stream, all: bool) -> Result<Result<Answer, Failure>, ControlError> {
+        let messages = match self.on_disk(|disk| disk.outbox.list()).await {
+            Ok(messages) => messages,
+            Err(failure) => return Ok(Err(failure)),
         };
-        let content = content.encode().map_err(|_| Failure::BadName)?;
-        let mut message = [0; 16];
-        os_csprng().fill_bytes(&mut message);
-        let payload = self.network.parameters.payload as usize;
-        let named = outgoing.named;
-        let accepted = self
-            .on_disk(move |disk| {
-                let to = (contact.mailbox, contact.letter_key);
-                disk.outbox.accept(message, &NewMessage { to, named, content: &content }, payload)
-            })
-            .await?;
-        let earliest_round = self.session().await.map_or(0, |status| status.round) + 1;
-        Ok(Answer::Accepted { message, packets: accepted.packets, earliest_round })
+        for message in messages.into_iter().filter(|message| all || message.state != MessageState::Stored) {
+            let to = self.contacts.by_mailbox(&message.to).ok().flatten();
+            let state = match message.state {
+                MessageState::Queued => Place::Queued,
+                MessageState::InFlight => Place::InFlight,
+                MessageState::Stored => Place::Stored,
+                MessageState::Held => Place::Held,
+            };
+            let OutboxMessage { message, bytes, packets, resends, .. } = message;
+            let to = to.map(|contact| contact.name);
+            stream.send(&Answer::Listed(Listed { message, to, bytes, packets, state, resends })).await?;
+        }
+        Ok(Ok(Answer::End))
     }
 
     /// Lets the session know everybody who is a contact by now, so that their letters have a sender.
-    async fn know_contacts(&self) -> Result<(), Failure> {
+    pub(super) async fn know_contacts(&self) -> Result<(), Failure> {
         let contacts = self.contacts.clone();
         let keys = tokio::task::spawn_blocking(move || letter_keys(&contacts)).await;
         let keys = keys.map_err(|_| Failure::Stopping)?.map_err(unreadable)?;
@@ -229,7 +213,7 @@ impl Service {
     }
 }
 
-fn unreadable(error: ContactError) -> Failure {
+pub(super) fn unreadable(error: ContactError) -> Failure {
     tracing::error!(%error, "the contacts cannot be read");
     Failure::Disk
 }

@@ -4,17 +4,42 @@ use serde_json::{Value, json};
 
 use crate::crypto::to_hex;
 use crate::session::{RoundResult, Status};
-use crate::store::{InboxCounts, MessageState, OutboxCounts, OutboxMessage};
+use crate::store::{InboxCounts, MessageState, OutboxCounts, OutboxMessage, StoreError};
 use crate::wire::Outcome;
 
+use super::Disk;
+
+/// What `status` shows of the disk.
+pub(super) struct Kept {
+    outbox: OutboxCounts,
+    bytes: u64,
+    limit: u64,
+    inbox: InboxCounts,
+    held: Vec<OutboxMessage>,
+    trouble: Option<String>,
+}
+
+impl Kept {
+    pub(super) fn read(disk: &Disk) -> Result<Self, StoreError> {
+        let held = disk.outbox.list()?.into_iter().filter(|message| message.state == MessageState::Held);
+        let (bytes, limit) = disk.outbox.room()?;
+        Ok(Self {
+            outbox: disk.outbox.counts()?,
+            bytes,
+            limit,
+            inbox: disk.inbox.counts()?,
+            held: held.take(MOST_HELD).collect(),
+            trouble: disk.trouble(),
+        })
+    }
+}
+
+/// Held messages that are named; `outbox list` names all. An answer has a limit, and people read it.
+const MOST_HELD: usize = 100;
+
 /// One JSON object, schema 1; `cli` shows it as it is, or in words.
-pub(super) fn json(
-    id: &str,
-    session: &Status,
-    outbox: &OutboxCounts,
-    inbox: &InboxCounts,
-    messages: &[OutboxMessage],
-) -> String {
+pub(super) fn json(id: &str, session: &Status, kept: &Kept) -> String {
+    let Kept { outbox, inbox, .. } = kept;
     let pq = [session.entry, session.exit].into_iter().flatten().all(|pq| pq);
     let rounds = session.rounds.iter().map(|ended| {
         json!({
@@ -25,9 +50,10 @@ pub(super) fn json(
             "missed": ended.missed,
             "result": result(ended),
             "reason": reason(ended),
+            "refused": refused(ended),
         })
     });
-    let held = messages.iter().filter(|message| message.state == MessageState::Held);
+    let held = kept.held.iter();
     let held: Vec<Value> =
         held.map(|message| json!({ "id": to_hex(&message.message), "bytes": message.bytes })).collect();
     let counters: serde_json::Map<String, Value> =
@@ -47,8 +73,11 @@ pub(super) fn json(
             "resent": outbox.resent,
             "refused": outbox.held,
             "held": held,
+            "bytes": kept.bytes,
+            "limit": kept.limit,
         },
         "inbox": { "unread": inbox.unread, "total": inbox.total, "partial": inbox.partial },
+        "disk": kept.trouble,
         "rounds": rounds.collect::<Vec<_>>(),
         "counters": counters,
     })
@@ -67,6 +96,14 @@ fn result(ended: &RoundResult) -> Option<&'static str> {
 fn reason(ended: &RoundResult) -> Option<&'static str> {
     match ended.outcome {
         Some(Outcome::Aborted(reason)) => Some(reason.name()),
+        _ => None,
+    }
+}
+
+/// Letters that the round's mailboxes had no room for, anybody's; `null` unless it was stored.
+fn refused(ended: &RoundResult) -> Option<u32> {
+    match ended.outcome {
+        Some(Outcome::Stored { refused }) => Some(refused),
         _ => None,
     }
 }

@@ -34,6 +34,8 @@ pub struct Home {
     pub listen: Option<SocketAddr>,
     /// The control socket; by default `control.sock` in the home.
     pub control: PathBuf,
+    /// Bytes that may wait in a client's outbox; by default [`OUTBOX_BYTES`].
+    pub outbox_bytes: u64,
     /// Where metrics are served, on loopback unless the settings say `metrics_public`; by default nowhere.
     pub metrics: Option<SocketAddr>,
     /// The form of log lines.
@@ -148,6 +150,7 @@ impl Home {
             keys: settings.keys.unwrap_or_else(|| dir.into()),
             listen: settings.listen,
             control: settings.control.unwrap_or_else(|| dir.join("control.sock")),
+            outbox_bytes: settings.outbox_bytes.unwrap_or(OUTBOX_BYTES),
             metrics,
             log: settings.log.unwrap_or_default(),
             log_level: settings.log_level.unwrap_or_default(),
@@ -155,6 +158,9 @@ impl Home {
         })
     }
 }
+
+/// Bytes that may wait in a client's outbox if nobody says otherwise: a dozen of the largest messages of the test network.
+pub const OUTBOX_BYTES: u64 = 1 << 30;
 
 const CONFIG_NAME: &str = "config.yaml";
 

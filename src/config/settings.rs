@@ -11,8 +11,19 @@ use serde::{Deserialize, Serialize, de::IntoDeserializer};
 use super::{ConfigError, source::Source};
 
 /// The names of all settings: keys of `config.yaml`, flags with `-` for `_`, variables `MIXNET_` + upper case.
-pub const SETTINGS: [&str; 10] =
-    ["id", "network", "keys", "listen", "control", "metrics", "metrics_public", "log", "log_level", "ephemeral"];
+pub const SETTINGS: [&str; 11] = [
+    "id",
+    "network",
+    "keys",
+    "listen",
+    "control",
+    "outbox_bytes",
+    "metrics",
+    "metrics_public",
+    "log",
+    "log_level",
+    "ephemeral",
+];
 
 /// What the environment and a home's `config.yaml` may set; every key is explained in `config/home.example.yaml`.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
@@ -28,6 +39,8 @@ pub struct Settings {
     pub listen: Option<SocketAddr>,
     /// The control socket; in `config.yaml` relative to the home.
     pub control: Option<PathBuf>,
+    /// Bytes that may wait in a client's outbox.
+    pub outbox_bytes: Option<u64>,
     /// Where metrics are served.
     pub metrics: Option<Metrics>,
     /// Whether metrics may be served beyond loopback.
@@ -118,6 +131,7 @@ impl Settings {
             "keys" => self.keys = Some(value.into()),
             "listen" => self.listen = Some(typed(value)?),
             "control" => self.control = Some(value.into()),
+            "outbox_bytes" => self.outbox_bytes = Some(number(value)?),
             "metrics" => self.metrics = Some(typed(value)?),
             "metrics_public" => self.metrics_public = Some(switch(value)?),
             "log" => self.log = Some(typed(value)?),
@@ -177,6 +191,10 @@ fn typed<'a, T: Deserialize<'a>>(value: &'a str) -> Result<T, String> {
     })
 }
 
+fn number(value: &str) -> Result<u64, String> {
+    value.parse().map_err(|_| "expected a number".into())
+}
+
 fn switch(value: &str) -> Result<bool, String> {
     value.parse().map_err(|_| "expected `true` or `false`".into())
 }
@@ -215,6 +233,7 @@ mod tests {
                 "metrics_public" | "ephemeral" => "true",
                 "log" => "json",
                 "log_level" => "error",
+                "outbox_bytes" => "1",
                 _ => "x",
             };
             let mut settings = Settings::default();
@@ -232,6 +251,7 @@ mod tests {
             ("log_level", "\u{1b}[2J", "expected one of `error`"),
             ("listen", "nowhere", "nowhere"),
             ("metrics", "9000", "`off` or"),
+            ("outbox_bytes", "1 GiB", "a number"),
             ("ephemeral", "yes", "`true` or"),
         ];
         for (name, value, part) in refused {

@@ -39,6 +39,12 @@ pub enum Ask {
         /// The message.
         message: [u8; 16],
     },
+    /// To a client: answered with an [`Answer::Listed`] for each message of the outbox, oldest first, then
+    /// [`Answer::End`].
+    Outbox {
+        /// Also those that are stored, the newest 1,000.
+        all: bool,
+    },
 }
 
 /// What a message is.
@@ -63,6 +69,36 @@ pub struct Outgoing {
     pub name: String,
     /// Bytes of content that follow.
     pub bytes: u64,
+}
+
+/// A message of the outbox.
+#[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
+pub struct Listed {
+    /// Its id.
+    pub message: [u8; 16],
+    /// The contact that it goes to; `None` if that is no contact any more.
+    pub to: Option<String>,
+    /// Its length.
+    pub bytes: u64,
+    /// In how many packets it travels.
+    pub packets: u32,
+    /// Where it is.
+    pub state: Place,
+    /// How often it went again.
+    pub resends: u32,
+}
+
+/// Where a message of the outbox is.
+#[derive(Clone, Copy, Debug, Decode, Encode, Eq, PartialEq)]
+pub enum Place {
+    /// It waits for a round.
+    Queued,
+    /// A part of it is in a round without a verdict.
+    InFlight,
+    /// All of it is stored at the exit.
+    Stored,
+    /// It waits for its user: it has failed too often, or expired.
+    Held,
 }
 
 /// A message received.
@@ -106,10 +142,12 @@ pub enum Failure {
     #[error("the file's name is empty or too long; rename it")]
     BadName,
     /// The outbox has no room.
-    #[error("the outbox is full; try again when messages are stored")]
+    #[error(
+        "the outbox is full; try again when messages are stored, drop some with `outbox drop`, or raise `outbox_bytes`"
+    )]
     OutboxFull,
     /// The disk fails.
-    #[error("the disk does not take it; see the daemon's log")]
+    #[error("the disk does not take it; `status` and the daemon's log say why")]
     Disk,
     /// There is no such message, or not in a state for this.
     #[error("there is no such message, or it cannot be changed now; `status` shows what waits")]
@@ -120,6 +158,9 @@ pub enum Failure {
     /// The daemon stops.
     #[error("the daemon is stopping; try again")]
     Stopping,
+    /// The disk is full.
+    #[error("the daemon's disk is full; free space on it, then try again")]
+    DiskFull,
 }
 
 /// The answer to an [`Ask`].
@@ -146,4 +187,6 @@ pub enum Answer {
     Done,
     /// It is not.
     Failed(Failure),
+    /// A message of the outbox.
+    Listed(Listed),
 }

@@ -1,9 +1,11 @@
 //! A mix's disk: records in, poll answers out.
 
+use std::sync::{Mutex, PoisonError};
+
 use crate::crypto::MailboxId;
 use crate::mix::PersistError;
 use crate::packet::Geometry;
-use crate::store::{Decisions, Mailbox, MailboxTotals, Store, StoreError};
+use crate::store::{Decisions, Mailbox, MailboxLosses, MailboxTotals, Store, StoreError};
 use crate::wire::{LETTER_HEADER_BYTES, Parameters, PollAnswer, Record, Recovered, Verdict};
 
 /// What a mix keeps: its decisions and, at the exit, the mailboxes. Every call blocks on the disk.
@@ -13,6 +15,8 @@ pub struct Disk {
     geometry: Geometry,
     places: usize,
     retention: u64,
+    /// Why it did not take the last record.
+    trouble: Mutex<Option<String>>,
 }
 
 impl Disk {
@@ -24,7 +28,13 @@ impl Disk {
             geometry,
             places: parameters.poll_letters as usize,
             retention: parameters.retention_epochs.into(),
+            trouble: Mutex::new(None),
         }
+    }
+
+    /// Why it did not take the last record; `None` if it did.
+    pub fn trouble(&self) -> Option<String> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// What the mix knew when it stopped.
@@ -44,12 +54,12 @@ impl Disk {
             Record::Epoch(signed) => Some(signed.document.epoch),
             _ => None,
         };
-        let written = self.decisions.apply(record).map_err(|error| match error {
-            StoreError::AlreadySigned(_) => PersistError::AlreadySigned,
-            error => {
-                tracing::error!(%error, "the disk does not take a record");
-                PersistError::Disk
-            }
+        let written = self.decisions.apply(record);
+        let contradicts = |error: &&StoreError| matches!(error, StoreError::AlreadySigned(_));
+        self.note(written.as_ref().err().filter(|error| !contradicts(error)));
+        let written = written.map_err(|error| match contradicts(&&error) {
+            true => PersistError::AlreadySigned,
+            false => PersistError::Disk,
         })?;
         if let Some(epoch) = epoch
             && let Err(error) = self.mailbox.expire(epoch.saturating_sub(self.retention))
@@ -93,5 +103,24 @@ impl Disk {
     /// If the store fails.
     pub fn totals(&self) -> Result<MailboxTotals, StoreError> {
         self.mailbox.totals()
+    }
+
+    /// How many letters nobody will get.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn losses(&self) -> Result<MailboxLosses, StoreError> {
+        self.mailbox.losses()
+    }
+
+    /// Says in the log when the disk begins to fail and when it is well again.
+    fn note(&self, error: Option<&StoreError>) {
+        let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        match (trouble.is_some(), error) {
+            (false, Some(error)) => tracing::error!(%error, "the disk does not take a record; trying again"),
+            (true, None) => tracing::info!("the disk takes records again"),
+            _ => {}
+        }
+        *trouble = error.map(ToString::to_string);
     }
 }

@@ -59,7 +59,9 @@ pub(super) struct Engine {
     next_request: u64,
     /// Requests that nobody waits for any more are swept out when there are so many.
     sweep_at: usize,
-    /// Answers to the engine's own actions: never more than actions under way, which rounds bound.
+    /// Records and jobs of which no result has come.
+    under_way: usize,
+    /// Answers to the engine's own actions: never more than are under way.
     results: mpsc::UnboundedSender<Event>,
     finished: mpsc::UnboundedReceiver<Event>,
     records: mpsc::UnboundedSender<(u64, Record)>,
@@ -72,6 +74,10 @@ pub(super) struct Engine {
 const LINGER: Duration = Duration::from_millis(800);
 /// Rounds that `status` names, as many as a client's does.
 const RECENT: usize = 32;
+
+/// Inputs wait while so many records and jobs are under way: far more than honest rounds have, so that it is peers faster
+/// than this mix's disk that are kept waiting.
+const UNDER_WAY: usize = 16_384;
 
 /// Fewest requests at which a sweep is worth its while.
 const SWEEP: usize = 1024;
@@ -87,7 +93,7 @@ impl Engine {
     ) -> Self {
         let (results, finished) = mpsc::unbounded_channel();
         let (records, queue) = mpsc::unbounded_channel();
-        write_records(disk.clone(), queue, results.clone());
+        write_records(disk.clone(), queue, results.clone(), metrics.clone());
         Self {
             mix,
             disk,
@@ -101,6 +107,7 @@ impl Engine {
             pending: HashMap::new(),
             next_request: 0,
             sweep_at: SWEEP,
+            under_way: 0,
             results,
             finished,
             records,
@@ -124,8 +131,11 @@ impl Engine {
             // Results first: they free memory, inputs take it.
             tokio::select! {
                 biased;
-                Some(event) = self.finished.recv() => self.handle(event),
-                input = inputs.recv() => match input {
+                Some(event) = self.finished.recv() => {
+                    self.under_way -= 1;
+                    self.handle(event);
+                }
+                input = inputs.recv(), if self.under_way < UNDER_WAY => match input {
                     None | Some(Input::End) => return,
                     Some(input) => self.input(input),
                 },
@@ -206,12 +216,14 @@ impl Engine {
                     }
                 }
                 Action::Work(job) => {
+                    self.under_way += 1;
                     let results = self.results.clone();
                     rayon::spawn(move || {
                         let _ended = results.send(Event::Worked(job.run()));
                     });
                 }
                 Action::Persist { token, record } => {
+                    self.under_way += 1;
                     let _ended = self.records.send((token, record));
                 }
                 Action::Note(note) => self.note(&note),
@@ -259,7 +271,9 @@ impl Engine {
             mix,
             recent: self.recent.clone(),
             links: links.collect(),
-            mailbox: (role == Role::Exit).then(|| self.disk.totals().unwrap_or_default()),
+            mailbox: (role == Role::Exit)
+                .then(|| (self.disk.totals().unwrap_or_default(), self.disk.losses().unwrap_or_default())),
+            disk: self.disk.trouble(),
             x25519: self.backend,
         }
     }
@@ -301,11 +315,13 @@ fn write_records(
     disk: Arc<Disk>,
     mut queue: mpsc::UnboundedReceiver<(u64, Record)>,
     results: mpsc::UnboundedSender<Event>,
+    metrics: Arc<Metrics>,
 ) {
     // A thread of its own: the runtime's pool is for short waits.
     std::thread::spawn(move || {
         while let Some((token, record)) = queue.blocking_recv() {
             let result = disk.persist(record);
+            metrics.lost(&disk.losses().unwrap_or_default());
             if results.send(Event::Persisted { token, result }).is_err() {
                 return;
             }

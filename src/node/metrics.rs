@@ -1,6 +1,6 @@
 //! What a mix counts for Prometheus: sums over rounds, never anything of one client or packet.
 
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use prometheus_client::encoding::{EncodeLabelSet, text};
@@ -11,6 +11,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use crate::mix::Note;
+use crate::store::MailboxLosses;
 use crate::wire::Outcome;
 
 /// Counters and their registry; a process may have several.
@@ -20,6 +21,8 @@ pub struct Metrics {
     packets: Family<Direction, Counter>,
     rejected: Family<Reason, Counter>,
     phases: Family<Phase, Histogram>,
+    refused: Counter,
+    expired: Counter,
     epoch: Gauge,
     began: Gauge<f64, AtomicU64>,
     ended: Gauge<f64, AtomicU64>,
@@ -66,11 +69,14 @@ impl Default for Metrics {
         registry.register("packets", "Packets taken in and handed on", packets.clone());
         registry.register("rejected", "What was refused, by reason", rejected.clone());
         registry.register("phase_seconds", "Time that rounds spent in each phase", phases.clone());
+        let (refused, expired) = (Counter::default(), Counter::default());
+        registry.register("letters_refused", "Letters for full mailboxes, since the store exists", refused.clone());
+        registry.register("letters_expired", "Letters deleted for their age, since the store exists", expired.clone());
         registry.register("epoch", "The present epoch", epoch.clone());
         let (began, ended) = (Gauge::default(), Gauge::default());
         registry.register("round_began_timestamp_seconds", "When the last round began here, Unix time", began.clone());
         registry.register("round_ended_timestamp_seconds", "When the last round ended here, Unix time", ended.clone());
-        Self { registry, rounds, packets, rejected, phases, epoch, began, ended }
+        Self { registry, rounds, packets, rejected, phases, refused, expired, epoch, began, ended }
     }
 }
 
@@ -107,6 +113,13 @@ impl Metrics {
                 self.epoch.set(epoch as i64);
                 tracing::info!(epoch, "epoch began");
             }
+        }
+    }
+
+    /// Shows the letters that nobody will get, which are counted on the disk. A store that cannot be read has none.
+    pub(super) fn lost(&self, losses: &MailboxLosses) {
+        for (counter, count) in [(&self.refused, losses.refused), (&self.expired, losses.expired)] {
+            counter.inner().fetch_max(count, Ordering::Relaxed);
         }
     }
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::crypto::Backend;
 use crate::mix;
-use crate::store::MailboxTotals;
+use crate::store::{MailboxLosses, MailboxTotals};
 use crate::wire::Outcome;
 
 /// What `status` shows of a running mix.
@@ -22,8 +22,10 @@ pub struct NodeStatus {
     pub clients: ClientTotals,
     /// The links to the other mixes.
     pub links: Vec<LinkState>,
-    /// What waits in the mailboxes; at the exit only.
-    pub mailbox: Option<MailboxTotals>,
+    /// What waits in the mailboxes, and what nobody will get, counted since the store exists; at the exit only.
+    pub mailbox: Option<(MailboxTotals, MailboxLosses)>,
+    /// Why the disk did not take the last record; `None` if it did.
+    pub disk: Option<String>,
     /// The rounds that ended last, oldest first.
     pub recent: VecDeque<EndedRound>,
     /// The backend that does the X25519 work.
@@ -123,7 +125,10 @@ impl NodeStatus {
             "x25519": self.x25519.to_string(),
             "sealed": false,
             "links": links,
-            "mailbox": self.mailbox.map(|totals| json!({ "letters": totals.letters, "bytes": totals.bytes })),
+            "mailbox": self.mailbox.map(|(held, lost)| json!({
+                "letters": held.letters, "bytes": held.bytes, "refused": lost.refused, "expired": lost.expired,
+            })),
+            "disk": self.disk,
         })
         .to_string()
     }
@@ -167,7 +172,8 @@ mod tests {
             },
             clients: ClientTotals { connected: 4, registered: 0, start: 4, min: 2 },
             links: vec![LinkState { peer: "mix-1".into(), up: true, post_quantum: true }],
-            mailbox: Some(MailboxTotals { letters: 7, bytes: 700 }),
+            mailbox: Some((MailboxTotals { letters: 7, bytes: 700 }, MailboxLosses { refused: 2, expired: 1 })),
+            disk: Some("full".into()),
             recent: VecDeque::from([
                 EndedRound { round: 59, outcome: Outcome::Stored { refused: 1 }, clients: 4 },
                 EndedRound { round: 60, outcome: Outcome::Aborted(AbortReason::TooFewClients), clients: 0 },
@@ -186,7 +192,7 @@ mod tests {
             "packets": { "in": 800, "out": 0, "rejected": { "replay": 3 } },
             "x25519": "dalek", "sealed": false,
             "links": [{ "peer": "mix-1", "up": true, "pq": true }],
-            "mailbox": { "letters": 7, "bytes": 700 },
+            "mailbox": { "letters": 7, "bytes": 700, "refused": 2, "expired": 1 }, "disk": "full",
         });
         assert_eq!(shown, expected);
         let entry: Value =

@@ -22,6 +22,14 @@ pub enum Link {
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct RequestId(pub(super) u64);
 
+#[cfg(test)]
+impl RequestId {
+    /// One for the test of a driver.
+    pub(crate) fn of(number: u64) -> Self {
+        Self(number)
+    }
+}
+
 /// The contacts whose sender tags are checked: mailbox to letter key.
 pub type Contacts = HashMap<MailboxId, PublicKey>;
 

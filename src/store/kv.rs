@@ -104,6 +104,28 @@ pub enum Table {
 }
 
 impl Table {
+    /// Every table, in the order of their numbers.
+    pub const ALL: [Self; 18] = [
+        Self::Meta,
+        Self::Chain,
+        Self::Signed,
+        Self::Complete,
+        Self::Letters,
+        Self::Mailboxes,
+        Self::Messages,
+        Self::Fragments,
+        Self::Queue,
+        Self::Rounds,
+        Self::History,
+        Self::Partials,
+        Self::Pieces,
+        Self::Senders,
+        Self::Seen,
+        Self::Expiries,
+        Self::Entries,
+        Self::Unread,
+    ];
+
     /// Whether it holds what users write: such values may not take the room kept for verdicts and deletions.
     pub fn holds_content(self) -> bool {
         matches!(self, Table::Letters | Table::Fragments | Table::Pieces)

@@ -1,7 +1,7 @@
 //! A store on disk: one LMDB environment in a directory of its own.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Read, Write};
 use std::ops::{Bound, ControlFlow};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use heed::types::Bytes;
 use heed::{CommitOrAbort, Database, Env, EnvOpenOptions, MdbError, WithoutTls};
 
 use super::kv::{Visit, key};
-use super::{Change, Kv, StoreError, Table};
+use super::{Change, Kv, StoreError, Table, pages};
 
 /// How much address space the map takes, in bytes; rounded up to 64 KiB.
 ///
@@ -47,8 +47,12 @@ const MAX_READERS: u32 = 1024;
 const TOUCHED: &[u8] = b"touched";
 
 const LOCK_FILE: &str = "store.lock";
+const DATA_FILE: &str = "data.mdb";
 /// Ours, then LMDB's.
-const FILES: [&str; 3] = [LOCK_FILE, "data.mdb", "lock.mdb"];
+const FILES: [&str; 3] = [LOCK_FILE, DATA_FILE, "lock.mdb"];
+/// In the lock file once there is something in the data file: LMDB makes a new one where it finds none, and a store that
+/// has lost its file must not look like one that has just been made.
+const MADE: &[u8] = b"made\n";
 
 /// The backend on disk. All tables are in LMDB's unnamed database, under their number.
 pub struct Lmdb {
@@ -70,22 +74,40 @@ impl Lmdb {
     /// Opens the directory, and creates it, mode 0700, if need be. It must be on a local file system.
     ///
     /// # Errors
-    /// If another process has it open, if others than its owner have rights on it, or if the disk fails.
+    /// If another process has it open, if others than its owner have rights on it, if it cannot be written, if its file
+    /// is gone or damaged, or if the disk fails. Nothing in it has changed then.
     pub fn open(dir: &Path, limits: MapLimits) -> Result<Self, StoreError> {
-        DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+        let failed = |error| io_error(dir, error);
+        DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed)?;
         refuse_lax(dir)?;
         let lock_path = dir.join(LOCK_FILE);
-        let lock = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&lock_path)?;
+        let mut lock = OpenOptions::new();
+        let mut lock =
+            lock.create(true).truncate(false).read(true).write(true).mode(0o600).open(&lock_path).map_err(failed)?;
         for file in FILES {
             refuse_lax(&dir.join(file))?;
         }
         lock.try_lock().map_err(|error| match error {
             TryLockError::WouldBlock => StoreError::InUse(dir.to_path_buf()),
-            TryLockError::Error(error) => StoreError::Io(error),
+            TryLockError::Error(error) => failed(error),
         })?;
+        let mut mark = Vec::new();
+        lock.read_to_end(&mut mark).map_err(failed)?;
+        let data = dir.join(DATA_FILE);
+        let gone = || StoreError::DamagedFile { path: data.clone(), what: "what was in it is gone" };
+        if !mark.is_empty() && fs::metadata(&data).map_or(0, |found| found.len()) == 0 {
+            return Err(gone());
+        }
+        pages::check(&data)?;
         let most = limits.most.max(1).next_multiple_of(MAP_UNIT);
         let first = limits.first.max(1).next_multiple_of(MAP_UNIT).min(most);
         let open = Open::new(dir, first)?;
+        if mark.is_empty() {
+            open.write(&[touch()]).map_err(|error| store_error(dir, error))?;
+            lock.write_all(MADE).and_then(|()| lock.sync_all()).map_err(failed)?;
+        } else if open.is_empty().map_err(|error| store_error(dir, error))? {
+            return Err(gone());
+        }
         Ok(Self { dir: dir.to_path_buf(), most, open: RwLock::new(Some(open)), _lock: lock })
     }
 
@@ -93,7 +115,7 @@ impl Lmdb {
         // Nothing that holds the lock for writing panics half-way.
         let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
         let open = open.as_ref().ok_or_else(|| io::Error::other("the database could not be reopened"))?;
-        work(open).map_err(store_error)
+        work(open).map_err(|error| store_error(&self.dir, error))
     }
 
     /// Closes the environment, which waits for all readers, and opens it with another map.
@@ -113,17 +135,23 @@ impl Lmdb {
 
 impl Open {
     fn new(dir: &Path, map: usize) -> Result<Self, StoreError> {
-        let env = open_environment(dir, map).map_err(store_error)?;
-        let reader = env.read_txn().map_err(store_error)?;
+        let failed = |error| store_error(dir, error);
+        let env = open_environment(dir, map).map_err(failed)?;
+        let reader = env.read_txn().map_err(failed)?;
         let entries = env
             .open_databases_and_commit(reader, |opener, reader| {
                 opener.open_database::<Bytes, Bytes>(reader, None).map(CommitOrAbort::<_, ()>::Commit)
             })
-            .map_err(store_error)?
+            .map_err(failed)?
             .commit()
             .flatten()
             .expect("the unnamed database always exists");
         Ok(Self { env, entries, map })
+    }
+
+    fn is_empty(&self) -> heed::Result<bool> {
+        let reader = self.env.read_txn()?;
+        self.entries.is_empty(&reader)
     }
 
     fn write(&self, changes: &[Change]) -> heed::Result<()> {
@@ -187,9 +215,15 @@ impl Kv for Lmdb {
                 Err(StoreError::Database(heed::Error::Mdb(MdbError::MapFull))) if !touched => {
                     // LMDB reuses what a transaction freed only from the second one after it on.
                     touched = true;
-                    self.commit(vec![Change::Put { table: Table::Meta, key: TOUCHED.to_vec(), value: Vec::new() }])?;
+                    self.commit(vec![touch()])?;
                 }
                 Err(StoreError::Database(heed::Error::Mdb(MdbError::MapFull))) => return Err(StoreError::Full),
+                Err(StoreError::Database(error @ heed::Error::Mdb(MdbError::Panic))) => {
+                    // The disk failed while LMDB wrote its first pages: it takes nothing more before it is opened anew,
+                    // which shows what is on the disk.
+                    self.remap(map)?;
+                    return Err(StoreError::Database(error));
+                }
                 done => return done,
             }
         }
@@ -212,18 +246,35 @@ fn flat(table: Table, bytes: &[u8]) -> Vec<u8> {
     key(&[&[table as u8], bytes])
 }
 
+fn touch() -> Change {
+    Change::Put { table: Table::Meta, key: TOUCHED.to_vec(), value: Vec::new() }
+}
+
 fn refuse_lax(path: &Path) -> Result<(), StoreError> {
     match fs::metadata(path) {
         Ok(found) if found.permissions().mode() & 0o077 != 0 => Err(StoreError::Permissions(path.to_path_buf())),
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(error.into()),
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(io_error(path, error)),
         _ => Ok(()),
     }
 }
 
-fn store_error(error: heed::Error) -> StoreError {
+fn store_error(dir: &Path, error: heed::Error) -> StoreError {
+    let damaged = |what| StoreError::DamagedFile { path: dir.join(DATA_FILE), what };
     match error {
-        heed::Error::Io(error) if error.kind() == ErrorKind::StorageFull => StoreError::Full,
-        heed::Error::Io(error) => StoreError::Io(error),
+        heed::Error::Io(error) => io_error(dir, error),
+        heed::Error::Mdb(MdbError::Invalid | MdbError::VersionMismatch) => damaged("it is not of LMDB's form"),
+        heed::Error::Mdb(MdbError::Corrupted | MdbError::PageNotFound) => damaged("a page holds something else"),
         other => StoreError::Database(other),
+    }
+}
+
+fn io_error(dir: &Path, error: io::Error) -> StoreError {
+    match error.kind() {
+        // The disk's own end, the user's share of it, or what the process may write into one file.
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => StoreError::Full,
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+            StoreError::Unwritable { path: dir.into(), source: error }
+        }
+        _ => StoreError::Io(error),
     }
 }

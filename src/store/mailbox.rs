@@ -13,6 +13,7 @@ use super::{Store, StoreError, Table};
 
 const DECISION: &[u8] = b"decision";
 const TOTALS: &[u8] = b"mailbox totals";
+const LOSSES: &[u8] = b"mailbox losses";
 
 /// A letter and where it goes.
 pub(super) type Addressed = (MailboxId, StoredLetter);
@@ -33,6 +34,15 @@ pub struct MailboxTotals {
     pub letters: u64,
     /// Their bytes.
     pub bytes: u64,
+}
+
+/// Letters that nobody will get, counted since the store exists.
+#[derive(Clone, Copy, Debug, Decode, Default, Encode, Eq, PartialEq)]
+pub struct MailboxLosses {
+    /// Their mailbox was full when their round was stored; the verdict counts them too.
+    pub refused: u64,
+    /// They were too old when their owner had not taken them yet.
+    pub expired: u64,
 }
 
 /// In front of a stored letter: epoch 8 | round 8.
@@ -84,6 +94,14 @@ impl Mailbox {
         Ok(self.store.record(Table::Meta, TOTALS)?.unwrap_or_default())
     }
 
+    /// The letters of all mailboxes that nobody will get.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn losses(&self) -> Result<MailboxLosses, StoreError> {
+        Ok(self.store.record(Table::Meta, LOSSES)?.unwrap_or_default())
+    }
+
     /// Deletes, in each mailbox, the leading letters of epochs before `before_epoch`, and says how many. A letter that
     /// a late decision put behind one of a newer epoch goes together with that one.
     ///
@@ -101,6 +119,7 @@ impl Mailbox {
             for mailbox in &mailboxes {
                 deleted += delete(step, mailbox, old)?;
             }
+            lose(step, 0, deleted)?;
             Ok(deleted)
         })
     }
@@ -142,7 +161,18 @@ pub(super) fn store(step: &mut Step<'_>, round: u64, quota: u32, letters: Vec<Ad
         step.put_record(Table::Mailboxes, &mailbox.0, held);
     }
     step.put_record(Table::Meta, TOTALS, &totals);
+    lose(step, refused.into(), 0)?;
     Ok(refused)
+}
+
+fn lose(step: &mut Step<'_>, refused: u64, expired: u64) -> Result<(), StoreError> {
+    if refused + expired > 0 {
+        let mut losses: MailboxLosses = step.record(Table::Meta, LOSSES)?.unwrap_or_default();
+        losses.refused += refused;
+        losses.expired += expired;
+        step.put_record(Table::Meta, LOSSES, &losses);
+    }
+    Ok(())
 }
 
 /// Deletes the leading letters of a mailbox that are `wanted`, and says how many.

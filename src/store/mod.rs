@@ -12,6 +12,7 @@ mod lmdb;
 mod mailbox;
 mod memory;
 mod outbox;
+mod pages;
 mod step;
 
 use std::io;
@@ -22,11 +23,11 @@ pub use epochs::{EPOCHS_KEPT, Epochs};
 pub use inbox::{Arrival, Delivery, Entry, Inbox, InboxCounts, InboxLimits};
 pub use kv::{Change, Kv, Table, Visit};
 pub use lmdb::{Lmdb, MapLimits};
-pub use mailbox::{Mailbox, MailboxTotals};
+pub use mailbox::{Mailbox, MailboxLosses, MailboxTotals};
 pub use memory::Memory;
 pub use outbox::{
-    Accepted, FRAGMENT_OVERHEAD, Fragment, HISTORY_KEPT, MAX_RESENDS, MAX_RESERVED, MessageState, NewMessage, Outbox,
-    OutboxCounts, OutboxMessage, ROUNDS_KEPT, Settled,
+    Accepted, Draft, FRAGMENT_OVERHEAD, Fragment, HISTORY_KEPT, MAX_RESENDS, MAX_RESERVED, MessageState, NewMessage,
+    Outbox, OutboxCounts, OutboxMessage, ROUNDS_KEPT, Settled,
 };
 pub use step::Store;
 
@@ -67,14 +68,38 @@ pub enum StoreError {
     /// The map's limit is reached, or the disk is full.
     #[error("the store is full; free space on its disk or raise its limit")]
     Full,
+    /// The directory or a file in it may only be read.
+    #[error(
+        "cannot write in {}: {source}; give this user the right to, or mount its disk for writing, then start again",
+        path.display()
+    )]
+    Unwritable {
+        /// The directory or the file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The file system failed.
     #[error("the store's files cannot be used: {0}; check the disk, then start again")]
     Io(#[from] io::Error),
     /// LMDB failed.
     #[error("the store's database failed: {0}; check the disk, then start again")]
     Database(#[source] heed::Error),
+    /// The file is not whole. It is left as it is.
+    #[error(
+        "{} is damaged: {what}; restore the directory from a copy, or move it away to begin with an empty store: what it held is lost then",
+        path.display()
+    )]
+    DamagedFile {
+        /// The file.
+        path: PathBuf,
+        /// What was found.
+        what: &'static str,
+    },
     /// A value is not what this program writes.
-    #[error("the store's {0} table is damaged; restore it from a copy or remove it")]
+    #[error(
+        "the store's {0} table is damaged; restore its directory from a copy, or move it away to begin with an empty store: what it held is lost then"
+    )]
     Damaged(Table),
     /// Another document or verdict of this number has been signed, or one so old that it is forgotten.
     #[error("another one of number {0} has been signed already")]
@@ -83,7 +108,7 @@ pub enum StoreError {
     #[error("round {0} is used already")]
     RoundUsed(u64),
     /// The outbox's limit is reached.
-    #[error("the outbox is full; wait until messages are stored, or drop some")]
+    #[error("the outbox is full; wait until messages are stored, drop some, or raise `outbox_bytes`")]
     OutboxFull,
     /// A message of this name is in the outbox.
     #[error("a message of this name is in the outbox already")]

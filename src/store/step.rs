@@ -9,12 +9,17 @@ use crate::wire::codec::{self, Decode, Encode};
 
 use super::{Change, Kv, Lmdb, MapLimits, Memory, StoreError, Table};
 
-/// The newest format of keys and values, which this program writes.
-pub(super) const NEWEST_VERSION: u32 = 1;
-/// The oldest that it reads.
+/// The oldest format of keys and values that this program reads; what it writes is behind all [`UPGRADES`].
 const OLDEST_VERSION: u32 = 1;
 pub(super) const VERSION_KEY: &[u8] = b"version";
 const PAYLOAD_KEY: &[u8] = b"payload";
+
+/// Changes the tables from one format to the next.
+type Upgrade = fn(&mut Step<'_>) -> Result<(), StoreError>;
+
+/// The first brings a store of [`OLDEST_VERSION`] to the format after it, and so on; each is one commit, together with
+/// the number of the format that it reaches. A new format is a new last entry here and a new file in `tests/stores`.
+const UPGRADES: [Upgrade; 0] = [];
 
 /// An open store. Clones are the same store: the decisions and the mailboxes of an exit share one.
 #[derive(Clone)]
@@ -40,23 +45,32 @@ impl Store {
         Self::open(Memory::default()).expect("memory does not fail and an empty store has no version")
     }
 
-    /// Opens the store in `kv`: its format is checked, and written if it is new.
+    /// Opens the store in `kv`: an empty one gets a format, an older one is upgraded.
     ///
     /// # Errors
-    /// If the format is unknown or the backend fails.
+    /// If the format is unknown, if there are contents without one, or if the backend fails.
     pub fn open(kv: impl Kv + 'static) -> Result<Self, StoreError> {
+        Self::upgraded(kv, OLDEST_VERSION, &UPGRADES)
+    }
+
+    /// Opens the store in `kv` and brings it from whatever format of `oldest` and later it has to the last.
+    pub(super) fn upgraded(kv: impl Kv + 'static, oldest: u32, upgrades: &[Upgrade]) -> Result<Self, StoreError> {
         let store = Self(Arc::new(Shared { kv: Box::new(kv), turn: Mutex::new(()) }));
-        let found = store.record::<u32>(Table::Meta, VERSION_KEY)?;
-        let (oldest, newest) = (OLDEST_VERSION, NEWEST_VERSION);
-        match found {
-            Some(found) if !(oldest..=newest).contains(&found) => {
-                return Err(StoreError::Version { found, oldest, newest });
+        let newest = oldest + upgrades.len() as u32;
+        let found = match store.record::<u32>(Table::Meta, VERSION_KEY)? {
+            Some(found) if (oldest..=newest).contains(&found) => found,
+            Some(found) => return Err(StoreError::Version { found, oldest, newest }),
+            None if store.has_contents()? => return Err(StoreError::Damaged(Table::Meta)),
+            None => {
+                store.step(|step| write_version(step, newest))?;
+                newest
             }
-            Some(found) if found == newest => {}
-            _ => store.step(|step| {
-                step.put_record(Table::Meta, VERSION_KEY, &newest);
-                Ok(())
-            })?,
+        };
+        for (upgrade, from) in upgrades.iter().zip(oldest..).skip((found - oldest) as usize) {
+            store.step(|step| {
+                upgrade(step)?;
+                write_version(step, from + 1)
+            })?;
         }
         Ok(store)
     }
@@ -74,6 +88,17 @@ impl Store {
                 Ok(())
             }
         })
+    }
+
+    fn has_contents(&self) -> Result<bool, StoreError> {
+        let mut any = false;
+        for table in Table::ALL.into_iter().filter(|table| *table != Table::Meta) {
+            self.kv().scan(table, &[], &mut |_, _| {
+                any = true;
+                ControlFlow::Break(())
+            })?;
+        }
+        Ok(any)
     }
 
     /// Runs `work` alone and makes what it put and deleted one commit; none if it changed nothing or failed.
@@ -96,6 +121,11 @@ impl Store {
     pub(super) fn record<T: Decode<()> + Encode>(&self, table: Table, key: &[u8]) -> Result<Option<T>, StoreError> {
         self.kv().get(table, key)?.map(|bytes| parse(table, &bytes)).transpose()
     }
+}
+
+fn write_version(step: &mut Step<'_>, version: u32) -> Result<(), StoreError> {
+    step.put_record(Table::Meta, VERSION_KEY, &version);
+    Ok(())
 }
 
 /// Changes on their way to a commit. Reads by key see them; scans see the last commit.

@@ -157,32 +157,31 @@ impl Inbox {
         Ok(row.bytes)
     }
 
-    /// The messages not marked read, in the order in which they became complete.
+    /// The messages not marked read, by the round that completed them; those of one named sender and round by their
+    /// names, which ascend as it sent them, the others of a round as they became complete.
     ///
     /// # Errors
     /// If the store fails.
     pub fn unread(&self) -> Result<Vec<Entry>, StoreError> {
         let names =
             collect(self.store.kv(), Table::Unread, &[], |_, value| Some(field::<16>(Table::Unread, value, 0)))?;
-        let mut entries = Vec::with_capacity(names.len());
+        let mut rows = Vec::with_capacity(names.len());
         for name in names {
             // Gone if it was deleted since.
-            let row: Option<EntryRow> = self.store.record(Table::Entries, &name)?;
-            entries.extend(row.map(|row| row.show(name)));
+            rows.extend(self.store.record(Table::Entries, &name)?.map(|row| (name, row)));
         }
-        Ok(entries)
+        Ok(in_order(rows))
     }
 
-    /// All messages, in the order in which they became complete.
+    /// All messages, in the order of [`Inbox::unread`].
     ///
     /// # Errors
     /// If the store fails.
     pub fn all(&self) -> Result<Vec<Entry>, StoreError> {
-        let mut rows = collect(self.store.kv(), Table::Entries, &[], |key, value| {
-            Some(field(Table::Entries, key, 0).and_then(|name| Ok((name, parse::<EntryRow>(Table::Entries, value)?))))
+        let rows = collect(self.store.kv(), Table::Entries, &[], |key, value| {
+            Some(field(Table::Entries, key, 0).and_then(|name| Ok((name, parse(Table::Entries, value)?))))
         })?;
-        rows.sort_by_key(|(_, row)| row.order);
-        Ok(rows.into_iter().map(|(name, row)| row.show(name)).collect())
+        Ok(in_order(rows))
     }
 
     /// Marks messages read; those that are not there are passed over.
@@ -311,4 +310,10 @@ impl Inbox {
         totals.write(step);
         Ok(true)
     }
+}
+
+/// Whatever order letters came in, it is that of shuffles: a sender's own order is in the names.
+fn in_order(mut rows: Vec<(MessageName, EntryRow)>) -> Vec<Entry> {
+    rows.sort_by_key(|(name, row)| (row.round, row.sender, row.sender.map(|_| *name), row.order));
+    rows.into_iter().map(|(name, row)| row.show(name)).collect()
 }

@@ -1,5 +1,6 @@
 //! A client's outbox: contents wait here, on disk, until the signed verdict of the round that carried them.
 
+mod draft;
 mod row;
 mod seat;
 
@@ -8,9 +9,10 @@ use std::ops::ControlFlow;
 
 use crate::crypto::{MailboxId, PublicKey};
 
+pub use self::draft::Draft;
 use self::row::{
-    InFlight, Message, Totals, carry, fail, fragment_key, hold, message, messages, queue_key, read_queued, read_totals,
-    take, unqueue,
+    InFlight, Message, Totals, admit, carry, fail, fragment_key, hold, message, messages, queue_key, read_queued,
+    read_totals, take, unqueue,
 };
 use super::kv::{behind, field};
 use super::step::{collect, parse};
@@ -153,22 +155,13 @@ impl Outbox {
             if step.get(Table::Messages, &name)?.is_some() {
                 return Err(StoreError::MessageExists);
             }
-            let mut totals = read_totals(step)?;
-            let row = Message::new(totals.order, message, count);
-            totals.order += 1;
-            totals.bytes += row.charge();
-            if totals.bytes > self.limit {
-                return Err(StoreError::OutboxFull);
-            }
+            let accepted = admit(step, &name, message, (message.content.len() as u64, count), self.limit)?;
             for index in 0..count {
                 let start = index as usize * payload;
                 let data = &message.content[start..message.content.len().min(start + payload)];
                 step.put(Table::Fragments, &fragment_key(&name, index), data.to_vec());
-                step.put(Table::Queue, &queue_key(row.order, index), name.to_vec());
             }
-            step.put_record(Table::Messages, &name, &row);
-            totals.write(step);
-            Ok(Accepted { packets: count })
+            Ok(accepted)
         })
     }
 
@@ -368,6 +361,15 @@ impl Outbox {
         let mut all = messages(self.store.kv())?;
         all.sort_by_key(|(_, row)| row.order);
         Ok(all.into_iter().map(|(name, row)| row.show(name)).collect())
+    }
+
+    /// The bytes that count against the limit, and the limit.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn room(&self) -> Result<(u64, u64), StoreError> {
+        let totals: Totals = self.store.record(Table::Meta, row::TOTALS)?.unwrap_or_default();
+        Ok((totals.bytes, self.limit))
     }
 
     /// How many messages are where.

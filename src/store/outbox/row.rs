@@ -7,7 +7,8 @@ use super::super::kv::{behind, field, key};
 use super::super::step::{Step, collect, parse};
 use super::super::{Kv, MessageName, StoreError, Table};
 use super::{
-    FRAGMENT_OVERHEAD, Fragment, HISTORY_KEPT, MAX_RESENDS, MessageState, NewMessage, OutboxMessage, ROUNDS_KEPT,
+    Accepted, FRAGMENT_OVERHEAD, Fragment, HISTORY_KEPT, MAX_RESENDS, MessageState, NewMessage, OutboxMessage,
+    ROUNDS_KEPT,
 };
 
 pub(super) const TOTALS: &[u8] = b"outbox totals";
@@ -53,12 +54,12 @@ pub(super) struct InFlight {
 }
 
 impl Message {
-    pub(super) fn new(order: u64, message: &NewMessage<'_>, count: u32) -> Self {
+    fn new(order: u64, message: &NewMessage<'_>, bytes: u64, count: u32) -> Self {
         Self {
             order,
             to: message.to,
             named: message.named,
-            bytes: message.content.len() as u64,
+            bytes,
             count,
             done: 0,
             in_flight: 0,
@@ -70,8 +71,8 @@ impl Message {
         }
     }
 
-    pub(super) fn charge(&self) -> u64 {
-        self.bytes + u64::from(self.count) * FRAGMENT_OVERHEAD
+    fn charge(&self) -> u64 {
+        charge(self.bytes, self.count)
     }
 
     pub(super) fn state(&self) -> MessageState {
@@ -116,6 +117,34 @@ impl Totals {
         self.bytes = self.bytes.checked_sub(message.charge()).ok_or(StoreError::Damaged(Table::Meta))?;
         Ok(())
     }
+}
+
+/// What a message counts against the limit.
+pub(super) fn charge(bytes: u64, count: u32) -> u64 {
+    bytes + u64::from(count) * FRAGMENT_OVERHEAD
+}
+
+/// Makes a message of fragments, `count` with `bytes` bytes, that are on the disk or in this step.
+pub(super) fn admit(
+    step: &mut Step<'_>,
+    name: &MessageName,
+    message: &NewMessage<'_>,
+    (bytes, count): (u64, u32),
+    limit: u64,
+) -> Result<Accepted, StoreError> {
+    let mut totals = read_totals(step)?;
+    let row = Message::new(totals.order, message, bytes, count);
+    totals.order += 1;
+    totals.bytes += row.charge();
+    if totals.bytes > limit {
+        return Err(StoreError::OutboxFull);
+    }
+    for index in 0..count {
+        step.put(Table::Queue, &queue_key(row.order, index), name.to_vec());
+    }
+    step.put_record(Table::Messages, name, &row);
+    totals.write(step);
+    Ok(Accepted { packets: count })
 }
 
 pub(super) fn read_totals(step: &Step<'_>) -> Result<Totals, StoreError> {

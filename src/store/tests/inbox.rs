@@ -65,7 +65,7 @@ fn a_message_is_complete_when_its_last_fragment_comes() {
         assert_eq!(counts(&inbox), (3, 3, 0));
         assert_eq!((content(&inbox, 1), content(&inbox, 2)), (b"abcdefghij".to_vec(), Vec::new()));
         let entry = Entry { message: [1; 16], sender: Some(mailbox_id(9)), bytes: 10, round: 101, read: false };
-        assert_eq!(inbox.unread().unwrap()[0], entry);
+        assert_eq!(inbox.unread().unwrap()[2], entry, "the others were complete a round before");
     });
 }
 
@@ -248,11 +248,33 @@ fn exactly_once(disk: &dyn Disk, lengths: &[usize], order: &[(proptest::sample::
     for answer in [answer, all.iter().rev().cloned().collect(), all] {
         completed.extend(inbox.deliver(1, answer).unwrap().completed);
     }
-    let once: Vec<u8> = names(inbox.unread().unwrap());
+    let mut once: Vec<u8> = names(inbox.unread().unwrap());
+    once.sort_unstable();
+    completed.sort_unstable();
     assert_eq!(once, completed.iter().map(|name| name[0]).collect::<Vec<_>>());
     assert_eq!(once.len(), contents.len());
     for (name, expected) in &contents {
         assert_eq!(content(&inbox, *name), *expected);
     }
     assert_eq!(counts(&inbox), (contents.len() as u64, contents.len() as u64, 0));
+}
+
+#[test]
+fn messages_are_shown_by_round_and_those_of_one_sender_as_it_sent_them() {
+    on_each_disk(|disk| {
+        let inbox = open(disk);
+        let one = |name: u8, sender: Option<u8>, round| Arrival { round, ..fragments(name, sender, b"x").remove(0) };
+        // A long one that was sent first becomes complete in the round of those behind it.
+        let mut long = fragments(1, Some(8), &[1; 8]);
+        long[1].round = 102;
+        let [begin, end] = long.try_into().unwrap();
+        let shuffled = vec![one(3, Some(8), 102), begin, one(9, None, 101), one(2, Some(8), 102), end];
+        inbox.deliver(1, shuffled).unwrap();
+        inbox.deliver(1, vec![one(7, Some(5), 102), one(6, None, 101), one(4, Some(8), 102)]).unwrap();
+        let expected = [9, 6, 7, 1, 2, 3, 4];
+        assert_eq!(names(inbox.unread().unwrap()), expected, "anonymous ones as they became complete");
+        inbox.mark_read(&[[9; 16]]).unwrap();
+        assert_eq!(names(inbox.unread().unwrap()), expected[1..]);
+        assert_eq!(names(inbox.all().unwrap()), expected);
+    });
 }

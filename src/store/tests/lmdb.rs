@@ -1,6 +1,6 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::*;
 use crate::wire::Record;
@@ -139,4 +139,116 @@ fn a_full_store_destroys_nothing_and_still_decides_and_deletes() {
     decide(&store, 5001, 3, 20 * KIB).unwrap();
     decide(&store, 5002, 3, 20 * KIB).unwrap();
     assert_eq!(Mailbox::new(store).totals().unwrap().letters, 6);
+}
+
+/// A directory with a store of some 60 pages, and what its file holds.
+fn made() -> (tempfile::TempDir, PathBuf, Vec<u8>) {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::lmdb(&dir.path().join("store"), MapLimits::default()).unwrap();
+    for round in 1..=20 {
+        decide(&store, round, 4, if round % 2 == 0 { 9 * KIB } else { 200 }).unwrap();
+    }
+    drop(store);
+    let data = dir.path().join("store/data.mdb");
+    let bytes = fs::read(&data).unwrap();
+    assert!(bytes.len() > 60 * 4 * KIB, "{}", bytes.len());
+    (dir, data, bytes)
+}
+
+fn reopen(dir: &tempfile::TempDir) -> Result<Store, StoreError> {
+    Store::lmdb(&dir.path().join("store"), MapLimits::default())
+}
+
+/// Opens it and reads all there is.
+fn read_all(dir: &tempfile::TempDir) -> Result<usize, StoreError> {
+    let store = reopen(dir)?;
+    Decisions::new(store.clone(), 10_000).recover()?;
+    Ok(Mailbox::new(store).poll(&mailbox_id(1), 0, 1000)?.len())
+}
+
+#[test]
+fn a_file_cut_short_is_refused_and_left_alone() {
+    let (dir, data, whole) = made();
+    assert_eq!(read_all(&dir).unwrap(), 80);
+    let whole = fs::read(&data).map(|now| if now.len() > whole.len() { now } else { whole }).unwrap();
+    // Not one length kills the process, and none is taken for an empty store.
+    let mut refused = 0;
+    for length in (0..whole.len()).step_by(4 * KIB).chain([1, 100, 5000, whole.len() - 1]) {
+        fs::write(&data, &whole[..length]).unwrap();
+        match read_all(&dir) {
+            Err(StoreError::DamagedFile { path, .. }) => {
+                refused += 1;
+                assert_eq!(path, data);
+                assert_eq!(fs::read(&data).unwrap(), &whole[..length], "{length}");
+            }
+            // Its last pages may be free ones.
+            Ok(80) => {}
+            other => panic!("{length}: {other:?}"),
+        }
+    }
+    assert!(refused > whole.len() / (4 * KIB) / 2, "{refused}");
+    fs::remove_file(&data).unwrap();
+    assert!(matches!(reopen(&dir), Err(StoreError::DamagedFile { .. })), "a lost file is not an empty store");
+    assert!(!data.exists());
+    fs::write(&data, &whole).unwrap();
+    fs::set_permissions(&data, fs::Permissions::from_mode(0o600)).unwrap();
+    assert_eq!(read_all(&dir).unwrap(), 80, "what was put back is there");
+}
+
+#[test]
+fn a_page_of_garbage_neither_kills_nor_empties() {
+    let (dir, data, whole) = made();
+    let mut refused = 0;
+    for page in 0..whole.len() / (4 * KIB) {
+        for garbage in [0xff, 0] {
+            let mut bytes = whole.clone();
+            bytes[page * 4 * KIB..(page + 1) * 4 * KIB].fill(garbage);
+            fs::write(&data, &bytes).unwrap();
+            match read_all(&dir) {
+                Err(StoreError::DamagedFile { .. } | StoreError::Damaged(_)) => {
+                    refused += 1;
+                    assert_eq!(fs::read(&data).unwrap(), bytes);
+                }
+                // A free page, or the inside of a letter, which its seal protects.
+                Ok(80) => {}
+                other => panic!("page {page}: {other:?}"),
+            }
+        }
+    }
+    assert!(refused > 50, "{refused}");
+    fs::write(&data, &whole).unwrap();
+    assert_eq!(read_all(&dir).unwrap(), 80);
+}
+
+#[test]
+fn a_directory_that_may_only_be_read_says_so_and_is_left_alone() {
+    let (dir, data, whole) = made();
+    let store = dir.path().join("store");
+    let files: Vec<_> = fs::read_dir(&store).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let modes = |of_dir, of_file| {
+        fs::set_permissions(&store, fs::Permissions::from_mode(of_dir)).unwrap();
+        files.iter().for_each(|file| fs::set_permissions(file, fs::Permissions::from_mode(of_file)).unwrap());
+    };
+    modes(0o500, 0o400);
+    let refused = as_nobody(&[dir.path(), &store], &files, || reopen(&dir).err());
+    assert!(matches!(refused, Some(StoreError::Unwritable { path, .. }) if path == store));
+    modes(0o700, 0o600);
+    assert_eq!(fs::read(&data).unwrap(), whole);
+    assert_eq!(read_all(&dir).unwrap(), 80);
+}
+
+/// Root may write whatever the modes say; then the files become another user's, and this thread for a moment that user.
+fn as_nobody<T>(dirs: &[&Path], files: &[PathBuf], work: impl FnOnce() -> T) -> T {
+    use std::os::unix::fs::chown;
+    if !nix::unistd::geteuid().is_root() {
+        return work();
+    }
+    let nobody = nix::unistd::Uid::from_raw(65534);
+    let all = || dirs.iter().copied().chain(files.iter().map(PathBuf::as_path));
+    all().for_each(|path| chown(path, Some(nobody.as_raw()), None).unwrap());
+    let root = nix::unistd::setfsuid(nobody);
+    let done = work();
+    nix::unistd::setfsuid(root);
+    all().for_each(|path| chown(path, Some(root.as_raw()), None).unwrap());
+    done
 }

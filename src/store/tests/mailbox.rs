@@ -124,3 +124,25 @@ fn the_largest_letter_fits() {
         assert!(polled[0].1.letter == big);
     });
 }
+
+#[test]
+fn letters_that_nobody_gets_are_counted_across_restarts() {
+    on_each_disk(|disk| {
+        let decide = |quota, round, letters: &[u8]| {
+            let letters = letters.iter().map(|to| (mailbox_id(*to), letter(round, round, b"x"))).collect();
+            let record = Record::Decided { verdict: verdict(round, STORED), letters };
+            let written = Decisions::new(disk.open(), quota).apply(record).unwrap().unwrap();
+            assert!(matches!(written.outcome, Outcome::Stored { .. }));
+            if let Outcome::Stored { refused } = written.outcome { refused } else { 0 }
+        };
+        let losses = || Mailbox::new(disk.open()).losses().unwrap();
+        assert_eq!((decide(2, 1, &[1, 1, 2]), losses()), (0, MailboxLosses::default()));
+        assert_eq!(decide(2, 2, &[1, 2, 2, 3]), 2);
+        assert_eq!(losses(), MailboxLosses { refused: 2, expired: 0 });
+        assert_eq!(Mailbox::new(disk.open()).expire(2).unwrap(), 3);
+        // What its owner has taken is not lost.
+        Mailbox::new(disk.open()).acknowledge(&mailbox_id(3), u64::MAX).unwrap();
+        assert_eq!(decide(1, 3, &[2]), 1);
+        assert_eq!(losses(), MailboxLosses { refused: 3, expired: 3 });
+    });
+}

@@ -271,3 +271,43 @@ fn a_reservation_is_one_commit_and_so_is_a_verdict() {
     outbox.settle(3, true).unwrap();
     assert_eq!(counts(&outbox), [0, 0, 10, 0, 0]);
 }
+
+#[test]
+fn a_draft_is_a_message_once_it_is_accepted_and_leaves_nothing_if_it_is_not() {
+    on_each_disk(|disk| {
+        const LIMIT: u64 = 10 + 4 * FRAGMENT_OVERHEAD;
+        let to = (mailbox_id(1), PublicKey([9; 32]));
+        {
+            let outbox = Outbox::new(disk.open(), LIMIT);
+            let mut draft = outbox.draft([1; 16], 8, 3).unwrap();
+            for bytes in [&b"ab"[..], b"cdef", b"", b"gh"] {
+                outbox.append(&mut draft, bytes).unwrap();
+            }
+            // Its room is taken, and it is not there.
+            assert!(matches!(outbox.draft([2; 16], 3, 3), Err(StoreError::OutboxFull)));
+            assert!(matches!(outbox.draft([1; 16], 1, 3), Err(StoreError::MessageExists)));
+            assert!(outbox.list().unwrap().is_empty() && reserve(&outbox, 1, 9).is_empty());
+            assert_eq!(outbox.accept_draft(draft, to, true).unwrap(), Accepted { packets: 3 });
+            let fragments = outbox.reserve(2, 50, 9).unwrap();
+            let data: Vec<_> = fragments.iter().map(|f| (f.index, f.count, f.named, &f.data[..])).collect();
+            assert_eq!(data, [(0, 3, true, &b"abc"[..]), (1, 3, true, b"def"), (2, 3, true, b"gh")]);
+            outbox.settle(2, true).unwrap();
+            assert_eq!(outbox.state(&[1; 16]).unwrap().bytes, 8);
+            // Another one is begun, and the run ends.
+            let mut lost = outbox.draft([3; 16], 10, 3).unwrap();
+            outbox.append(&mut lost, b"abcdefgh").unwrap();
+        }
+        let store = disk.open();
+        let outbox = Outbox::new(store.clone(), LIMIT);
+        assert!(matches!(accept(&outbox, 4, b"x", 3), Err(StoreError::OutboxFull)));
+        outbox.give_up_drafts().unwrap();
+        let left = step::collect(store.kv(), Table::Fragments, &[], |_, _| Some(Ok(()))).unwrap();
+        assert!(left.is_empty());
+        accept(&outbox, 4, b"abcdefghij", 3).unwrap();
+        // An empty one is one empty fragment, like a message that is accepted at once.
+        outbox.drop_message(&[4; 16]).unwrap();
+        let empty = outbox.draft([5; 16], 0, 3).unwrap();
+        assert_eq!(outbox.accept_draft(empty, to, false).unwrap(), Accepted { packets: 1 });
+        assert!(matches!(outbox.give_up(&[5; 16]), Err(StoreError::NoMessage)), "a message is no draft");
+    });
+}
