@@ -4,22 +4,28 @@
 //! loss, delay, reordering and duplication; mixes and clients can be crashed, restarted and partitioned; [`Malice`]
 //! lets a mix do to its batches what an adversary would. A round of a small network takes a few milliseconds.
 //!
+//! [`Chaos`] breaks networks of real processes, whose datagrams go through a [`Relay`].
+//!
 //! Only the feature `sim` builds it, and no released binary has that feature.
 
+mod chaos;
 mod crowd;
 mod driving;
 mod faults;
 mod loopback;
 mod party;
 mod plan;
+mod relay;
 mod traffic;
 mod world;
 
+pub use chaos::{Chaos, ChaosReport, Profile};
 pub use crowd::{Crowd, CrowdError, CrowdReport};
 pub use faults::{Faults, Malice};
 pub use loopback::{Loopback, LoopbackError};
 pub use party::{SimClient, SimMix};
 pub use plan::{Plan, Secrets};
+pub use relay::{Impairment, Relay, RelayCounts};
 pub use traffic::Party;
 pub use world::World;
 

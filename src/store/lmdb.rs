@@ -222,8 +222,28 @@ fn refuse_lax(path: &Path) -> Result<(), StoreError> {
 
 fn store_error(error: heed::Error) -> StoreError {
     match error {
-        heed::Error::Io(error) if error.kind() == ErrorKind::StorageFull => StoreError::Full,
+        heed::Error::Io(error) if is_full(&error) => StoreError::Full,
         heed::Error::Io(error) => StoreError::Io(error),
         other => StoreError::Database(other),
+    }
+}
+
+/// The disk, a quota, or a limit on the size of files.
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_a_quota_and_a_limit_on_files_are_all_full() {
+        use nix::errno::Errno;
+        for (number, full) in [(Errno::ENOSPC, true), (Errno::EDQUOT, true), (Errno::EFBIG, true), (Errno::EIO, false)]
+        {
+            let error = store_error(heed::Error::Io(io::Error::from_raw_os_error(number as i32)));
+            assert_eq!(matches!(error, StoreError::Full), full, "{number}: {error}");
+        }
     }
 }
