@@ -176,7 +176,8 @@ impl Drawing {
 
     fn cut(&mut self, at: Duration) {
         let lasts = self.seconds(0.5, 8.0);
-        self.link(at, lasts, Impairment::CUT);
+        let link = self.random.random_range(0..self.links.len());
+        self.link(link, at, lasts, Impairment::CUT);
     }
 
     fn impair(&mut self, at: Duration) {
@@ -189,11 +190,15 @@ impl Drawing {
             held_back: self.millis(200),
             delay: if spike { self.millis(500) } else { Duration::ZERO },
         };
-        self.link(at, lasts, impairment);
+        // One link or many: what a single bad line does is not what a bad network does.
+        let first = self.random.random_range(0..self.links.len());
+        let last = self.random.random_range(first..self.links.len());
+        for link in first..=last {
+            self.link(link, at, lasts, impairment);
+        }
     }
 
-    fn link(&mut self, at: Duration, lasts: Duration, impairment: Impairment) {
-        let link = self.random.random_range(0..self.links.len());
+    fn link(&mut self, link: usize, at: Duration, lasts: Duration, impairment: Impairment) {
         if self.links[link] > at {
             return;
         }
