@@ -17,8 +17,7 @@ use crate::config::{LogFormat, LogLevel};
 pub(super) fn start(format: LogFormat, level: LogLevel) {
     let targets = Targets::new().with_target(env!("CARGO_CRATE_NAME"), filter(level)).with_default(LevelFilter::ERROR);
     let ansi = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    // A line that cannot be written, on a full disk say, is a line less: telling stderr of it would be a panic.
-    let lines = fmt::layer().with_writer(io::stderr).with_ansi(ansi).log_internal_errors(false);
+    let lines = fmt::layer().with_writer(io::stderr).with_ansi(ansi);
     let lines = match format {
         LogFormat::Text => lines.with_target(false).boxed(),
         LogFormat::Json => lines.json().boxed(),
