@@ -141,7 +141,7 @@ impl SeedReport {
         let result = if self.is_good() { "passed" } else { "FAILED" };
         let mut line = format!(
             "seed {seed}: {result}: {rounds} rounds, {delivered} of {accepted} delivered, {lost} lost, {duplicated} \
-             duplicated, {corrupted} corrupted, {held} held, all there after {settled:.1} s"
+             duplicated, {corrupted} corrupted, {held} held, {settled:.1} s from the last fault"
         );
         for failure in &self.failures {
             line.push_str(&format!("\n  {failure}"));

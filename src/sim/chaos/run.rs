@@ -7,9 +7,10 @@ use std::time::Duration;
 use rand::{Rng, SeedableRng};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, interval, sleep, sleep_until};
+use tokio::time::{Instant, interval, interval_at, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use crate::config::Home;
 use crate::crypto::Csprng;
 use crate::testnet::{Options, TestnetError, ready, status};
 
@@ -28,7 +29,7 @@ const QUIET_ROUNDS: f64 = 8.0;
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 /// How often it is looked for daemons that have ended by themselves.
 const WATCH: Duration = Duration::from_millis(250);
-/// How often memory and disk are measured.
+/// How often memory and disk are measured; a shorter run says nothing about either.
 const SAMPLE: Duration = Duration::from_secs(60);
 /// Times that an inbox is asked for all it has.
 const ASK: u32 = 5;
@@ -87,9 +88,8 @@ impl<'a> Run<'a> {
         let ledger = Arc::<Mutex<Ledger>>::default();
         let clients = &network.layout.clients;
         let everybody = Arc::new(clients.iter().map(|home| home.id.clone()).collect::<Vec<_>>());
-        let payload = network.layout.network.payload as usize;
-        let user = |(place, home): (usize, &crate::config::Home)| {
-            Arc::new(User::new(place, home.control.clone(), everybody.clone(), payload, ledger.clone()))
+        let user = |(place, home): (usize, &Home)| {
+            Arc::new(User::new(place, home.control.clone(), everybody.clone(), &network.layout.network, ledger.clone()))
         };
         let users = clients.iter().enumerate().map(user).collect();
         Self { chaos, seed, means, say, network, users, ledger, report, began: Instant::now() }
@@ -127,7 +127,7 @@ impl<'a> Run<'a> {
         self.began = Instant::now();
         let began = self.began;
         let end = Moment { at: self.chaos.time, step: Step::Free { party: 0 } };
-        let (mut watch, mut sample) = (interval(WATCH), interval(SAMPLE));
+        let (mut watch, mut sample) = (interval(WATCH), interval_at(began + SAMPLE, SAMPLE));
         for Moment { at, step } in moments.into_iter().chain([end]) {
             loop {
                 tokio::select! {
@@ -139,7 +139,6 @@ impl<'a> Run<'a> {
             }
             self.network.step(&self.means.allow(step), &mut self.report.done).await?;
         }
-        self.sample();
         Ok(())
     }
 
@@ -193,7 +192,9 @@ impl<'a> Run<'a> {
             self.report.rounds = self.report.rounds.max(round.unwrap_or(0));
         }
         self.report.relays = (&*self.network.counts).into();
-        self.sample();
+        if self.chaos.time >= SAMPLE {
+            self.sample();
+        }
     }
 
     /// Gives the file to the first client's daemon; whether there is one.

@@ -9,19 +9,21 @@ use rand::{Rng, RngExt, SeedableRng};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::config::NetworkFile;
 use crate::control::{Answer, Ask, ControlError, Failure, MessageKind, Outgoing, Stream};
 use crate::crypto::{Csprng, from_hex, sha256};
 use crate::testnet::status;
 
 use super::ledger::{Id, Ledger, Parcel};
 
-/// Mean seconds between two messages of one user.
-const SEND_EVERY: f64 = 1.5;
+/// Mean rounds between two messages of one user: their 3.4 fragments on average are a quarter of what that many rounds
+/// carry, so that a client catches up with what rounds without it have left.
+const SEND_EVERY: f64 = 3.0;
 /// How often a user looks for messages, and at what is held.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// A daemon that answers later stands still or has no disk; no user waits longer.
 const ANSWER: Duration = Duration::from_secs(10);
-/// Fragments of a large message, at most: about three seconds of a link that works.
+/// Fragments of a large message, at most: ten rounds of its sender.
 const LARGE: usize = 40;
 
 /// The user of one client.
@@ -31,6 +33,7 @@ pub(super) struct User {
     /// The names of all clients; one may write to oneself.
     everybody: Arc<Vec<String>>,
     payload: usize,
+    round_seconds: f64,
     /// Whether what has been read is marked so.
     marks_read: bool,
     pub ledger: Arc<Mutex<Ledger>>,
@@ -52,11 +55,12 @@ impl User {
         place: usize,
         control: PathBuf,
         everybody: Arc<Vec<String>>,
-        payload: usize,
+        network: &NetworkFile,
         ledger: Arc<Mutex<Ledger>>,
     ) -> Self {
-        let name = everybody[place].clone();
-        Self { name, control, everybody, payload, marks_read: place % 2 == 1, ledger }
+        let (name, payload) = (everybody[place].clone(), network.payload as usize);
+        let (round_seconds, marks_read) = (network.round_seconds, place % 2 == 1);
+        Self { name, control, everybody, payload, round_seconds, marks_read, ledger }
     }
 
     /// Sends messages, drawn from `seed`, until `stop`.
@@ -64,7 +68,7 @@ impl User {
         let mut random = Csprng::seed_from_u64(seed);
         for number in 0_u64.. {
             let uniform: f64 = random.random_range(f64::EPSILON..1.0);
-            let gap = Duration::from_secs_f64(-uniform.ln() * SEND_EVERY);
+            let gap = Duration::from_secs_f64(-uniform.ln() * SEND_EVERY * self.round_seconds);
             let (parcel, data) = self.write(number, &mut random);
             if stop.run_until_cancelled(sleep(gap)).await.is_none() {
                 return;
