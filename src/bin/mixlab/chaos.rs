@@ -1,6 +1,6 @@
 //! `chaos`: what real processes lose when everything goes wrong.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -95,8 +95,8 @@ pub(super) async fn run(args: &ChaosArgs) -> ExitCode {
                 report = &mut running => break report,
                 Some(line) = said.recv() => eprintln!("{line}"),
                 // Every process dies with the runs, which are dropped here.
-                _ = terminate.recv() => return broken("it was told to stop"),
-                _ = interrupt.recv() => return broken("it was told to stop"),
+                _ = terminate.recv() => return stopped(&dir),
+                _ = interrupt.recv() => return stopped(&dir),
             }
         }
     };
@@ -119,6 +119,10 @@ fn show(report: &ChaosReport, args: &ChaosArgs) -> ExitCode {
         return broken(&format!("cannot write {}: {error}", path.display()));
     }
     if report.is_good() { ExitCode::SUCCESS } else { ExitCode::from(1) }
+}
+
+fn stopped(dir: &Path) -> ExitCode {
+    broken(&format!("it was told to stop; what it made lies in {}", dir.display()))
 }
 
 fn broken(reason: &str) -> ExitCode {

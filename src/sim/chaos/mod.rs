@@ -71,8 +71,9 @@ struct Means {
 }
 
 impl Chaos {
-    /// Runs all seeds in the present tokio runtime and tells `say` how it goes. Every wait is bounded: a seed takes at
-    /// most five minutes and twice its time, or what its file needs. Dropped, it kills every process at once.
+    /// Runs all seeds in the present tokio runtime and tells `say` how it goes. Every wait is bounded: beside its own time
+    /// a seed takes a minute to start, two minutes to settle, or more for a file, and 20 s for each daemon that does not
+    /// stop. Dropped, it kills every process at once.
     pub async fn run(&self, say: mpsc::UnboundedSender<String>) -> ChaosReport {
         let means = Means { clocks: clocks_can_jump().await, disks: disks_can_fill().await };
         let mut report = ChaosReport::default();
