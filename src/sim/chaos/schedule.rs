@@ -111,29 +111,32 @@ impl Drawing {
             if at >= self.time {
                 return;
             }
-            match self.random.random_range(0..14) {
-                0..=3 => self.kill(at, 0),
-                4 => {
+            match self.random.random_range(0..29) {
+                0..=7 => self.kill(at, 0),
+                8..=9 => {
                     let clock = self.jump();
                     self.kill(at, clock);
                 }
-                5..=6 => self.pause(at),
-                7..=8 => self.cut(at),
-                9..=11 => self.impair(at),
-                _ => self.fill(at),
+                10..=13 => self.pause(at),
+                14..=17 => self.cut(at),
+                18..=23 => self.impair(at),
+                24..=27 => self.fill(at),
+                // The machine goes down with all that run on it.
+                _ => (0..self.shape.parties()).for_each(|party| self.kill_one(party, at, 0)),
             }
         }
     }
 
     fn bursts_and_kills(&mut self) {
         let mut at = Duration::ZERO;
-        while at < self.time {
-            for loss in [BETWEEN, BURST] {
-                for link in 0..self.links.len() {
-                    self.step(at, Step::Impair { link, impairment: Impairment { loss, ..Impairment::NONE } });
-                }
-                at += self.seconds(3.0, 12.0);
+        for loss in [BETWEEN, BURST].into_iter().cycle() {
+            if at >= self.time {
+                break;
             }
+            for link in 0..self.links.len() {
+                self.step(at, Step::Impair { link, impairment: Impairment { loss, ..Impairment::NONE } });
+            }
+            at += self.seconds(3.0, 12.0);
         }
         for link in 0..self.links.len() {
             self.step(self.time, Step::Impair { link, impairment: Impairment::NONE });
@@ -147,6 +150,10 @@ impl Drawing {
 
     fn kill(&mut self, at: Duration, clock: i64) {
         let party = self.random.random_range(0..self.shape.parties());
+        self.kill_one(party, at, clock);
+    }
+
+    fn kill_one(&mut self, party: usize, at: Duration, clock: i64) {
         let pause = self.seconds(0.0, 5.0);
         if let Some(end) = self.party(party, at, pause) {
             self.step(at, Step::Kill { party });
@@ -302,6 +309,8 @@ mod tests {
         };
         assert!(with(BURST) > 2000 && with(BETWEEN) > 2000 && with(0.0) == 11);
         assert!(moments.iter().any(|moment| matches!(moment.step, Step::Kill { .. })));
+        let impaired = moments.iter().rfind(|moment| matches!(moment.step, Step::Impair { .. })).expect("many");
+        assert!(impaired.at == TIME && matches!(impaired.step, Step::Impair { impairment: Impairment::NONE, .. }));
     }
 
     #[test]
