@@ -375,3 +375,28 @@ fn a_daemon_that_waits_for_keys_can_be_stopped_and_takes_its_own_along() {
         assert_eq!(published.exists(), stays, "a key that is gone is not published");
     }
 }
+
+#[test]
+fn a_log_that_takes_no_more_lines_ends_nothing() {
+    let dir = tempfile::tempdir().expect("a directory");
+    fs::copy("config/testnet.yaml", dir.path().join("network.yaml")).expect("writable");
+    let home = dir.path().join("home");
+    assert!(run(MIXNODE, &["init", "--home", text(&home), "mix-1"]).status.success());
+    let published = dir.path().join("mix-1.mix.pub");
+    let append = |path: &Path| fs::OpenOptions::new().append(true).open(path).expect("there");
+    let long = dir.path().join("log");
+    fs::write(&long, [b'\n'; 4096]).expect("writable");
+    // A full disk, and a limit on the size of files, for which the system sends a signal that kills by default.
+    for (log, limit) in [(append(Path::new("/dev/full")), "unlimited"), (append(&long), "2")] {
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("ulimit -f {limit}; exec \"$0\" run --home \"$1\""), MIXNODE, text(&home)]);
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().expect("starts");
+        let mut mix = Process { child, lines: channel().1 };
+        // Its first line, that it waits for other keys, comes before it looks whether it is to stop.
+        eventually("it publishes no key", || published.exists().then_some(()));
+        mix.signal(Signal::SIGTERM);
+        assert_eq!(mix.wait().code(), Some(0), "with a limit of {limit}");
+        fs::remove_file(&published).expect("there");
+    }
+    assert_eq!(fs::metadata(&long).expect("there").len(), 4096);
+}

@@ -48,6 +48,7 @@ impl Preparation {
         logs::start(home.log, home.log_level);
         harden();
         let stop = stop_on_signal()?;
+        outlive_file_limits()?;
         if args.die_with_stdin {
             stop_with_stdin(stop.clone());
         }
@@ -143,6 +144,14 @@ fn stop_on_signal() -> Result<CancellationToken, CliError> {
         });
     }
     Ok(stop)
+}
+
+/// A file that may not grow any more, under a limit of the shell or a service manager, is an error of the disk like any
+/// other: whoever listens for the signal is not ended by it.
+fn outlive_file_limits() -> Result<(), CliError> {
+    let kind = SignalKind::from_raw(nix::sys::signal::Signal::SIGXFSZ as i32);
+    // Once listened for it stays so.
+    signal(kind).map(drop).map_err(|error| CliError::io("listen for signals", &error))
 }
 
 async fn received(signal: &mut Signal) -> bool {

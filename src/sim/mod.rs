@@ -6,8 +6,11 @@
 //! would. A [`Witness`] sees what no party can see alone. [`Storm`] does all of it at once, for as many rounds as asked,
 //! and counts what arrived. A round of a small network takes a few milliseconds.
 //!
+//! [`Chaos`] breaks networks of real processes, whose datagrams go through a [`Relay`].
+//!
 //! Only the feature `sim` builds it, and no released binary has that feature.
 
+mod chaos;
 mod crowd;
 mod disk;
 mod driving;
@@ -16,17 +19,20 @@ mod injury;
 mod loopback;
 mod party;
 mod plan;
+mod relay;
 mod storm;
 mod traffic;
 mod witness;
 mod world;
 
+pub use chaos::{Chaos, ChaosReport, Profile};
 pub use crowd::{Crowd, CrowdError, CrowdReport};
 pub use disk::{Failing, SimDisk};
 pub use faults::{Faults, Malice};
 pub use loopback::{Loopback, LoopbackError};
 pub use party::{SimClient, SimMix};
 pub use plan::{Plan, Secrets};
+pub use relay::{Impairment, Relay, RelayCounts};
 pub use storm::{Control, Storm, StormReport};
 pub use traffic::Party;
 pub use witness::{Violation, Witness};

@@ -278,3 +278,18 @@ fn io_error(dir: &Path, error: io::Error) -> StoreError {
         _ => StoreError::Io(error),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_a_quota_and_a_limit_on_files_are_all_full() {
+        use nix::errno::Errno;
+        for (number, full) in [(Errno::ENOSPC, true), (Errno::EDQUOT, true), (Errno::EFBIG, true), (Errno::EIO, false)]
+        {
+            let error = store_error(Path::new("store"), heed::Error::Io(io::Error::from_raw_os_error(number as i32)));
+            assert_eq!(matches!(error, StoreError::Full), full, "{number}: {error}");
+        }
+    }
+}

@@ -40,7 +40,21 @@ impl Programs {
     pub fn siblings() -> Result<Self, TestnetError> {
         let mixnode = std::env::current_exe().map_err(TestnetError::io("find this program"))?;
         let mixclient = mixnode.with_file_name("mixclient");
-        if mixclient.is_file() { Ok(Self { mixnode, mixclient }) } else { Err(TestnetError::NoProgram(mixclient)) }
+        Self { mixnode, mixclient }.present()
+    }
+
+    /// Both beside this program, which is another.
+    ///
+    /// # Errors
+    /// If one is missing.
+    pub fn neighbours() -> Result<Self, TestnetError> {
+        let this = std::env::current_exe().map_err(TestnetError::io("find this program"))?;
+        Self { mixnode: this.with_file_name("mixnode"), mixclient: this.with_file_name("mixclient") }.present()
+    }
+
+    fn present(self) -> Result<Self, TestnetError> {
+        let missing = [&self.mixnode, &self.mixclient].into_iter().find(|program| !program.is_file()).cloned();
+        missing.map_or(Ok(self), |missing| Err(TestnetError::NoProgram(missing)))
     }
 }
 
@@ -152,9 +166,26 @@ impl Children {
 }
 
 fn spawn(program: &Path, home: &Home, log: &Path) -> Result<Child, TestnetError> {
+    let mut command = daemon(program, &[], home, log)?;
+    command.spawn().map_err(TestnetError::io(format!("start {}", program.display())))
+}
+
+/// The command that runs the daemon `program` of `home`: it appends to `log`, and stops when its standard input ends,
+/// which is a pipe. `wrapper` is a program with arguments that becomes the daemon; empty for none.
+///
+/// # Errors
+/// If the log cannot be written.
+pub fn daemon(program: &Path, wrapper: &[String], home: &Home, log: &Path) -> Result<Command, TestnetError> {
     let file = OpenOptions::new().append(true).create(true).mode(0o600).open(log);
     let file = file.map_err(TestnetError::io(format!("write {}", log.display())))?;
-    let mut command = Command::new(program);
+    let mut command = match wrapper.split_first() {
+        None => Command::new(program),
+        Some((first, rest)) => {
+            let mut command = Command::new(first);
+            command.args(rest).arg(program);
+            command
+        }
+    };
     command.arg("run").arg("--home").arg(&home.dir).arg("--die-with-stdin");
     for (variable, _) in std::env::vars_os() {
         // Settings of this shell's own home; how to log is everybody's.
@@ -165,7 +196,7 @@ fn spawn(program: &Path, home: &Home, log: &Path) -> Result<Child, TestnetError>
     }
     // A group of its own: Ctrl-C reaches the parent alone, which then stops its children once.
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(file).process_group(0);
-    command.spawn().map_err(TestnetError::io(format!("start {}", program.display())))
+    Ok(command)
 }
 
 /// Waits for a child's end, and brings it about when told.
@@ -195,8 +226,11 @@ async fn end(child: &mut Child) -> std::io::Result<ExitStatus> {
     }
 }
 
-/// The last lines of a log.
-fn last_words(path: &Path) -> std::io::Result<String> {
+/// The last lines of a log: 8 at most, of its last 2,000 bytes, each behind two spaces.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn last_words(path: &Path) -> std::io::Result<String> {
     let mut file = File::open(path)?;
     let length = file.metadata()?.len();
     file.seek(SeekFrom::Start(length.saturating_sub(LAST_WORDS)))?;

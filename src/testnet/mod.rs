@@ -13,7 +13,7 @@ use std::process::ExitStatus;
 
 use crate::config::{ConfigError, ContactError, FileError, KeyError};
 
-pub use children::{Children, Ended, Programs};
+pub use children::{Children, Ended, Programs, daemon, last_words};
 pub use layout::{Layout, Options};
 pub use watch::{ready, status};
 

@@ -1,0 +1,46 @@
+//! The laboratory: long experiments on real and simulated networks. Built only with the feature `sim`.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "results go to stdout, errors to stderr")]
+
+mod chaos;
+mod crowd;
+mod storm;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(about = "Experiments on mixnet, on this machine only", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Many clients and all mixes in one process over loopback QUIC; says what arrived and whether memory stays flat
+    Crowd(crowd::CrowdArgs),
+    /// Real processes that are killed, stopped, cut off and short of disk while messages travel; says whether all arrived
+    Chaos(chaos::ChaosArgs),
+    /// Simulated networks in which everything goes wrong; says whether every message arrived once
+    Storm(storm::StormArgs),
+}
+
+/// The experiment did not run.
+const BROKEN: u8 = 4;
+
+fn main() -> ExitCode {
+    let command = Arguments::parse().command;
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("no threads to run on: {error}");
+            return ExitCode::from(BROKEN);
+        }
+    };
+    match command {
+        Command::Crowd(args) => runtime.block_on(crowd::run(&args)),
+        Command::Chaos(args) => runtime.block_on(chaos::run(&args)),
+        Command::Storm(args) => storm::run(&args),
+    }
+}

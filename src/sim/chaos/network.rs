@@ -1,0 +1,193 @@
+//! A network of real processes whose every link leads through a relay of its own.
+
+use std::collections::BTreeMap;
+use std::fs::{create_dir_all, write};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use nix::sys::signal::Signal;
+use serde::Serialize;
+
+use crate::config::NetworkFile;
+use crate::sim::{Impairment, Relay, RelayCounts};
+use crate::testnet::{Layout, Options, Programs, TestnetError};
+
+use super::process::Process;
+use super::schedule::{Shape, Step};
+
+/// The first ports that are tried: below those that the system gives to sockets that ask for any, so that nobody takes
+/// a mix's port while the mix is dead.
+const PORTS: std::ops::Range<u16> = 10_000..32_000;
+/// Places where ports are looked for.
+const TRIES: u16 = 200;
+/// Rounds of an epoch: few, so that epochs turn while things go wrong.
+const EPOCH_ROUNDS: u64 = 20;
+
+/// The processes, their homes, and what stands between them.
+pub(super) struct Network {
+    pub layout: Layout,
+    pub counts: Arc<RelayCounts>,
+    /// Mixes first, entry first.
+    pub parties: Vec<Process>,
+    relays: Vec<Relay>,
+}
+
+/// How often everything was done.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub(super) struct Done {
+    pub kills: u64,
+    pub pauses: u64,
+    pub partitions: u64,
+    pub impairments: u64,
+    pub disk_full: u64,
+    pub clock_jumps: u64,
+}
+
+/// What the processes of one role take up: resident memory of one on average, disk of all.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub(super) struct RoleUsage {
+    pub running: u64,
+    pub rss_kib: u64,
+    pub disk_kib: u64,
+}
+
+impl Network {
+    /// Lays a network out in `dir` and starts everybody.
+    pub(super) async fn start(
+        dir: &Path,
+        options: &Options,
+        programs: &Programs,
+        seed: u64,
+    ) -> Result<Self, TestnetError> {
+        let mut layout = prepare(dir, options, seed)?;
+        layout.network.epoch_rounds = EPOCH_ROUNDS;
+        layout.network.keys_dir = Some(layout.dir.join("keys"));
+        let io = |what: &str, path: &Path| {
+            let what = format!("{what} {}", path.display());
+            |source| TestnetError::Io { what, source }
+        };
+        create_dir_all(layout.dir.join("keys")).map_err(io("make", &layout.dir))?;
+        let counts = Arc::<RelayCounts>::default();
+        let shape = Shape { mixes: options.mixes, clients: options.clients };
+        let mut relays = Vec::new();
+        let mut files: Vec<NetworkFile> = vec![layout.network.clone(); shape.parties()];
+        for (number, link) in shape.links().into_iter().enumerate() {
+            let address = &layout.network.mixes[link.to].address;
+            let mix: SocketAddr = address.parse().expect("the layout writes addresses of this machine");
+            let random = seed.wrapping_mul(1 << 16).wrapping_add(number as u64);
+            let relay = Relay::start(mix, random, counts.clone()).await.map_err(io("relay to", Path::new(address)))?;
+            files[link.from].mixes[link.to].address = relay.address().to_string();
+            relays.push(relay);
+        }
+        let mixes = layout.mixes.iter().map(|home| (home, &programs.mixnode));
+        let clients = layout.clients.iter().map(|home| (home, &programs.mixclient));
+        let mut parties = Vec::new();
+        for ((home, program), file) in mixes.chain(clients).zip(files) {
+            // A home's own network file goes before the one beside it.
+            let path = home.dir.join("network.yaml");
+            write(&path, file.to_yaml()).map_err(io("write", &path))?;
+            parties.push(Process::new(home.clone(), program));
+        }
+        for party in &mut parties {
+            party.start(0)?;
+        }
+        Ok(Self { layout, counts, parties, relays })
+    }
+
+    /// Takes a step of the schedule; what the machine cannot do is left out.
+    pub(super) async fn step(&mut self, step: &Step, done: &mut Done) -> Result<(), TestnetError> {
+        match *step {
+            Step::Kill { party } => {
+                self.parties[party].kill().await;
+                done.kills += 1;
+            }
+            Step::Start { party, clock } => {
+                self.parties[party].start(clock)?;
+                done.clock_jumps += u64::from(clock != 0);
+            }
+            Step::Pause { party } => {
+                self.parties[party].signal(Signal::SIGSTOP);
+                done.pauses += 1;
+            }
+            Step::Continue { party } => self.parties[party].signal(Signal::SIGCONT),
+            Step::Impair { link, impairment } => {
+                self.relays[link].impair(impairment);
+                match impairment {
+                    Impairment::NONE => {}
+                    Impairment::CUT => done.partitions += 1,
+                    _ => done.impairments += 1,
+                }
+            }
+            Step::Fill { party, room } => done.disk_full += u64::from(self.parties[party].limit(Some(room)).await),
+            Step::Free { party } => {
+                self.parties[party].limit(None).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts again whoever has ended by itself, and says so.
+    pub(super) fn look_for_dead(&mut self) -> Result<Vec<String>, TestnetError> {
+        let mut said = Vec::new();
+        for party in &mut self.parties {
+            if let Some(words) = party.obituary() {
+                party.start(0)?;
+                said.push(words);
+            }
+        }
+        Ok(said)
+    }
+
+    /// Stops everybody, clients first; what there is to say of those that did not stop well.
+    pub(super) async fn stop(&mut self) -> Vec<String> {
+        let mixes = self.layout.mixes.len();
+        let mut said = Vec::new();
+        let (mixes, clients) = self.parties.split_at_mut(mixes);
+        for group in [clients, mixes] {
+            // All are told before the first is waited for: mixes wait for each other's verdicts.
+            group.iter().for_each(|party| party.signal(Signal::SIGTERM));
+            for party in group {
+                said.extend(party.wait().await);
+            }
+        }
+        said
+    }
+
+    /// What everybody takes up at present, by role.
+    pub(super) fn usage(&self) -> BTreeMap<&'static str, RoleUsage> {
+        let exit = self.layout.mixes.len() - 1;
+        let mut roles = BTreeMap::<&'static str, RoleUsage>::new();
+        for (place, party) in self.parties.iter().enumerate() {
+            let role = match place {
+                0 => "entry",
+                place if place < exit => "middle",
+                place if place == exit => "exit",
+                _ => "client",
+            };
+            let Some(usage) = party.usage() else { continue };
+            let sum = roles.entry(role).or_default();
+            sum.running += 1;
+            sum.rss_kib += usage.resident_kib;
+            sum.disk_kib += usage.disk_kib;
+        }
+        roles.values_mut().for_each(|sum| sum.rss_kib /= sum.running);
+        roles
+    }
+}
+
+/// A network on ports that are free.
+fn prepare(dir: &Path, options: &Options, seed: u64) -> Result<Layout, TestnetError> {
+    let mut failed = None;
+    // Networks beside each other begin elsewhere, and so do those of another process.
+    let first = seed.wrapping_mul(97).wrapping_add(u64::from(std::process::id()) * 31);
+    for number in 0..u64::from(TRIES) {
+        let place = first.wrapping_add(number * 11) % u64::from(PORTS.end - PORTS.start);
+        let base_port = Some(PORTS.start + place as u16);
+        match Layout::prepare(dir, &Options { base_port, ..options.clone() }) {
+            Err(TestnetError::Port(port)) => failed = Some(port),
+            prepared => return prepared,
+        }
+    }
+    Err(TestnetError::Port(failed.unwrap_or(PORTS.start)))
+}

@@ -1,0 +1,161 @@
+//! The daemon of one party: started, killed, stopped in mid-stride, short of disk, and started again.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tokio::process::{Child, ChildStdin, Command};
+use tokio::time::timeout;
+
+use crate::config::Home;
+use crate::testnet::{TestnetError, daemon, last_words};
+
+/// How long a daemon may take to stop before it is killed: more than any waits for its rounds.
+const STOPPING: Duration = Duration::from_secs(20);
+
+/// One party's daemon. It is killed when this is dropped.
+pub(super) struct Process {
+    pub home: Home,
+    program: PathBuf,
+    log: PathBuf,
+    running: Option<Running>,
+}
+
+struct Running {
+    child: Child,
+    /// Waiting for a child would close the pipe, by which it knows that we are gone.
+    _pipe: Option<ChildStdin>,
+}
+
+/// What a running daemon takes up.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Usage {
+    pub resident_kib: u64,
+    pub disk_kib: u64,
+}
+
+impl Process {
+    /// The daemon of `home`; it does not run yet.
+    pub(super) fn new(home: Home, program: &Path) -> Self {
+        Self { log: home.dir.join("log"), home, program: program.into(), running: None }
+    }
+
+    /// Starts it, its monotonic clock `clock` seconds off if that is not 0.
+    pub(super) fn start(&mut self, clock: i64) -> Result<(), TestnetError> {
+        let wrapper = if clock == 0 { Vec::new() } else { off_by(clock) };
+        let mut command = daemon(&self.program, &wrapper, &self.home, &self.log)?;
+        let started = command.kill_on_drop(true).spawn();
+        let mut child =
+            started.map_err(|source| TestnetError::Io { what: format!("start {}", self.home.id), source })?;
+        let pipe = child.stdin.take();
+        self.running = Some(Running { child, _pipe: pipe });
+        Ok(())
+    }
+
+    pub(super) async fn kill(&mut self) {
+        if let Some(mut running) = self.running.take() {
+            // It may have ended by itself a moment ago.
+            let _ended = running.child.kill().await;
+        }
+    }
+
+    pub(super) fn signal(&self, signal: Signal) {
+        if let Some(pid) = self.pid() {
+            let _gone = kill(Pid::from_raw(pid), signal);
+        }
+    }
+
+    /// What there is to say if it has ended by itself; it does not run then.
+    pub(super) fn obituary(&mut self) -> Option<String> {
+        let status = self.running.as_mut()?.child.try_wait().ok().flatten()?;
+        self.running = None;
+        Some(self.last_words("ended", status))
+    }
+
+    /// No file of its own may grow beyond its store's present length and `room` bytes; `None` lifts that. Whether the
+    /// system did it.
+    pub(super) async fn limit(&self, room: Option<u64>) -> bool {
+        let Some(pid) = self.pid() else { return false };
+        let store = std::fs::metadata(self.store().join("data.mdb")).map_or(0, |found| found.len());
+        let size = room.map_or("unlimited".into(), |room| (store + room).to_string());
+        // The soft limit alone: what is lowered can be raised again without privileges.
+        let mut command = Command::new("prlimit");
+        command.args(["--pid", &pid.to_string(), &format!("--fsize={size}:")]);
+        matches!(quiet(command).await, Some(status) if status.success())
+    }
+
+    /// Waits for it to stop, as it has been told to; what there is to say if it does not do so well.
+    pub(super) async fn wait(&mut self) -> Option<String> {
+        let mut running = self.running.take()?;
+        match timeout(STOPPING, running.child.wait()).await {
+            Ok(Ok(status)) if status.success() => None,
+            Ok(Ok(status)) => Some(self.last_words("did not stop well", status)),
+            Ok(Err(error)) => Some(format!("{} cannot be waited for: {error}", self.home.id)),
+            Err(_) => {
+                let _ended = running.child.kill().await;
+                Some(format!("{} did not stop in {} s", self.home.id, STOPPING.as_secs()))
+            }
+        }
+    }
+
+    /// `None` if it does not run.
+    pub(super) fn usage(&self) -> Option<Usage> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()?)).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+        let resident_kib = line.trim().trim_end_matches("kB").trim().parse().ok()?;
+        let data = std::fs::metadata(self.store().join("data.mdb")).ok()?;
+        Some(Usage { resident_kib, disk_kib: std::os::unix::fs::MetadataExt::blocks(&data) / 2 })
+    }
+
+    fn pid(&self) -> Option<i32> {
+        self.running.as_ref()?.child.id().and_then(|id| i32::try_from(id).ok())
+    }
+
+    fn store(&self) -> PathBuf {
+        self.home.dir.join("store")
+    }
+
+    fn last_words(&self, what: &str, status: ExitStatus) -> String {
+        let words = last_words(&self.log).unwrap_or_default();
+        format!("{} {what} ({status}); its last words:\n{words}", self.home.id)
+    }
+}
+
+/// Whether a process can be given another monotonic clock here: user and time namespaces, without privileges.
+pub(super) async fn clocks_can_jump() -> bool {
+    const FAR: i64 = 1_000_000;
+    let uptime = |text: &str| text.split('.').next().and_then(|seconds| seconds.parse::<i64>().ok());
+    let wrapper = off_by(FAR);
+    let Some((program, arguments)) = wrapper.split_first() else { return false };
+    let mut command = Command::new(program);
+    command.args(arguments).args(["cat", "/proc/uptime"]).stderr(std::process::Stdio::null()).kill_on_drop(true);
+    let Ok(Ok(output)) = timeout(STOPPING, command.output()).await else { return false };
+    let (before, off) = (std::fs::read_to_string("/proc/uptime").ok(), String::from_utf8_lossy(&output.stdout));
+    match (before.as_deref().and_then(uptime), uptime(&off)) {
+        (Some(here), Some(there)) => there - here > FAR / 2,
+        _ => false,
+    }
+}
+
+/// Whether the size of another process's files can be limited here.
+pub(super) async fn disks_can_fill() -> bool {
+    let mut command = Command::new("prlimit");
+    command.arg("--version");
+    matches!(quiet(command).await, Some(status) if status.success())
+}
+
+/// The program that becomes another with a clock of its own; that one keeps the process id.
+fn off_by(seconds: i64) -> Vec<String> {
+    let seconds = seconds.to_string();
+    let words = ["unshare", "--user", "--map-current-user", "--time", "--monotonic", &seconds, "--boottime", &seconds];
+    words.map(str::to_owned).to_vec()
+}
+
+/// Runs a short command; `None` if there is none, or it takes too long.
+async fn quiet(mut command: Command) -> Option<ExitStatus> {
+    use std::process::Stdio;
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+    timeout(STOPPING, command.status()).await.ok()?.ok()
+}
