@@ -9,6 +9,9 @@ use std::sync::{PoisonError, RwLock};
 
 use heed::types::Bytes;
 use heed::{CommitOrAbort, Database, Env, EnvOpenOptions, MdbError, WithoutTls};
+use nix::errno::Errno;
+use nix::sys::resource::{Resource, getrlimit};
+use nix::sys::statvfs::statvfs;
 
 use super::kv::{Visit, key};
 use super::{Change, Kv, StoreError, Table, pages};
@@ -118,6 +121,16 @@ impl Lmdb {
         work(open).map_err(|error| store_error(&self.dir, error))
     }
 
+    /// Whether the disk and the process's limits have room for as many bytes as changes hold, and some pages.
+    fn has_room(&self, changes: &[Change]) -> bool {
+        let value = |change: &Change| if let Change::Put { value, .. } = change { value.len() as u64 } else { 0 };
+        let needed = changes.iter().map(value).sum::<u64>() + MAP_UNIT as u64;
+        let free = statvfs(&self.dir).map_or(u64::MAX, |disk| disk.blocks_available() * disk.fragment_size());
+        let limit = getrlimit(Resource::RLIMIT_FSIZE).map_or(u64::MAX, |(soft, _)| soft);
+        let length = fs::metadata(self.dir.join(DATA_FILE)).map_or(0, |found| found.len());
+        needed <= free && length.saturating_add(needed) <= limit
+    }
+
     /// Closes the environment, which waits for all readers, and opens it with another map.
     fn remap(&self, map: usize) -> Result<(), StoreError> {
         let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
@@ -207,12 +220,16 @@ impl Kv for Lmdb {
                 self.remap(ceiling)?;
                 continue;
             }
-            match self.with_open(|open| open.write(&changes)) {
+            let written = self.with_open(|open| open.write(&changes)).map_err(|error| match error {
+                StoreError::Io(error) if is_cut_short(&error) && !self.has_room(&changes) => StoreError::Full,
+                error => error,
+            });
+            match written {
                 Err(StoreError::Database(heed::Error::Mdb(MdbError::MapFull))) if map < ceiling => {
                     let limit = if map < self.most { self.most } else { ceiling };
                     self.remap(map.saturating_mul(2).min(limit))?;
                 }
-                Err(StoreError::Database(heed::Error::Mdb(MdbError::MapFull))) if !touched => {
+                Err(StoreError::Full | StoreError::Database(heed::Error::Mdb(MdbError::MapFull))) if !touched => {
                     // LMDB reuses what a transaction freed only from the second one after it on.
                     touched = true;
                     self.commit(vec![touch()])?;
@@ -266,6 +283,11 @@ fn store_error(dir: &Path, error: heed::Error) -> StoreError {
         heed::Error::Mdb(MdbError::Corrupted | MdbError::PageNotFound) => damaged("a page holds something else"),
         other => StoreError::Database(other),
     }
+}
+
+/// LMDB's word for a write that ended early, as it does where the disk ends; the system's for a disk that fails.
+fn is_cut_short(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(Errno::EIO as i32)
 }
 
 fn io_error(dir: &Path, error: io::Error) -> StoreError {
