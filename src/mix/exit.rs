@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::crypto::{Label, MailboxId, derive_parts};
 use crate::round::Letters;
-use crate::wire::{AbortReason, Members, Outcome, PeerMessage, Record, Refusal, Verdict};
+use crate::wire::{AbortReason, Members, Outcome, PeerMessage, Record, Refusal, VERDICTS_KEPT, Verdict};
 
 use super::{Action, Mix, Note, PersistError, Persisting, RequestId};
 
@@ -169,6 +169,9 @@ impl Mix {
         exit.deciding.remove(&round);
         exit.decided = exit.decided.max(round);
         exit.unconfirmed.insert(round);
+        while exit.unconfirmed.len() > VERDICTS_KEPT {
+            exit.unconfirmed.pop_first();
+        }
         self.remember_signed(verdict);
         self.round_over(round);
         self.send_decision(round);

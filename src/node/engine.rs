@@ -59,7 +59,9 @@ pub(super) struct Engine {
     next_request: u64,
     /// Requests that nobody waits for any more are swept out when there are so many.
     sweep_at: usize,
-    /// Answers to the engine's own actions: never more than actions under way, which rounds bound.
+    /// Records and jobs of which no result has come.
+    under_way: usize,
+    /// Answers to the engine's own actions: never more than are under way.
     results: mpsc::UnboundedSender<Event>,
     finished: mpsc::UnboundedReceiver<Event>,
     records: mpsc::UnboundedSender<(u64, Record)>,
@@ -72,6 +74,10 @@ pub(super) struct Engine {
 const LINGER: Duration = Duration::from_millis(800);
 /// Rounds that `status` names, as many as a client's does.
 const RECENT: usize = 32;
+
+/// Inputs wait while so many records and jobs are under way: far more than honest rounds have, so that it is peers faster
+/// than this mix's disk that are kept waiting.
+const UNDER_WAY: usize = 16_384;
 
 /// Fewest requests at which a sweep is worth its while.
 const SWEEP: usize = 1024;
@@ -101,6 +107,7 @@ impl Engine {
             pending: HashMap::new(),
             next_request: 0,
             sweep_at: SWEEP,
+            under_way: 0,
             results,
             finished,
             records,
@@ -124,8 +131,11 @@ impl Engine {
             // Results first: they free memory, inputs take it.
             tokio::select! {
                 biased;
-                Some(event) = self.finished.recv() => self.handle(event),
-                input = inputs.recv() => match input {
+                Some(event) = self.finished.recv() => {
+                    self.under_way -= 1;
+                    self.handle(event);
+                }
+                input = inputs.recv(), if self.under_way < UNDER_WAY => match input {
                     None | Some(Input::End) => return,
                     Some(input) => self.input(input),
                 },
@@ -206,12 +216,14 @@ impl Engine {
                     }
                 }
                 Action::Work(job) => {
+                    self.under_way += 1;
                     let results = self.results.clone();
                     rayon::spawn(move || {
                         let _ended = results.send(Event::Worked(job.run()));
                     });
                 }
                 Action::Persist { token, record } => {
+                    self.under_way += 1;
                     let _ended = self.records.send((token, record));
                 }
                 Action::Note(note) => self.note(&note),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::BytesMut;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 
 use crate::mix::Event;
 use crate::net::{CloseReason, Connection, NetError, Receiver};
@@ -23,6 +23,8 @@ pub(super) enum Outgoing {
 
 /// Messages that wait for a link: several rounds' worth. A link that takes none of them is given up.
 const WAITING: usize = 256;
+/// Messages and batches that are being written to one mix, as many as it lets us have streams; the others wait in order.
+const WRITTEN: usize = 64;
 /// Bytes that are written, or peeled, at a time: large enough for the pool and the socket, small enough to overlap.
 const PIECE_BYTES: usize = 256 << 10;
 
@@ -70,10 +72,15 @@ impl World {
             return;
         }
         tracing::info!(mix = self.network.roster.mixes[mix].id, "link up");
+        let places = Arc::new(Semaphore::new(WRITTEN));
         let writer = async {
-            while let Some(outgoing) = waiting.recv().await {
+            // A place first: what has been taken out of the queue no longer counts as waiting.
+            while let Ok(place) = places.clone().acquire_owned().await
+                && let Some(outgoing) = waiting.recv().await
+            {
                 let connection = connection.clone();
                 self.tasks.spawn(async move {
+                    let _place = place;
                     if let Err(error) = send(&connection, outgoing).await {
                         // A link on which something was lost is not one: the next says it again.
                         tracing::debug!(%error, "a message to a mix was not sent");
