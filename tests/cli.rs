@@ -121,3 +121,29 @@ fn settings_come_from_flags_before_the_environment() {
     assert!(mixclient(&["check", "--log", "xml"]).contains("`log` cannot be `xml`"));
     assert!(mixclient(&["check", "--metrics", "192.0.2.1:9000"]).contains("metrics_public"));
 }
+
+#[test]
+fn a_store_that_cannot_be_used_says_so_at_once_and_stays_as_it_is() {
+    let dir = tempfile::tempdir().expect("a directory");
+    std::fs::copy("config/testnet.yaml", dir.path().join("network.yaml")).expect("writable");
+    for (program, id) in [("mixnode", "mix-1"), ("mixclient", "client-1")] {
+        let home = dir.path().join(id);
+        assert!(run(program, &["init", "--home", path(&home), id]).status.success());
+        // A full disk, as far as one file goes: an error, not the end by a signal.
+        let binary = if program == "mixnode" { env!("CARGO_BIN_EXE_mixnode") } else { env!("CARGO_BIN_EXE_mixclient") };
+        let script = format!("ulimit -f 8 && exec {binary} run --home {}", path(&home));
+        let full = Command::new("sh").args(["-c", &script]).env_remove("MIXNET_HOME").output().expect("runs");
+        assert_eq!(full.status.code(), Some(75), "{full:?}");
+        assert!(text(&full.stderr).contains("the store is full; free space"), "{full:?}");
+        // What is no store.
+        let data = home.join("store/data.mdb");
+        std::fs::write(&data, vec![7; 100_000]).expect("writable");
+        std::fs::set_permissions(&data, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("ours");
+        let error = fails(program, &["run", "--home", path(&home)], 1);
+        assert!(
+            error.contains("data.mdb is damaged") && error.contains("restore the directory from a copy"),
+            "{error}"
+        );
+        assert_eq!(std::fs::read(&data).expect("there"), vec![7; 100_000]);
+    }
+}
