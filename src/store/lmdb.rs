@@ -60,8 +60,9 @@ const MADE: &[u8] = b"made\n";
 /// The backend on disk. All tables are in LMDB's unnamed database, under their number.
 pub struct Lmdb {
     dir: PathBuf,
+    first: usize,
     most: usize,
-    /// `None` only if growing failed and going back failed too.
+    /// `None` only if growing failed and going back failed too; the next call tries again.
     open: RwLock<Option<Open>>,
     /// Locked as long as the environment is open; dropped after it, as fields drop in order.
     _lock: File,
@@ -111,12 +112,17 @@ impl Lmdb {
         } else if open.is_empty().map_err(|error| store_error(dir, error))? {
             return Err(gone());
         }
-        Ok(Self { dir: dir.to_path_buf(), most, open: RwLock::new(Some(open)), _lock: lock })
+        Ok(Self { dir: dir.to_path_buf(), first, most, open: RwLock::new(Some(open)), _lock: lock })
     }
 
     fn with_open<T>(&self, work: impl FnOnce(&Open) -> heed::Result<T>) -> Result<T, StoreError> {
         // Nothing that holds the lock for writing panics half-way.
-        let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self.open.read().unwrap_or_else(PoisonError::into_inner);
+        if open.is_none() {
+            drop(open);
+            self.remap(self.first)?;
+            open = self.open.read().unwrap_or_else(PoisonError::into_inner);
+        }
         let open = open.as_ref().ok_or_else(|| io::Error::other("the database could not be reopened"))?;
         work(open).map_err(|error| store_error(&self.dir, error))
     }
