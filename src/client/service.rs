@@ -106,7 +106,7 @@ impl Service {
 
     async fn status(&self) -> Result<Answer, Failure> {
         let session = self.session().await.ok_or(Failure::Stopping)?;
-        let kept = self.on_disk(|disk| status::Kept::read(disk)).await?;
+        let kept = self.on_disk(status::Kept::read).await?;
         Ok(Answer::Status(status::json(&self.id, &session, &kept)))
     }
 

@@ -9,6 +9,9 @@ use std::sync::{PoisonError, RwLock};
 
 use heed::types::Bytes;
 use heed::{CommitOrAbort, Database, Env, EnvOpenOptions, MdbError, WithoutTls};
+use nix::errno::Errno;
+use nix::sys::resource::{Resource, getrlimit};
+use nix::sys::statvfs::statvfs;
 
 use super::kv::{Visit, key};
 use super::{Change, Kv, StoreError, Table, pages};
@@ -57,8 +60,9 @@ const MADE: &[u8] = b"made\n";
 /// The backend on disk. All tables are in LMDB's unnamed database, under their number.
 pub struct Lmdb {
     dir: PathBuf,
+    first: usize,
     most: usize,
-    /// `None` only if growing failed and going back failed too.
+    /// `None` only if growing failed and going back failed too; the next call tries again.
     open: RwLock<Option<Open>>,
     /// Locked as long as the environment is open; dropped after it, as fields drop in order.
     _lock: File,
@@ -108,14 +112,29 @@ impl Lmdb {
         } else if open.is_empty().map_err(|error| store_error(dir, error))? {
             return Err(gone());
         }
-        Ok(Self { dir: dir.to_path_buf(), most, open: RwLock::new(Some(open)), _lock: lock })
+        Ok(Self { dir: dir.to_path_buf(), first, most, open: RwLock::new(Some(open)), _lock: lock })
     }
 
     fn with_open<T>(&self, work: impl FnOnce(&Open) -> heed::Result<T>) -> Result<T, StoreError> {
         // Nothing that holds the lock for writing panics half-way.
-        let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self.open.read().unwrap_or_else(PoisonError::into_inner);
+        if open.is_none() {
+            drop(open);
+            self.remap(self.first)?;
+            open = self.open.read().unwrap_or_else(PoisonError::into_inner);
+        }
         let open = open.as_ref().ok_or_else(|| io::Error::other("the database could not be reopened"))?;
         work(open).map_err(|error| store_error(&self.dir, error))
+    }
+
+    /// Whether the disk and the process's limits have room for as many bytes as changes hold, and some pages.
+    fn has_room(&self, changes: &[Change]) -> bool {
+        let value = |change: &Change| if let Change::Put { value, .. } = change { value.len() as u64 } else { 0 };
+        let needed = changes.iter().map(value).sum::<u64>() + MAP_UNIT as u64;
+        let free = statvfs(&self.dir).map_or(u64::MAX, |disk| disk.blocks_available() * disk.fragment_size());
+        let limit = getrlimit(Resource::RLIMIT_FSIZE).map_or(u64::MAX, |(soft, _)| soft);
+        let length = fs::metadata(self.dir.join(DATA_FILE)).map_or(0, |found| found.len());
+        needed <= free && length.saturating_add(needed) <= limit
     }
 
     /// Closes the environment, which waits for all readers, and opens it with another map.
@@ -207,12 +226,16 @@ impl Kv for Lmdb {
                 self.remap(ceiling)?;
                 continue;
             }
-            match self.with_open(|open| open.write(&changes)) {
+            let written = self.with_open(|open| open.write(&changes)).map_err(|error| match error {
+                StoreError::Io(error) if is_cut_short(&error) && !self.has_room(&changes) => StoreError::Full,
+                error => error,
+            });
+            match written {
                 Err(StoreError::Database(heed::Error::Mdb(MdbError::MapFull))) if map < ceiling => {
                     let limit = if map < self.most { self.most } else { ceiling };
                     self.remap(map.saturating_mul(2).min(limit))?;
                 }
-                Err(StoreError::Database(heed::Error::Mdb(MdbError::MapFull))) if !touched => {
+                Err(StoreError::Full | StoreError::Database(heed::Error::Mdb(MdbError::MapFull))) if !touched => {
                     // LMDB reuses what a transaction freed only from the second one after it on.
                     touched = true;
                     self.commit(vec![touch()])?;
@@ -266,6 +289,11 @@ fn store_error(dir: &Path, error: heed::Error) -> StoreError {
         heed::Error::Mdb(MdbError::Corrupted | MdbError::PageNotFound) => damaged("a page holds something else"),
         other => StoreError::Database(other),
     }
+}
+
+/// LMDB's word for a write that ended early, as it does where the disk ends; the system's for a disk that fails.
+fn is_cut_short(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(Errno::EIO as i32)
 }
 
 fn io_error(dir: &Path, error: io::Error) -> StoreError {

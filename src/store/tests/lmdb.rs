@@ -69,6 +69,21 @@ fn the_map_grows_when_it_is_full() {
 }
 
 #[test]
+fn a_store_that_could_not_be_reopened_is_tried_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let (place, away) = (dir.path().join("store"), dir.path().join("away"));
+    let store = Store::lmdb(&place, limits(64 * KIB, 64 << 20)).unwrap();
+    decide(&store, 1, 1, KIB).unwrap();
+    fs::rename(&place, &away).unwrap();
+    for _ in 0..2 {
+        assert!(matches!(decide(&store, 2, 10, 20 * KIB), Err(StoreError::Io(_))), "it must grow and cannot");
+    }
+    fs::rename(&away, &place).unwrap();
+    decide(&store, 2, 10, 20 * KIB).unwrap();
+    assert_eq!(Mailbox::new(store).totals().unwrap().letters, 11);
+}
+
+#[test]
 fn readers_go_on_while_the_map_grows() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::lmdb(&dir.path().join("store"), limits(64 * KIB, 64 << 20)).unwrap();

@@ -1,4 +1,5 @@
 mod decisions;
+mod fixtures;
 mod inbox;
 mod lmdb;
 mod mailbox;
