@@ -50,14 +50,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn crowd(
-    clients: usize,
-    mixes: usize,
-    payload: u32,
-    packets_per_client: u32,
-    round_ms: u32,
-    seconds: u64,
-) -> ExitCode {
+fn crowd(clients: usize, mixes: usize, payload: u32, packets_per_client: u32, round_ms: u32, seconds: u64) -> ExitCode {
     let plan = Plan { clients, mixes, payload, packets_per_client, round_ms, ..Plan::default() };
     let crowd = Crowd { plan, time: Duration::from_secs(seconds) };
     let runtime = match tokio::runtime::Runtime::new() {

@@ -248,9 +248,7 @@ fn resend_unanswered(disk: &client::Disk, submitted: &mut BTreeMap<session::Requ
             submitted.remove(id);
             return;
         }
-        session::Event::LinkDown { link: Link::Entry } => {
-            std::mem::take(submitted).into_values().collect::<Vec<_>>()
-        }
+        session::Event::LinkDown { link: Link::Entry } => std::mem::take(submitted).into_values().collect::<Vec<_>>(),
         _ => return,
     };
     for round in unanswered {

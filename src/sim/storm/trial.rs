@@ -95,10 +95,7 @@ impl Trial {
         self.weather.clear(&mut self.world);
         let healed = self.opened();
         let end = self.world.now() + self.round() * (RECOVERY as u32 * 2);
-        while self.users.missing().next().is_some()
-            && self.opened() < healed + RECOVERY
-            && self.world.now() < end
-        {
+        while self.users.missing().next().is_some() && self.opened() < healed + RECOVERY && self.world.now() < end {
             self.a_while(false);
         }
         let recovery = self.opened() - healed;

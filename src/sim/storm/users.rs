@@ -101,7 +101,9 @@ impl Users {
     /// Messages that are held go again.
     pub(super) fn retry(&mut self, world: &World) {
         for (client, party) in world.clients.iter().enumerate() {
-            let Some(engine) = party.engine.as_ref().filter(|_| world.is_awake(Party::Client(client))) else { continue };
+            let Some(engine) = party.engine.as_ref().filter(|_| world.is_awake(Party::Client(client))) else {
+                continue;
+            };
             let outbox = &party.disk.outbox;
             let held = outbox.list().expect("reading does not fail").into_iter();
             for message in held.filter(|message| message.state == MessageState::Held) {
