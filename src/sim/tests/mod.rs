@@ -1,6 +1,7 @@
 mod attacks;
 mod faults;
 mod malice;
+mod storm;
 
 use std::time::Duration;
 
