@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use mixnet::control::{Answer, Ask, MessageKind, Outgoing, Stream};
+use mixnet::control::{Answer, Ask, Failure, MessageKind, Outgoing, Stream};
 use mixnet::net::{Connection, Dial, NetError};
 use mixnet::sim::{Loopback, Plan};
 use mixnet::wire::{AbortReason, EpochCall, PeerMessage, Refusal, Reply, Request, frame};
@@ -80,6 +80,52 @@ async fn each_mix_may_restart_and_the_network_resumes() {
         network.start_mix(mix).expect("its port is free again");
         assert_eq!(receive(&network, 1).await, [(Some("client-1".into()), vec![mix as u8])]);
     }
+    network.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_message_is_refused_unread_or_accepted_to_its_last_byte() {
+    let home = tempfile::tempdir().expect("a directory");
+    // Two of four clients: no round opens, and what is accepted stays where it is.
+    let network = start(&plan(), 2, home.path()).await;
+    let content = vec![7; 9 << 20];
+    let ask = async |to: &str, bytes: u64| {
+        let mut stream = Stream::connect(&network.control(0)).await.expect("listens");
+        let (to, name) = (to.into(), "a".into());
+        let outgoing = Outgoing { to, named: false, kind: MessageKind::File, name, bytes };
+        stream.send(&Ask::PrepareMessage(outgoing)).await.expect("sent");
+        stream
+    };
+    let room = async || {
+        let mut stream = Stream::connect(&network.control(0)).await.expect("listens");
+        stream.send(&Ask::Status).await.expect("sent");
+        let Ok(Answer::Status(status)) = stream.receive().await else { return None };
+        let status: serde_json::Value = serde_json::from_str(&status).expect("JSON");
+        status["outbox"]["bytes"].as_u64()
+    };
+    // Nobody waits for its content.
+    for (to, bytes, why) in [("nobody", 9 << 20, Failure::UnknownContact), ("client-2", 1 << 40, Failure::TooLarge)] {
+        let mut stream = ask(to, bytes).await;
+        assert_eq!(stream.receive::<Answer>().await.expect("answered"), Answer::Failed(why));
+        assert!(stream.receive::<Answer>().await.is_err(), "the connection ends");
+    }
+    // Whoever goes away half-way leaves nothing behind.
+    let mut stream = ask("client-2", 9 << 20).await;
+    stream.raw(&content[..5 << 20]).await.expect("sent");
+    assert!(room().await.expect("told") > 9 << 20, "its room is taken");
+    drop(stream);
+    let until = Instant::now() + Duration::from_secs(60);
+    while room().await != Some(0) {
+        assert!(Instant::now() < until, "its room stays taken");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let mut stream = ask("client-2", 9 << 20).await;
+    stream.raw(&content).await.expect("sent");
+    // The header of its content is the first 4 bytes.
+    let packets = ((9 << 20) + 4u32).div_ceil(256);
+    assert!(matches!(stream.receive().await, Ok(Answer::Accepted { packets: p, .. }) if p == packets));
+    stream.send(&Ask::Outbox { all: false }).await.expect("sent");
+    assert!(matches!(stream.receive().await, Ok(Answer::Listed(listed)) if listed.bytes == (9 << 20) + 4));
     network.stop().await;
 }
 
