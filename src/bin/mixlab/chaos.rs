@@ -57,6 +57,8 @@ enum Wrong {
     All,
     /// Bursts of 20 % loss, 2 % between them, and kills
     Loss,
+    /// Nothing: what memory and disk an hour takes
+    Calm,
 }
 
 /// Runs the seeds, tells how it goes, and prints the result.
@@ -79,6 +81,7 @@ pub(super) async fn run(args: &ChaosArgs) -> ExitCode {
         profile: match args.profile {
             Wrong::All => Profile::All,
             Wrong::Loss => Profile::Loss,
+            Wrong::Calm => Profile::Calm,
         },
         file: args.file,
     };

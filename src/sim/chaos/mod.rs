@@ -36,6 +36,8 @@ pub enum Profile {
     All,
     /// Bursts of 20 % loss on all links and 2 % between them, and kills.
     Loss,
+    /// Nothing: memory and disk of a network that just runs.
+    Calm,
 }
 
 /// What chaos is wanted.

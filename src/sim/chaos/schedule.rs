@@ -76,6 +76,7 @@ pub(super) fn draw(seed: u64, shape: Shape, time: Duration, profile: Profile) ->
     match profile {
         Profile::All => drawing.everything(),
         Profile::Loss => drawing.bursts_and_kills(),
+        Profile::Calm => {}
     }
     drawing.moments.sort_by_key(|moment| moment.at);
     drawing.moments
