@@ -49,6 +49,8 @@ pub(super) struct Done {
 pub(super) struct RoleUsage {
     pub running: u64,
     pub rss_kib: u64,
+    /// Of it, what is not the database's file.
+    pub rss_anon_kib: u64,
     pub disk_kib: u64,
 }
 
@@ -169,9 +171,13 @@ impl Network {
             let sum = roles.entry(role).or_default();
             sum.running += 1;
             sum.rss_kib += usage.resident_kib;
+            sum.rss_anon_kib += usage.anonymous_kib;
             sum.disk_kib += usage.disk_kib;
         }
-        roles.values_mut().for_each(|sum| sum.rss_kib /= sum.running);
+        for sum in roles.values_mut() {
+            sum.rss_kib /= sum.running;
+            sum.rss_anon_kib /= sum.running;
+        }
         roles
     }
 }

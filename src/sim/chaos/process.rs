@@ -32,7 +32,10 @@ struct Running {
 /// What a running daemon takes up.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Usage {
+    /// Resident memory, what it has of its database's file included.
     pub resident_kib: u64,
+    /// Resident memory that is its own: what a leak adds to.
+    pub anonymous_kib: u64,
     pub disk_kib: u64,
 }
 
@@ -103,10 +106,13 @@ impl Process {
     /// `None` if it does not run.
     pub(super) fn usage(&self) -> Option<Usage> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()?)).ok()?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-        let resident_kib = line.trim().trim_end_matches("kB").trim().parse().ok()?;
+        let number = |name| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+            line.trim().trim_end_matches("kB").trim().parse().ok()
+        };
+        let (resident_kib, anonymous_kib) = (number("VmRSS:")?, number("RssAnon:")?);
         let data = std::fs::metadata(self.store().join("data.mdb")).ok()?;
-        Some(Usage { resident_kib, disk_kib: std::os::unix::fs::MetadataExt::blocks(&data) / 2 })
+        Some(Usage { resident_kib, anonymous_kib, disk_kib: std::os::unix::fs::MetadataExt::blocks(&data) / 2 })
     }
 
     fn pid(&self) -> Option<i32> {
@@ -158,4 +164,44 @@ async fn quiet(mut command: Command) -> Option<ExitStatus> {
     use std::process::Stdio;
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
     timeout(STOPPING, command.status()).await.ok()?.ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Role;
+
+    #[tokio::test]
+    async fn a_process_is_measured_killed_and_mourned() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let home = Home::init(&dir.path().join("home"), Role::Mix, "mix-1", None).expect("writable");
+        std::fs::create_dir(home.dir.join("store")).expect("writable");
+        std::fs::write(home.dir.join("store/data.mdb"), [1; 8192]).expect("writable");
+        // Whatever stays alive with these arguments serves as a daemon.
+        let stays = dir.path().join("stays");
+        std::fs::write(&stays, "#!/bin/sh\nexec cat >/dev/null\n").expect("writable");
+        let mut permissions = std::fs::metadata(&stays).expect("there").permissions();
+        std::os::unix::fs::PermissionsExt::set_mode(&mut permissions, 0o700);
+        std::fs::set_permissions(&stays, permissions).expect("ours");
+        let mut process = Process::new(home.clone(), &stays);
+        assert!(process.usage().is_none() && process.obituary().is_none(), "it does not run yet");
+        process.start(0).expect("starts");
+        let usage = process.usage().expect("it runs");
+        assert!(
+            usage.resident_kib >= usage.anonymous_kib && usage.anonymous_kib > 0 && usage.disk_kib >= 8,
+            "{usage:?}"
+        );
+        process.kill().await;
+        assert!(process.usage().is_none() && process.obituary().is_none(), "we did it");
+
+        let mut ends = Process::new(home, Path::new("/bin/false"));
+        ends.start(0).expect("starts");
+        let words = loop {
+            match ends.obituary() {
+                Some(words) => break words,
+                None => tokio::task::yield_now().await,
+            }
+        };
+        assert!(words.contains("mix-1 ended (exit status: 1)"), "{words}");
+    }
 }
