@@ -103,6 +103,9 @@ struct StormArguments {
     /// What is broken on purpose: none, no-fsync, no-id-check, resend-on-missing-receipt
     #[arg(long, default_value = "none", value_parser = control)]
     control: Control,
+    /// Let mixes between entry and exit lose their disks as well
+    #[arg(long)]
+    lose_disks: bool,
     /// Where to write the report, beside stdout
     #[arg(long)]
     json: Option<std::path::PathBuf>,
@@ -115,8 +118,8 @@ fn control(word: &str) -> Result<Control, String> {
 
 /// One JSON object; exit code 1 if anything was lost, came twice or was seen that must not be.
 fn storm(arguments: &StormArguments) -> ExitCode {
-    let StormArguments { rounds, rounds_each, seed, threads, control, ref json } = *arguments;
-    let report = Storm { rounds, rounds_each, seed, threads, control }.run();
+    let StormArguments { rounds, rounds_each, seed, threads, control, lose_disks, ref json } = *arguments;
+    let report = Storm { rounds, rounds_each, seed, threads, control, lose_disks }.run();
     report.details.iter().for_each(|detail| eprintln!("{detail}"));
     println!("{}", report.json());
     if let Some(path) = json
