@@ -24,6 +24,9 @@ pub(super) struct StormArgs {
     /// What is broken on purpose: none, no-fsync, no-id-check, resend-on-missing-receipt
     #[arg(long, default_value = "none", value_parser = control)]
     control: Control,
+    /// Let mixes in front of the exit lose their disks as well
+    #[arg(long)]
+    lose_disks: bool,
     /// Where to write the report, beside stdout
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -32,8 +35,8 @@ pub(super) struct StormArgs {
 /// Runs the networks and prints one JSON object; exit code 1 if anything was lost, came twice or was seen that must
 /// not be.
 pub(super) fn run(args: &StormArgs) -> ExitCode {
-    let StormArgs { rounds, rounds_each, seed, threads, control, ref json } = *args;
-    let report = Storm { rounds, rounds_each, seed, threads, control }.run();
+    let StormArgs { rounds, rounds_each, seed, threads, control, lose_disks, ref json } = *args;
+    let report = Storm { rounds, rounds_each, seed, threads, control, lose_disks }.run();
     report.details.iter().for_each(|detail| eprintln!("{detail}"));
     println!("{}", report.json());
     if let Some(path) = json

@@ -28,11 +28,13 @@ pub struct Storm {
     pub threads: usize,
     /// What is broken on purpose.
     pub control: Control,
+    /// Whether mixes in front of the exit lose their disks in crashes: survivable, but no part of the promise.
+    pub lose_disks: bool,
 }
 
 impl Default for Storm {
     fn default() -> Self {
-        Self { rounds: 2000, rounds_each: 400, seed: 1, threads: 2, control: Control::None }
+        Self { rounds: 2000, rounds_each: 400, seed: 1, threads: 2, control: Control::None, lose_disks: false }
     }
 }
 
@@ -115,7 +117,7 @@ impl Storm {
                             break;
                         }
                         let seed = self.seed.wrapping_add(place);
-                        let outcome = Trial::new(seed, self.control).run(self.rounds_each);
+                        let outcome = Trial::new(seed, self.control, self.lose_disks).run(self.rounds_each);
                         report.lock().unwrap_or_else(PoisonError::into_inner).add(seed, outcome);
                     }
                 });

@@ -56,7 +56,7 @@ impl Outcome {
 }
 
 impl Trial {
-    pub(super) fn new(seed: u64, control: Control) -> Self {
+    pub(super) fn new(seed: u64, control: Control, lose_disks: bool) -> Self {
         let mut rng = Csprng::seed_from_u64(seed ^ 0x5707_1234);
         let plan = Plan {
             mixes: rng.random_range(2..=4),
@@ -69,7 +69,7 @@ impl Trial {
             ..Plan::default()
         };
         let pace = rng.random_range(1000..12_000);
-        let weather = Weather::new(Csprng::seed_from_u64(seed ^ 0x3ea7_4e12), pace);
+        let weather = Weather::new(Csprng::seed_from_u64(seed ^ 0x3ea7_4e12), pace, lose_disks);
         let mut world = World::with_faults(plan, Weather::calm());
         world.witness = Some(Witness::default());
         match control {

@@ -19,6 +19,8 @@ pub(super) struct Weather {
     pace: u64,
     next: Duration,
     ends: Vec<(Duration, End)>,
+    /// Whether a mix in front of the exit that crashes may lose its disk.
+    lose_disks: bool,
     /// How often each kind has come.
     pub counts: BTreeMap<&'static str, u64>,
 }
@@ -35,8 +37,8 @@ enum End {
 
 impl Weather {
     /// Faults come `pace` milliseconds apart, on average.
-    pub(super) fn new(rng: Csprng, pace: u64) -> Self {
-        Self { rng, pace, next: Duration::ZERO, ends: Vec::new(), counts: BTreeMap::new() }
+    pub(super) fn new(rng: Csprng, pace: u64, lose_disks: bool) -> Self {
+        Self { rng, pace, next: Duration::ZERO, ends: Vec::new(), lose_disks, counts: BTreeMap::new() }
     }
 
     /// What every link and clock does when nothing else is wrong.
@@ -76,7 +78,7 @@ impl Weather {
         let client = Party::Client(self.rng.random_range(0..world.clients.len()));
         let kind = self.rng.random_range(0..20);
         let name = match kind {
-            0 => self.crash(world, mix, "crash_mix"),
+            0 => self.crash_mix(world, mix),
             1 => self.crash(world, client, "crash_client"),
             2..=3 => {
                 // In the middle of a step: asked of the disk, and not done.
@@ -91,12 +93,11 @@ impl Weather {
             }
             5..=6 => self.pause(world, party),
             7..=8 => {
-                let other = if self.rng.random() { Party::Mix(0) } else { exit };
-                if party != other {
-                    world.partition(party, other);
-                    let end = self.lasts(world, 15_000);
-                    self.ends.push((end, End::Heal(party, other)));
-                }
+                let peers = world.peers(party);
+                let other = peers[self.rng.random_range(0..peers.len())];
+                world.partition(party, other);
+                let end = self.lasts(world, 15_000);
+                self.ends.push((end, End::Heal(party, other)));
                 "partition"
             }
             9 => self.links(world, "loss", |faults, rng| {
@@ -138,6 +139,17 @@ impl Weather {
             }
         };
         *self.counts.entry(name).or_default() += 1;
+    }
+
+    fn crash_mix(&mut self, world: &mut World, party: Party) -> &'static str {
+        self.crash(world, party, "");
+        match party {
+            Party::Mix(mix) if self.lose_disks && mix + 1 < world.mixes.len() => {
+                world.lose_disk(mix);
+                "disk_lost"
+            }
+            _ => "crash_mix",
+        }
     }
 
     fn crash(&mut self, world: &mut World, party: Party, name: &'static str) -> &'static str {

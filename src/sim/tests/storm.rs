@@ -3,7 +3,7 @@
 use super::*;
 
 fn storm(rounds: u64, rounds_each: u64, seed: u64, control: Control) -> StormReport {
-    Storm { rounds, rounds_each, seed, threads: 2, control }.run()
+    Storm { rounds, rounds_each, seed, threads: 2, control, lose_disks: false }.run()
 }
 
 #[test]
