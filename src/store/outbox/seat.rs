@@ -18,11 +18,13 @@ impl Outbox {
         self.store.step(|step| {
             let next = step.record::<Totals>(Table::Meta, TOTALS)?.unwrap_or_default().next_round;
             let mut seats: Vec<(u64, u32)> = step.record(Table::Meta, SEATS)?.unwrap_or_default();
-            match seats.last().map(|(_, last)| *last) {
-                None => seats.push((0, index)),
-                Some(last) if last != index => seats.push((next, index)),
-                Some(_) => {}
-            }
+            // Most starts change nothing, and need no room on the disk.
+            let first = match seats.last() {
+                Some((_, last)) if *last == index => return Ok(seats),
+                Some(_) => next,
+                None => 0,
+            };
+            seats.push((first, index));
             let oldest = unsettled.unwrap_or(next);
             let stale = seats.iter().filter(|(first, _)| *first <= oldest).count().saturating_sub(1);
             seats.drain(..stale);
@@ -50,6 +52,7 @@ mod tests {
         outbox.settle(10, true).expect("memory");
         assert_eq!(outbox.sit(2).expect("memory"), [(0, 4), (12, 5), (12, 2)]);
         outbox.settle(11, true).expect("memory");
-        assert_eq!(outbox.sit(2).expect("memory"), [(12, 2)]);
+        assert_eq!(outbox.sit(2).expect("memory"), [(0, 4), (12, 5), (12, 2)], "what is not needed goes with a change");
+        assert_eq!(outbox.sit(3).expect("memory"), [(12, 3)]);
     }
 }
