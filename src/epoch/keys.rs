@@ -89,6 +89,16 @@ impl Epochs {
         self.latest().map_or(Digest([0; 32]), |signed| signed.document.digest())
     }
 
+    /// The epoch up to which no document is missing among those that mixes keep: the latest, or 0 for a chain with gaps,
+    /// which a mix has that lost its disk.
+    pub fn whole_up_to(&self) -> u64 {
+        let linked = self.chain.iter().zip(self.chain.iter().skip(1));
+        let mut linked = linked.map(|(before, next)| next.document.previous == before.document.digest());
+        let from_the_first = self.chain.front().is_none_or(|first| first.document.previous == Digest([0; 32]));
+        let whole = (from_the_first || self.chain.len() == CHAIN_KEPT) && linked.all(|linked| linked);
+        if whole { self.latest_epoch() } else { 0 }
+    }
+
     /// The documents after `epoch`, oldest first.
     pub fn chain_after(&self, epoch: u64) -> Vec<SignedEpoch> {
         self.chain.iter().filter(|signed| signed.document.epoch > epoch).cloned().collect()

@@ -14,8 +14,9 @@ use super::{Action, Mix, Note, Persisting};
 const ATTEMPT: Duration = Duration::from_secs(5);
 /// Pause after the first failed attempt; doubles with each.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
-/// No pause is longer: a mix that comes back must not wait long for the others.
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// No pause is longer. Each attempt that some mix has signed costs a number, and letters age by numbers: attempts that
+/// fail for a day cost as many as `retention_epochs` has by default. A mix that comes back waits for none of it.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 impl Mix {
     /// The entry learns of a peer's run. If it is not the one whose keys the epoch holds, those keys are lost.
@@ -236,21 +237,17 @@ impl Mix {
         self.step(step);
     }
 
-    /// A mix that has lost its disk takes the first document it is shown, since all mixes have signed it.
-    fn follows_chain(&self, signed: &SignedEpoch) -> bool {
-        self.epochs.latest().is_none() || signed.document.previous == self.epochs.latest_digest()
-    }
-
+    /// A complete document. Streams are not ordered, so that of several that were missed the newest may come first; it
+    /// holds this mix's own signature, which no second one of its number has.
     pub(super) fn epoch_completed(&mut self, signed: SignedEpoch) {
+        if signed.verify(&self.network).is_err() {
+            return self.reject("bad_document", 1);
+        }
         if signed.document.epoch <= self.epochs.latest_epoch() {
-            // Streams are not ordered: of a chain that is said to a mix without one, the newest may come first.
-            if signed.verify(&self.network).is_ok() && self.epochs.backfill(signed.clone()) {
+            if self.epochs.backfill(signed.clone()) {
                 self.persist(Record::Epoch(signed), Persisting::Known);
             }
             return;
-        }
-        if signed.verify(&self.network).is_err() || !self.follows_chain(&signed) {
-            return self.reject("bad_document", 1);
         }
         let keys = self.assent.complete(self.own, &signed.document);
         if keys.is_none() {

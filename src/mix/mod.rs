@@ -12,6 +12,7 @@ mod attendance;
 mod entry;
 mod event;
 mod exit;
+mod persisting;
 mod status;
 mod tickets;
 mod transit;
@@ -27,17 +28,15 @@ use crate::crypto::{Backend, Csprng, Identity, IdentityKey};
 use crate::epoch::{Assent, Epochs};
 use crate::packet::Geometry;
 use crate::round::Done;
-use crate::wire::{Network, PeerMessage, Record, Recovered, Refusal, Reply, SignedEpoch, SignedVerdict, Verdict};
+use crate::wire::{Network, PeerMessage, Record, Recovered, Refusal, Reply, Verdict};
 
 pub use event::{Action, Event, Note, PersistError, RequestId};
 pub use status::{LinkStatus, Status};
 
 use entry::Entry;
 use exit::Exit;
+use persisting::Persisting;
 use transit::Transit;
-
-/// Pause before a record that the disk did not take is tried again.
-const REPEAT: Duration = Duration::from_secs(1);
 
 /// What a mix needs to know to begin.
 pub struct MixConfig {
@@ -91,17 +90,6 @@ struct Link {
     up: bool,
     /// Which run of the peer's process the hello was from.
     boot: Option<[u8; 16]>,
-}
-
-/// What waits for a record to be on disk.
-enum Persisting {
-    EpochSigned(u64),
-    Epoch(Box<SignedEpoch>, Option<crate::epoch::EpochKeys>),
-    Known,
-    Opened(u64),
-    Decided(Verdict),
-    Signed(Verdict),
-    Complete(Box<SignedVerdict>),
 }
 
 impl Mix {
@@ -216,19 +204,10 @@ impl Mix {
         self.actions.push_back(Action::Note(Note::Rejected { reason, count }));
     }
 
-    fn persist(&mut self, record: Record, then: Persisting) {
-        let token = self.next_token;
-        self.next_token += 1;
-        // Decisions carry letters and have their own way to fail.
-        let again = (!matches!(record, Record::Decided { .. } | Record::Opened { .. })).then(|| record.clone());
-        self.persisting.insert(token, (then, again));
-        self.actions.push_back(Action::Persist { token, record });
-    }
-
     fn link_up(&mut self, mix: usize) {
         // Only a hello makes a link usable; ours goes out at once.
         self.links[mix].up = false;
-        let hello = PeerMessage::Hello { boot: self.boot, epoch: self.epochs.latest_epoch() };
+        let hello = PeerMessage::Hello { boot: self.boot, epoch: self.epochs.whole_up_to() };
         self.actions.push_back(Action::Send { to: mix, message: hello });
     }
 
@@ -248,6 +227,7 @@ impl Mix {
         }
         if let Some(entry) = self.entry.as_mut() {
             entry.attendance.progress(now);
+            entry.attempt_at = entry.attempt_at.min(now);
         }
         self.restarted_peer(now, from);
         self.resend_batches(from);
@@ -297,41 +277,6 @@ impl Mix {
             Done::Digest { round, batch, digest } => self.batch_digested(now, round, batch, digest),
             Done::Open { round, letters } => self.opened(round, letters),
         }
-    }
-
-    fn persisted(&mut self, now: Duration, token: u64, result: Result<Option<Verdict>, PersistError>) {
-        let Some((what, record)) = self.persisting.remove(&token) else { return };
-        let result = match result {
-            Ok(filled_in) => filled_in,
-            Err(error) => return self.persist_failed(now, what, record, error),
-        };
-        match what {
-            Persisting::EpochSigned(epoch) => self.epoch_signed_on_disk(epoch),
-            Persisting::Epoch(signed, keys) => self.epoch_on_disk(now, *signed, keys),
-            Persisting::Known => {}
-            Persisting::Opened(round) => self.round_opened_on_disk(now, round),
-            Persisting::Decided(verdict) => self.decided_on_disk(now, result.unwrap_or(verdict)),
-            Persisting::Signed(verdict) => self.verdict_signed_on_disk(verdict),
-            Persisting::Complete(signed) => self.verdict_complete_on_disk(*signed),
-        }
-    }
-
-    /// The disk did not take a record: nothing that would follow from it is said before it does.
-    fn persist_failed(&mut self, now: Duration, what: Persisting, record: Option<Record>, error: PersistError) {
-        self.reject(error.reason(), 1);
-        match (what, record, error) {
-            (Persisting::Decided(verdict), _, error) => self.decision_not_stored(now, verdict, error),
-            (Persisting::Opened(_), _, _) => self.round_not_opened(now),
-            (what, Some(record), PersistError::Disk) => self.repeats.push((now + REPEAT, record, what)),
-            (Persisting::EpochSigned(_) | Persisting::Epoch(..), _, _) => self.attempt_failed(now),
-            _ => {}
-        }
-    }
-
-    /// Tries again what the disk did not take.
-    fn persist_again(&mut self, now: Duration) {
-        let due: Vec<_> = self.repeats.extract_if(.., |(at, _, _)| now >= *at).collect();
-        due.into_iter().for_each(|(_, record, what)| self.persist(record, what));
     }
 
     /// Everything that may have become due.

@@ -20,6 +20,10 @@ impl Mix {
         if let Some(known) = self.signed.get(&round) {
             return if *known == verdict { self.send_verdict_signature(round) } else { self.reject("bad_verdict", 1) };
         }
+        if self.is_signing(round) {
+            // The entry repeats what it has no answer to.
+            return;
+        }
         let sound = verdict.is_signed_by(&self.identities[exit], &signature) && self.is_plausible(&verdict);
         if !sound {
             return self.reject("bad_verdict", 1);

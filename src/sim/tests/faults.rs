@@ -261,3 +261,25 @@ fn no_round_outruns_a_verdict_that_the_entrys_disk_does_not_take() {
     world.send(0, 1, b"after the verdicts that were owed");
     assert!(world.run_until(MINUTE, |world| !world.inbox(1).is_empty()));
 }
+
+#[test]
+fn what_a_full_disk_refuses_does_not_pile_up() {
+    for table in [crate::store::Table::Signed, crate::store::Table::Meta] {
+        let mut world = World::new(Plan { epoch_rounds: 10, seed: 500, ..Plan::default() });
+        world.run_for(Duration::from_secs(5));
+        world.send(0, 1, b"when there is room again");
+        world.mixes[1].kv.fail(Failing::For(table));
+        let refused = |world: &World| world.mixes[1].engine.as_ref().map_or(0, |mix| mix.status().rejected["disk"]);
+        world.run_for(MINUTE);
+        let before = refused(&world);
+        world.run_for(MINUTE);
+        let early = refused(&world) - before;
+        world.run_for(MINUTE * 5);
+        let before = refused(&world);
+        world.run_for(MINUTE);
+        let late = refused(&world) - before;
+        assert!(late <= early + early / 2, "{table}: {early} tries a minute at first, {late} later");
+        world.mixes[1].kv.fail(Failing::Never);
+        assert!(world.run_until(MINUTE * 3, |world| !world.inbox(1).is_empty()), "{table}");
+    }
+}
