@@ -7,8 +7,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mixnet::client::{Client, ClientConfig};
-use mixnet::config::{Capability, ClientSecrets, Contact, Contacts, OUTBOX_BYTES};
+use mixnet::client::{Client, ClientConfig, DiskLimits};
+use mixnet::config::{Capability, ClientSecrets, Contact, Contacts};
 use mixnet::control::{Answer, Ask, Failure, MessageKind, Outgoing, Place, Stream};
 use mixnet::crypto::{Backend, Digest, IdentityKey, MailboxId, SecretKey};
 use mixnet::net::Limits;
@@ -115,7 +115,7 @@ impl Running {
                 },
                 contacts: Contacts::at(&home.path().join("contacts.txt")),
                 store: Store::lmdb(&home.path().join(&client.id), MapLimits::default()).expect("writable"),
-                outbox_bytes: OUTBOX_BYTES,
+                disk_limits: DiskLimits::default(),
                 limits: Limits::default(),
             };
             let control = home.path().join(format!("{}.sock", client.id));

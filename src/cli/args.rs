@@ -58,6 +58,9 @@ pub(super) struct SettingArgs {
     /// Bytes that may wait in a client's outbox
     #[arg(long, value_name = "BYTES")]
     outbox_bytes: Option<String>,
+    /// Bytes beyond which a client's inbox forgets what was read
+    #[arg(long, value_name = "BYTES")]
+    inbox_bytes: Option<String>,
     /// Where /metrics and /healthz are served: 127.0.0.1:PORT, or off
     #[arg(long, value_name = "ADDRESS:PORT")]
     metrics: Option<String>,
@@ -85,6 +88,7 @@ impl SettingArgs {
             ("listen", &self.listen),
             ("control", &self.control),
             ("outbox_bytes", &self.outbox_bytes),
+            ("inbox_bytes", &self.inbox_bytes),
             ("metrics", &self.metrics),
             ("metrics_public", &self.metrics_public),
             ("log", &self.log),

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::client::{self, Client, ClientConfig};
+use crate::client::{self, Client, ClientConfig, DiskLimits};
 use crate::config::{Home, Role};
 use crate::crypto::Backend;
 use crate::net::Limits;
@@ -78,7 +78,7 @@ pub(super) async fn client(args: &RunArgs, home: &Path, json: bool) -> Result<()
         secrets,
         contacts: home.contacts(),
         store,
-        outbox_bytes: home.outbox_bytes,
+        disk_limits: DiskLimits { outbox_bytes: home.outbox_bytes, inbox_bytes: home.inbox_bytes },
         limits: Limits::default(),
     };
     let client = Client::start(config, &home.control).await?;

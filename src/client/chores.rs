@@ -120,6 +120,7 @@ mod tests {
     use std::sync::atomic::{AtomicU8, Ordering};
 
     use super::*;
+    use crate::client::DiskLimits;
     use crate::crypto::{Digest, MailboxId, PublicKey};
     use crate::packet::MessageId;
     use crate::session::{Arrival, RequestId};
@@ -166,7 +167,7 @@ mod tests {
         let mode = failing.mode.clone();
         let store = Store::open(failing).expect("it takes everything yet");
         let (network, _, _) = Plan::default().network();
-        let disk = Disk::new(store, &network.parameters);
+        let disk = Disk::new(store, &network.parameters, DiskLimits::default());
         let message = NewMessage { to: (MailboxId([1; 16]), PublicKey([9; 32])), named: false, content: b"hello" };
         disk.outbox.accept(NAME, &message, 256).expect("room");
         let mut chores = Chores::new(Arc::new(disk));

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use crate::config::OUTBOX_BYTES;
+use crate::config::{INBOX_BYTES, OUTBOX_BYTES};
 use crate::packet::{Address, MessageId};
 use crate::session::{Action, AlreadyUsed, Arrival, Event, Fragment, RequestId, Seat, content};
 use crate::store::{self, Epochs, Inbox, InboxLimits, Outbox, Store, StoreError};
@@ -13,6 +13,22 @@ use crate::wire::{Parameters, SignedEpoch};
 const PARTIALS: u32 = 1024;
 /// The largest messages that one sender may have on their way at once.
 const PARTIAL_MESSAGES: u64 = 4;
+
+/// How much a client keeps, in bytes, [`store::FRAGMENT_OVERHEAD`] for each fragment included; by default
+/// [`OUTBOX_BYTES`] and [`INBOX_BYTES`].
+#[derive(Clone, Copy, Debug)]
+pub struct DiskLimits {
+    /// Messages to send: beyond it none is accepted.
+    pub outbox_bytes: u64,
+    /// Messages received: beyond it the oldest that were read are forgotten.
+    pub inbox_bytes: u64,
+}
+
+impl Default for DiskLimits {
+    fn default() -> Self {
+        Self { outbox_bytes: OUTBOX_BYTES, inbox_bytes: INBOX_BYTES }
+    }
+}
 
 /// What a client keeps. Every call blocks on the disk.
 pub struct Disk {
@@ -28,24 +44,21 @@ pub struct Disk {
 }
 
 impl Disk {
-    /// The disk in `store`, with an outbox of [`OUTBOX_BYTES`].
-    pub fn new(store: Store, parameters: &Parameters) -> Self {
-        Self::with_outbox(store, parameters, OUTBOX_BYTES)
-    }
-
-    /// The disk in `store`, with an outbox of at most `outbox_bytes`.
-    pub fn with_outbox(store: Store, parameters: &Parameters, outbox_bytes: u64) -> Self {
-        let limits = InboxLimits {
+    /// The disk in `store`.
+    pub fn new(store: Store, parameters: &Parameters, limits: DiskLimits) -> Self {
+        let DiskLimits { outbox_bytes, inbox_bytes } = limits;
+        let inbox = InboxLimits {
             payload: parameters.payload as usize,
             // The name of a file travels in front of its bytes.
             max_message: parameters.max_message + content::MAX_HEADER_BYTES as u64,
             partials: PARTIALS,
             partial_bytes: PARTIAL_MESSAGES * parameters.max_message,
             retention: parameters.retention_epochs.into(),
+            bytes: inbox_bytes,
         };
         Self {
             outbox: Outbox::new(store.clone(), outbox_bytes),
-            inbox: Inbox::new(store.clone(), limits),
+            inbox: Inbox::new(store.clone(), inbox),
             epochs: Epochs::new(store),
             begins: AtomicBool::new(true),
             trouble: Mutex::default(),

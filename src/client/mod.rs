@@ -28,7 +28,7 @@ use crate::session::{Session, SessionConfig, SessionError};
 use crate::store::{Store, StoreError};
 use crate::wire::Network;
 
-pub use disk::Disk;
+pub use disk::{Disk, DiskLimits};
 pub use metrics::Metrics;
 
 use driver::{Driver, Input};
@@ -51,8 +51,8 @@ pub struct ClientConfig {
     pub contacts: Contacts,
     /// Its disk.
     pub store: Store,
-    /// Bytes that may wait in its outbox.
-    pub outbox_bytes: u64,
+    /// How much it keeps there.
+    pub disk_limits: DiskLimits,
     /// What peers are granted.
     pub limits: Limits,
 }
@@ -96,11 +96,11 @@ impl Client {
     /// # Errors
     /// If it is not in the network, or its store or control socket cannot be used.
     pub async fn start(config: ClientConfig, control: &Path) -> Result<Self, ClientError> {
-        let ClientConfig { network, id, secrets, contacts, store, outbox_bytes, limits } = config;
+        let ClientConfig { network, id, secrets, contacts, store, disk_limits, limits } = config;
         let geometry =
             Geometry::new(network.mixes(), network.parameters.payload as usize).ok_or(ClientError::Geometry)?;
         store.tie_to_payload(network.parameters.payload)?;
-        let disk = Arc::new(Disk::with_outbox(store, &network.parameters, outbox_bytes));
+        let disk = Arc::new(Disk::new(store, &network.parameters, disk_limits));
         disk.outbox.give_up_drafts()?;
         let ClientSecrets { identity, letter, capability, .. } = secrets;
         let index = network.roster.client(&identity.identity()).ok_or(SessionError::NotOnRoster)?;

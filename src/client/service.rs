@@ -190,6 +190,8 @@ impl Service {
         });
         let bytes = match read.await {
             Ok(bytes) => bytes,
+            // Read and forgotten since it was listed.
+            Err(Failure::NoMessage) => return Ok(Ok(())),
             Err(failure) => return Ok(Err(failure)),
         };
         let (kind, name, data) = match Content::decode(&bytes) {

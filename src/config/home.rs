@@ -36,6 +36,8 @@ pub struct Home {
     pub control: PathBuf,
     /// Bytes that may wait in a client's outbox; by default [`OUTBOX_BYTES`].
     pub outbox_bytes: u64,
+    /// Bytes of messages beyond which a client's inbox forgets those that were read; by default [`INBOX_BYTES`].
+    pub inbox_bytes: u64,
     /// Where metrics are served, on loopback unless the settings say `metrics_public`; by default nowhere.
     pub metrics: Option<SocketAddr>,
     /// The form of log lines.
@@ -151,6 +153,7 @@ impl Home {
             listen: settings.listen,
             control: settings.control.unwrap_or_else(|| dir.join("control.sock")),
             outbox_bytes: settings.outbox_bytes.unwrap_or(OUTBOX_BYTES),
+            inbox_bytes: settings.inbox_bytes.unwrap_or(INBOX_BYTES),
             metrics,
             log: settings.log.unwrap_or_default(),
             log_level: settings.log_level.unwrap_or_default(),
@@ -161,6 +164,10 @@ impl Home {
 
 /// Bytes that may wait in a client's outbox if nobody says otherwise: a dozen of the largest messages of the test network.
 pub const OUTBOX_BYTES: u64 = 1 << 30;
+
+/// Bytes of messages beyond which a client's inbox forgets those that were read, if nobody says otherwise: as many as may
+/// wait to be sent.
+pub const INBOX_BYTES: u64 = OUTBOX_BYTES;
 
 const CONFIG_NAME: &str = "config.yaml";
 

@@ -25,7 +25,7 @@ pub use contacts::{Contact, ContactError, Contacts, MAX_CONTACTS};
 pub use error::{ConfigError, KeyError, Problem};
 pub use files::FileError;
 pub(crate) use files::replace;
-pub use home::{Home, OUTBOX_BYTES, Role};
+pub use home::{Home, INBOX_BYTES, OUTBOX_BYTES, Role};
 pub use key_file::KeyFile;
 pub use limits::{Invalid, MAX_CLIENTS, MAX_ROUND_PACKETS, is_name};
 pub use network_file::{ClientLine, MailboxLine, MixLine, NetworkFile};

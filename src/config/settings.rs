@@ -11,13 +11,14 @@ use serde::{Deserialize, Serialize, de::IntoDeserializer};
 use super::{ConfigError, source::Source};
 
 /// The names of all settings: keys of `config.yaml`, flags with `-` for `_`, variables `MIXNET_` + upper case.
-pub const SETTINGS: [&str; 11] = [
+pub const SETTINGS: [&str; 12] = [
     "id",
     "network",
     "keys",
     "listen",
     "control",
     "outbox_bytes",
+    "inbox_bytes",
     "metrics",
     "metrics_public",
     "log",
@@ -41,6 +42,8 @@ pub struct Settings {
     pub control: Option<PathBuf>,
     /// Bytes that may wait in a client's outbox.
     pub outbox_bytes: Option<u64>,
+    /// Bytes of messages beyond which a client's inbox forgets those that were read.
+    pub inbox_bytes: Option<u64>,
     /// Where metrics are served.
     pub metrics: Option<Metrics>,
     /// Whether metrics may be served beyond loopback.
@@ -132,6 +135,7 @@ impl Settings {
             "listen" => self.listen = Some(typed(value)?),
             "control" => self.control = Some(value.into()),
             "outbox_bytes" => self.outbox_bytes = Some(number(value)?),
+            "inbox_bytes" => self.inbox_bytes = Some(number(value)?),
             "metrics" => self.metrics = Some(typed(value)?),
             "metrics_public" => self.metrics_public = Some(switch(value)?),
             "log" => self.log = Some(typed(value)?),
@@ -233,7 +237,7 @@ mod tests {
                 "metrics_public" | "ephemeral" => "true",
                 "log" => "json",
                 "log_level" => "error",
-                "outbox_bytes" => "1",
+                "outbox_bytes" | "inbox_bytes" => "1",
                 _ => "x",
             };
             let mut settings = Settings::default();
@@ -252,6 +256,7 @@ mod tests {
             ("listen", "nowhere", "nowhere"),
             ("metrics", "9000", "`off` or"),
             ("outbox_bytes", "1 GiB", "a number"),
+            ("inbox_bytes", "-1", "a number"),
             ("ephemeral", "yes", "`true` or"),
         ];
         for (name, value, part) in refused {

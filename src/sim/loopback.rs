@@ -4,8 +4,8 @@ use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::client::{Client, ClientConfig, ClientError};
-use crate::config::{Capability, ClientSecrets, Contact, ContactError, Contacts, OUTBOX_BYTES};
+use crate::client::{Client, ClientConfig, ClientError, DiskLimits};
+use crate::config::{Capability, ClientSecrets, Contact, ContactError, Contacts};
 use crate::crypto::{Backend, IdentityKey, SecretKey};
 use crate::net::{Endpoint, EndpointConfig, Limits, NetError};
 use crate::node::{Node, NodeConfig, NodeError, Observer};
@@ -121,7 +121,7 @@ impl Loopback {
             },
             contacts: Contacts::at(&self.home.join("contacts.txt")),
             store: Store::memory(),
-            outbox_bytes: OUTBOX_BYTES,
+            disk_limits: DiskLimits::default(),
             limits: Limits::default(),
         };
         self.clients.push(Client::start(config, &self.control(client)).await?);

@@ -147,7 +147,7 @@ pub struct SimClient {
 impl SimClient {
     pub(super) fn new(network: &Network, secrets: Secrets) -> Self {
         let kv = SimDisk::default();
-        let disk = client::Disk::new(open(&kv), &network.parameters);
+        let disk = client::Disk::new(open(&kv), &network.parameters, client::DiskLimits::default());
         Self {
             engine: None,
             disk,

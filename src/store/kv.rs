@@ -101,11 +101,13 @@ pub enum Table {
     Entries = 16,
     /// order of completion 8: an unread message.
     Unread = 17,
+    /// order of completion 8: a message that is read.
+    Read = 18,
 }
 
 impl Table {
     /// Every table, in the order of their numbers.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Meta,
         Self::Chain,
         Self::Signed,
@@ -124,6 +126,7 @@ impl Table {
         Self::Expiries,
         Self::Entries,
         Self::Unread,
+        Self::Read,
     ];
 
     /// Whether it holds what users write: such values may not take the room kept for verdicts and deletions.

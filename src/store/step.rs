@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::wire::codec::{self, Decode, Encode};
 
-use super::{Change, Kv, Lmdb, MapLimits, Memory, StoreError, Table};
+use super::{Change, Kv, Lmdb, MapLimits, Memory, StoreError, Table, inbox};
 
 /// The oldest format of keys and values that this program reads; what it writes is behind all [`UPGRADES`].
 const OLDEST_VERSION: u32 = 1;
@@ -19,7 +19,7 @@ type Upgrade = fn(&mut Step<'_>) -> Result<(), StoreError>;
 
 /// The first brings a store of [`OLDEST_VERSION`] to the format after it, and so on; each is one commit, together with
 /// the number of the format that it reaches. A new format is a new last entry here and a new file in `tests/stores`.
-const UPGRADES: [Upgrade; 0] = [];
+const UPGRADES: [Upgrade; 1] = [inbox::count_bytes];
 
 /// An open store. Clones are the same store: the decisions and the mailboxes of an exit share one.
 #[derive(Clone)]
@@ -170,6 +170,22 @@ impl Step<'_> {
     pub(super) fn delete_range(&mut self, table: Table, from: &[u8], to: &[u8]) {
         self.values.retain(|(t, key), _| *t != table || &key[..] < from || &key[..] >= to);
         self.ranges.push((table, from.to_vec(), to.to_vec()));
+    }
+
+    /// The values of the first keys of `table`, at most `count`, as this step has them.
+    pub(super) fn first(&self, table: Table, count: usize) -> Result<Vec<Vec<u8>>, StoreError> {
+        let mut entries = BTreeMap::new();
+        self.kv.scan(table, &[], &mut |key, value| {
+            let at = (table, key.to_vec());
+            let is_deleted = self.ranges.iter().any(|(t, from, to)| *t == table && (from..to).contains(&&at.1));
+            if !is_deleted && !self.values.contains_key(&at) && entries.len() < count {
+                entries.insert(at.1, value.to_vec());
+            }
+            if entries.len() < count { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        })?;
+        let put = self.values.iter().filter(|((t, _), _)| *t == table);
+        entries.extend(put.filter_map(|((_, key), value)| Some((key.clone(), value.clone()?))));
+        Ok(entries.into_values().take(count).collect())
     }
 
     fn changes(self) -> Vec<Change> {

@@ -3,6 +3,7 @@
 //! A message that the daemon *accepted* - it answered with an id - must be in its recipient's inbox in the end: once,
 //! byte for byte, from whom it says. If the answer was lost, because the daemon was killed or stood still in the middle
 //! of the call, nobody can know: such a message *may* arrive, once, or never. What the daemon refused must not arrive.
+//! An inbox may forget what its user wanted marked read, and nothing else.
 //! A message that its sender's daemon reports as held, because it has failed too often, is not lost: its user knows.
 
 use std::collections::{HashMap, HashSet};
@@ -33,6 +34,7 @@ pub(super) struct Ledger {
     refused: u64,
     shown: HashMap<Id, Parcel>,
     marked_read: HashSet<Id>,
+    may_go: HashSet<Id>,
     held: HashSet<Id>,
     twice: HashSet<Id>,
     changed: HashSet<Id>,
@@ -42,7 +44,7 @@ pub(super) struct Ledger {
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(super) struct Verdict {
     pub accepted: u64,
-    /// Accepted, and in the recipient's inbox as sent.
+    /// Accepted, and in the recipient's inbox as sent, or there until it was read.
     pub delivered: u64,
     /// Accepted, not there, and not reported as held.
     pub lost: u64,
@@ -94,6 +96,11 @@ impl Ledger {
         }
     }
 
+    /// The daemon is asked to mark these read: whatever it answers, its inbox may forget them from now on.
+    pub(super) fn let_go(&mut self, ids: &[Id]) {
+        self.may_go.extend(ids);
+    }
+
     /// The daemon has said that these are marked read: they must not be unread again.
     pub(super) fn mark_read(&mut self, ids: &[Id]) {
         self.marked_read.extend(ids);
@@ -132,7 +139,7 @@ impl Ledger {
                 Some(shown) if shown != parcel => {
                     self.changed.insert(*id);
                 }
-                Some(_) if in_the_end.contains(id) => verdict.delivered += 1,
+                Some(_) if in_the_end.contains(id) || self.may_go.contains(id) => verdict.delivered += 1,
                 _ if held.contains(id) => verdict.held_at_end += 1,
                 _ => verdict.lost += 1,
             }
@@ -209,6 +216,11 @@ mod tests {
         let verdict = judge(one, &[], &[2]);
         assert_eq!((verdict.delivered, verdict.lost), (1, 1), "an inbox may not forget");
         assert!(!verdict.is_good());
+        let mut read = ledger();
+        read.show(id(1), parcel(1));
+        read.let_go(&[id(1), id(2)]);
+        let verdict = judge(read, &[], &[]);
+        assert_eq!((verdict.delivered, verdict.lost), (1, 1), "it may forget what was shown and let go");
         let verdict = ledger().judge(all(&[]), all(&[2]), &HashSet::from([id(1)]));
         assert_eq!((verdict.delivered, verdict.lost, verdict.held, verdict.held_at_end), (1, 0, 1, 1));
         assert!(verdict.is_good());

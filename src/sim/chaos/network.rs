@@ -23,6 +23,9 @@ const PORTS: std::ops::Range<u16> = 10_000..32_000;
 const TRIES: u16 = 200;
 /// Rounds of an epoch: few, so that epochs turn while things go wrong.
 const EPOCH_ROUNDS: u64 = 20;
+/// Bytes of messages beyond which a client forgets those that were read: few, so that its disk is soon as full as it
+/// will ever be, and many enough for the largest messages that users write by themselves.
+const INBOX_BYTES: u64 = 1 << 20;
 
 /// The processes, their homes, and what stands between them.
 pub(super) struct Network {
@@ -70,6 +73,10 @@ impl Network {
             |source| TestnetError::Io { what, source }
         };
         create_dir_all(layout.dir.join("keys")).map_err(io("make", &layout.dir))?;
+        for home in &layout.clients {
+            let path = home.dir.join("config.yaml");
+            write(&path, format!("id: {}\ninbox_bytes: {INBOX_BYTES}\n", home.id)).map_err(io("write", &path))?;
+        }
         let counts = Arc::<RelayCounts>::default();
         let shape = Shape { mixes: options.mixes, clients: options.clients };
         let mut relays = Vec::new();

@@ -53,13 +53,14 @@ pub(super) enum Offer {
 impl User {
     pub(super) fn new(
         place: usize,
+        marks_read: bool,
         control: PathBuf,
         everybody: Arc<Vec<String>>,
         network: &NetworkFile,
         ledger: Arc<Mutex<Ledger>>,
     ) -> Self {
         let (name, payload) = (everybody[place].clone(), network.payload as usize);
-        let (round_seconds, marks_read) = (network.round_seconds, place % 2 == 1);
+        let round_seconds = network.round_seconds;
         Self { name, control, everybody, payload, round_seconds, marks_read, ledger }
     }
 
@@ -128,6 +129,7 @@ impl User {
         if !self.marks_read || ids.is_empty() {
             return true;
         }
+        self.ledger().let_go(&ids);
         let marked = timeout(ANSWER, self.ask(Ask::MarkRead { messages: ids.clone() })).await;
         let done = matches!(marked, Ok(Ok(Answer::Done)));
         if done {

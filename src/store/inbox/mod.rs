@@ -7,10 +7,15 @@ use std::io::Write;
 use crate::crypto::MailboxId;
 use crate::wire::codec::{Decode, Encode};
 
+pub(super) use self::row::count_bytes;
 use self::row::{EntryRow, Partial, Totals, piece_key, read_totals};
-use super::kv::{behind, field, key};
-use super::step::{Step, collect, parse};
+use super::kv::{field, key};
+use super::step::{Step, collect};
 use super::{MessageName, Store, StoreError, Table};
+
+/// Fragments that a commit deletes beyond as many as it brings, until the limit is kept; the last message deleted goes
+/// whole, whatever it has.
+const TRIMMED: usize = 64;
 
 /// The messages that a client receives.
 pub struct Inbox {
@@ -31,6 +36,9 @@ pub struct InboxLimits {
     pub partial_bytes: u64,
     /// Epochs for which a message may be on its way.
     pub retention: u64,
+    /// Bytes of complete messages, [`FRAGMENT_OVERHEAD`](super::FRAGMENT_OVERHEAD) for each fragment included, beyond which
+    /// the oldest that are read are deleted; those that are unread stay.
+    pub bytes: u64,
 }
 
 /// A fragment as it came out of a letter.
@@ -111,7 +119,8 @@ impl Inbox {
         Self { store, limits }
     }
 
-    /// Takes the fragments of one poll's answer, as one commit; afterwards the answer may be acknowledged.
+    /// Takes the fragments of one poll's answer, as one commit; afterwards the answer may be acknowledged. Beyond the limit
+    /// of bytes the oldest messages that are read go in the same commit; their names stay known until their expiry.
     ///
     /// # Errors
     /// If the store is full or fails: then the answer must not be acknowledged, and comes again.
@@ -119,6 +128,7 @@ impl Inbox {
         self.store.step(|step| {
             row::forget(step, current_epoch)?;
             let mut delivery = Delivery::default();
+            let arrived = arrivals.len();
             for arrival in arrivals {
                 let message = arrival.message;
                 match self.take(step, current_epoch, arrival)? {
@@ -130,6 +140,8 @@ impl Inbox {
                     Fate::Refused => delivery.refused += 1,
                 }
             }
+            // More goes than comes, so that the disk is steady whatever the messages' sizes are.
+            row::trim(step, self.limits.bytes, arrived.saturating_add(TRIMMED))?;
             Ok(delivery)
         })
     }
@@ -178,13 +190,10 @@ impl Inbox {
     /// # Errors
     /// If the store fails.
     pub fn all(&self) -> Result<Vec<Entry>, StoreError> {
-        let rows = collect(self.store.kv(), Table::Entries, &[], |key, value| {
-            Some(field(Table::Entries, key, 0).and_then(|name| Ok((name, parse(Table::Entries, value)?))))
-        })?;
-        Ok(in_order(rows))
+        Ok(in_order(row::entries(self.store.kv())?))
     }
 
-    /// Marks messages read; those that are not there are passed over.
+    /// Marks messages read; those that are not there are passed over. Beyond the limit of bytes they may be deleted at once.
     ///
     /// # Errors
     /// If the store fails.
@@ -192,15 +201,12 @@ impl Inbox {
         self.store.step(|step| {
             let mut totals = read_totals(step)?;
             for message in messages {
-                let Some(mut row) = step.record::<EntryRow>(Table::Entries, message)?.filter(|row| !row.read) else {
-                    continue;
-                };
-                row.read = true;
-                step.put_record(Table::Entries, message, &row);
-                totals.read(step, row.order);
+                if let Some(row) = step.record::<EntryRow>(Table::Entries, message)?.filter(|row| !row.read) {
+                    totals.mark_read(step, message, row);
+                }
             }
             totals.write(step);
-            Ok(())
+            row::trim(step, self.limits.bytes, TRIMMED)
         })
     }
 
@@ -212,13 +218,8 @@ impl Inbox {
         self.store.step(|step| {
             let row: EntryRow = step.record(Table::Entries, message)?.ok_or(StoreError::NoMessage)?;
             let mut totals = read_totals(step)?;
-            if !row.read {
-                totals.read(step, row.order);
-            }
-            totals.counts.total = totals.counts.total.saturating_sub(1);
+            totals.remove(step, message, &row);
             totals.write(step);
-            step.delete(Table::Entries, message);
-            step.delete_range(Table::Pieces, message, &behind(message));
             Ok(())
         })
     }

@@ -4,8 +4,8 @@ use crate::crypto::MailboxId;
 use crate::wire::codec::{Decode, Encode};
 
 use super::super::kv::{behind, field, key};
-use super::super::step::{Step, collect};
-use super::super::{MessageName, StoreError, Table};
+use super::super::step::{Step, collect, parse};
+use super::super::{FRAGMENT_OVERHEAD, Kv, MessageName, StoreError, Table};
 use super::{Arrival, Entry, InboxCounts};
 
 pub(super) const TOTALS: &[u8] = b"inbox totals";
@@ -46,6 +46,15 @@ pub(super) struct Totals {
     /// The next message's place in the order of completion.
     pub order: u64,
     pub counts: InboxCounts,
+    /// What all complete messages count against the limit.
+    pub bytes: u64,
+}
+
+/// [`Totals`] in stores of format 1.
+#[derive(Decode, Encode)]
+struct TotalsBefore {
+    order: u64,
+    counts: InboxCounts,
 }
 
 impl Partial {
@@ -61,6 +70,11 @@ impl Partial {
 }
 
 impl EntryRow {
+    /// What it counts against the limit.
+    fn charge(&self) -> u64 {
+        self.bytes.saturating_add(u64::from(self.count) * FRAGMENT_OVERHEAD)
+    }
+
     pub(super) fn show(self, message: MessageName) -> Entry {
         Entry { message, sender: self.sender, bytes: self.bytes, round: self.round, read: self.read }
     }
@@ -71,15 +85,35 @@ impl Totals {
         step.put_record(Table::Meta, TOTALS, self);
     }
 
-    /// The message that was completed at `order` is no longer unread.
-    pub(super) fn read(&mut self, step: &mut Step<'_>, order: u64) {
+    /// A message that is unread becomes one that is read.
+    pub(super) fn mark_read(&mut self, step: &mut Step<'_>, message: &MessageName, mut row: EntryRow) {
         self.counts.unread = self.counts.unread.saturating_sub(1);
-        step.delete(Table::Unread, &order.to_be_bytes());
+        step.delete(Table::Unread, &row.order.to_be_bytes());
+        step.put(Table::Read, &row.order.to_be_bytes(), message.to_vec());
+        row.read = true;
+        step.put_record(Table::Entries, message, &row);
+    }
+
+    /// A message goes, all but its name.
+    pub(super) fn remove(&mut self, step: &mut Step<'_>, message: &MessageName, row: &EntryRow) {
+        self.counts.unread = self.counts.unread.saturating_sub(u64::from(!row.read));
+        self.counts.total = self.counts.total.saturating_sub(1);
+        self.bytes = self.bytes.saturating_sub(row.charge());
+        step.delete(if row.read { Table::Read } else { Table::Unread }, &row.order.to_be_bytes());
+        step.delete(Table::Entries, message);
+        step.delete_range(Table::Pieces, message, &behind(message));
     }
 }
 
 pub(super) fn read_totals(step: &Step<'_>) -> Result<Totals, StoreError> {
     Ok(step.record(Table::Meta, TOTALS)?.unwrap_or_default())
+}
+
+/// All complete messages.
+pub(super) fn entries(kv: &dyn Kv) -> Result<Vec<(MessageName, EntryRow)>, StoreError> {
+    collect(kv, Table::Entries, &[], |key, value| {
+        Some(field(Table::Entries, key, 0).and_then(|name| Ok((name, parse(Table::Entries, value)?))))
+    })
 }
 
 pub(super) fn class(step: &Step<'_>, class: &[u8]) -> Result<Class, StoreError> {
@@ -114,13 +148,52 @@ pub(super) fn complete(
     let mut totals = read_totals(step)?;
     let order = totals.order;
     let Partial { sender, bytes, count, .. } = *partial;
-    step.put_record(Table::Entries, message, &EntryRow { order, sender, bytes, count, round, read: false });
+    let row = EntryRow { order, sender, bytes, count, round, read: false };
+    step.put_record(Table::Entries, message, &row);
     step.put(Table::Unread, &order.to_be_bytes(), message.to_vec());
     step.put(Table::Seen, message, Vec::new());
     totals.order += 1;
     totals.counts.total += 1;
     totals.counts.unread += 1;
+    totals.bytes = totals.bytes.saturating_add(row.charge());
     totals.write(step);
+    Ok(())
+}
+
+/// While the complete messages exceed `limit`, deletes the oldest that are read, until `fragments` or more are gone.
+pub(super) fn trim(step: &mut Step<'_>, limit: u64, fragments: usize) -> Result<(), StoreError> {
+    let mut totals = read_totals(step)?;
+    if totals.bytes <= limit {
+        return Ok(());
+    }
+    let mut gone = 0;
+    // Every message has a fragment.
+    for name in step.first(Table::Read, fragments)? {
+        if totals.bytes <= limit || gone >= fragments {
+            break;
+        }
+        let message = field::<16>(Table::Read, &name, 0)?;
+        let row: EntryRow = step.record(Table::Entries, &message)?.ok_or(StoreError::Damaged(Table::Read))?;
+        gone += row.count as usize;
+        totals.remove(step, &message, &row);
+    }
+    if gone > 0 {
+        totals.write(step);
+    }
+    Ok(())
+}
+
+/// From format 1 to 2: what the messages take up is counted, and those that are read are in the order of completion.
+pub(in crate::store) fn count_bytes(step: &mut Step<'_>) -> Result<(), StoreError> {
+    let Some(TotalsBefore { order, counts }) = step.record(Table::Meta, TOTALS)? else { return Ok(()) };
+    let mut bytes = 0_u64;
+    for (name, row) in entries(step.committed())? {
+        bytes = bytes.saturating_add(row.charge());
+        if row.read {
+            step.put(Table::Read, &row.order.to_be_bytes(), name.to_vec());
+        }
+    }
+    Totals { order, counts, bytes }.write(step);
     Ok(())
 }
 

@@ -18,7 +18,7 @@ use super::kv::{behind, field};
 use super::step::{collect, parse};
 use super::{MessageName, Store, StoreError, Table};
 
-/// Bytes that a fragment counts against the outbox's limit beside its content: its rows and their keys.
+/// Bytes that a fragment counts against the limits of outbox and inbox beside its content: its rows and their keys.
 pub const FRAGMENT_OVERHEAD: u64 = 128;
 /// Times that a message goes again by itself; after the next failure its user is asked.
 pub const MAX_RESENDS: u32 = 3;

@@ -14,8 +14,9 @@ use super::*;
 use crate::crypto::{PublicKey, Signature};
 use crate::wire::{AbortReason, Record, SignedVerdict};
 
-const FORMAT: u32 = 1;
-const LIMITS: InboxLimits = InboxLimits { payload: 4, max_message: 40, partials: 9, partial_bytes: 99, retention: 10 };
+const FORMAT: u32 = 2;
+const LIMITS: InboxLimits =
+    InboxLimits { payload: 4, max_message: 40, partials: 9, partial_bytes: 99, retention: 10, bytes: u64::MAX };
 
 fn path(format: u32, role: &str) -> PathBuf {
     [env!("CARGO_MANIFEST_DIR"), "tests", "stores", &format!("{role}-{format}.txt")].iter().collect()
@@ -170,6 +171,14 @@ fn read_client(store: Store) {
     let again = Arrival { message: [11; 16], sender: None, count: 1, ..rest(0, b"read") };
     let delivery = inbox.deliver(2, vec![rest(0, b"more"), rest(2, b"."), again]).unwrap();
     assert_eq!((delivery.completed, delivery.duplicates), (vec![[12; 16]], 1));
+    // What is there counts, and what was read may go: 5 bytes in two fragments and 9 in three stay.
+    let left = |bytes| {
+        let inbox = Inbox::new(store.clone(), InboxLimits { bytes, ..LIMITS });
+        inbox.mark_read(&[]).unwrap();
+        inbox.all().unwrap().iter().map(|entry| entry.message[0]).collect::<Vec<_>>()
+    };
+    let all = 5 + 4 + 9 + 6 * FRAGMENT_OVERHEAD;
+    assert_eq!((left(all), left(all - 1)), (vec![10, 11, 12], vec![10, 12]));
     assert_eq!(Epochs::new(store).all().unwrap(), [document(2, 1)]);
 }
 

@@ -7,7 +7,7 @@ use super::*;
 
 const PAYLOAD: usize = 4;
 const LIMITS: InboxLimits =
-    InboxLimits { payload: PAYLOAD, max_message: 40, partials: 3, partial_bytes: 60, retention: 10 };
+    InboxLimits { payload: PAYLOAD, max_message: 40, partials: 3, partial_bytes: 60, retention: 10, bytes: u64::MAX };
 
 fn open(disk: &dyn Disk) -> Inbox {
     Inbox::new(disk.open(), LIMITS)
@@ -277,4 +277,91 @@ fn messages_are_shown_by_round_and_those_of_one_sender_as_it_sent_them() {
         assert_eq!(names(inbox.unread().unwrap()), expected[1..]);
         assert_eq!(names(inbox.all().unwrap()), expected);
     });
+}
+
+/// An inbox for `count` messages of one fragment of a byte.
+fn open_for(disk: &dyn Disk, count: u64) -> Inbox {
+    Inbox::new(disk.open(), InboxLimits { bytes: count * (1 + FRAGMENT_OVERHEAD), ..LIMITS })
+}
+
+fn small(name: u8) -> Vec<Arrival> {
+    fragments(name, None, &[name])
+}
+
+#[test]
+fn beyond_the_limit_the_oldest_that_are_read_go_and_unread_ones_never() {
+    on_each_disk(|disk| {
+        {
+            let inbox = open_for(disk, 3);
+            inbox.deliver(1, (1..=5).flat_map(small).collect()).unwrap();
+            assert_eq!((names(inbox.unread().unwrap()), counts(&inbox)), (vec![1, 2, 3, 4, 5], (5, 5, 0)));
+            inbox.mark_read(&[[4; 16]]).unwrap();
+            assert_eq!((names(inbox.all().unwrap()), counts(&inbox)), (vec![1, 2, 3, 5], (4, 4, 0)));
+            inbox.delete(&[5; 16]).unwrap();
+            inbox.mark_read(&[[3; 16], [2; 16]]).unwrap();
+            assert_eq!((names(inbox.all().unwrap()), counts(&inbox)), (vec![1, 2, 3], (1, 3, 0)), "there is room");
+        }
+        let inbox = open_for(disk, 3);
+        // The oldest is what was complete first, not what was read first.
+        inbox.deliver(1, small(6)).unwrap();
+        assert_eq!((names(inbox.all().unwrap()), counts(&inbox)), (vec![1, 3, 6], (2, 3, 0)));
+        assert!(matches!(inbox.read(&[2; 16], &mut Vec::new()), Err(StoreError::NoMessage)));
+        inbox.mark_read(&[[1; 16], [6; 16]]).unwrap();
+        inbox.deliver(1, small(7)).unwrap();
+        assert_eq!((names(inbox.all().unwrap()), content(&inbox, 6)), (vec![3, 6, 7], vec![6]));
+        drop(inbox);
+        // A limit that is lower from now on.
+        let inbox = open_for(disk, 1);
+        inbox.mark_read(&[]).unwrap();
+        assert_eq!((names(inbox.all().unwrap()), counts(&inbox)), (vec![7], (1, 1, 0)));
+    });
+}
+
+#[test]
+fn what_is_forgotten_leaves_nothing_but_its_name_and_is_not_shown_again() {
+    on_each_disk(|disk| {
+        let store = disk.open();
+        let inbox = Inbox::new(store.clone(), InboxLimits { bytes: 0, ..LIMITS });
+        let message = fragments(1, Some(9), b"abcdefghij");
+        assert_eq!(inbox.deliver(1, message.clone()).unwrap().completed.len(), 1);
+        inbox.mark_read(&[[1; 16]]).unwrap();
+        assert_eq!(counts(&inbox), (0, 0, 0));
+        for table in [Table::Pieces, Table::Entries, Table::Unread, Table::Read] {
+            assert_eq!(step::collect(store.kv(), table, &[], |_, _| Some(Ok(()))).unwrap().len(), 0, "{table}");
+        }
+        for epoch in [1, 5] {
+            let again = inbox.deliver(epoch, message.clone()).unwrap();
+            assert_eq!(again, Delivery { duplicates: 3, ..Delivery::default() });
+        }
+        let late = inbox.deliver(6, message).unwrap();
+        assert_eq!(late, Delivery { invalid: 3, ..Delivery::default() });
+        assert_eq!(counts(&inbox), (0, 0, 0));
+    });
+}
+
+#[test]
+fn a_commit_forgets_a_bounded_number_of_fragments_and_more_than_it_brings() {
+    let disk = Memory::default();
+    let all: Vec<[u8; 16]> = (0..200).map(|name| [name; 16]).collect();
+    let inbox = open_for(&disk, 200);
+    inbox.deliver(1, (0..200).flat_map(small).collect()).unwrap();
+    inbox.mark_read(&all).unwrap();
+    assert_eq!(counts(&inbox).1, 200);
+    drop(inbox);
+    let watched = Watched { memory: disk, ..Watched::default() };
+    let store = Store::open(watched.clone()).unwrap();
+    let inbox = Inbox::new(store, InboxLimits { bytes: 0, ..LIMITS });
+    inbox.mark_read(&[]).unwrap();
+    assert_eq!(counts(&inbox).1, 200 - 64);
+    // No message is complete with this, yet its bytes are on the disk.
+    inbox.deliver(1, fragments(250, None, &[1; 12])[..2].to_vec()).unwrap();
+    assert_eq!(counts(&inbox), (0, 200 - 64 - 66, 1));
+    inbox.deliver(1, Vec::new()).unwrap();
+    inbox.deliver(1, Vec::new()).unwrap();
+    assert_eq!(counts(&inbox), (0, 0, 1));
+    watched.commits();
+    inbox.deliver(1, small(251)).unwrap();
+    assert_eq!(watched.commits(), 1);
+    inbox.deliver(1, Vec::new()).unwrap();
+    assert_eq!((watched.commits(), counts(&inbox)), (0, (1, 1, 1)), "there is nothing that may go");
 }

@@ -244,6 +244,32 @@ fn an_older_store_is_upgraded_once_step_by_step() {
 }
 
 #[test]
+fn the_first_values_are_those_that_the_step_leaves() {
+    on_each_disk(|disk| {
+        let store = disk.open();
+        let put = |step: &mut step::Step<'_>, keys: &[u8]| {
+            keys.iter().for_each(|k| step.put(Table::Read, &[*k], vec![*k]));
+            Ok(())
+        };
+        store.step(|step| put(step, &[2, 3, 4, 5, 7, 9])).unwrap();
+        let first = |step: &step::Step<'_>, count| {
+            step.first(Table::Read, count).unwrap().iter().map(|value| value[0]).collect::<Vec<_>>()
+        };
+        let change = |step: &mut step::Step<'_>| {
+            step.put(Table::Unread, &[0], Vec::new());
+            step.delete(Table::Read, &[2]);
+            step.delete_range(Table::Read, &[4], &[6]);
+            put(step, &[1, 5, 8])?;
+            assert_eq!((first(step, 4), first(step, 9)), (vec![1, 3, 5, 7], vec![1, 3, 5, 7, 8, 9]));
+            Ok(())
+        };
+        store.step(change).unwrap();
+        let left = store.step(|step| Ok(first(step, 9))).unwrap();
+        assert_eq!(left, [1, 3, 5, 7, 8, 9], "and so does the commit");
+    });
+}
+
+#[test]
 fn an_image_of_the_disk_no_longer_follows_it() {
     let memory = Memory::default();
     let image = memory.image();
