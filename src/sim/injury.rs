@@ -103,7 +103,7 @@ impl World {
         self.wake(party);
     }
 
-    /// Stops a party in its tracks: what comes to it waits. Its links stand until [`World::cut`].
+    /// Stops a party in its tracks: what comes to it waits. Its links stand until they are cut.
     pub fn pause(&mut self, party: Party) {
         if self.runs(party) {
             self.paused.entry(party).or_default();
