@@ -10,7 +10,7 @@ use crate::mix;
 use crate::packet::Slots;
 use crate::round::OutgoingBatch;
 use crate::session::{self, Link};
-use crate::wire::{Record, Reply, Request, SignedBatchHeader, batch_digest};
+use crate::wire::{Record, Refusal, Reply, Request, SignedBatchHeader, batch_digest};
 
 use super::traffic::{Deferred, Incident, Parcel};
 use super::{Malice, Party, SimClient, SimMix, World};
@@ -67,6 +67,10 @@ impl World {
 
     fn reply(&mut self, own: usize, id: mix::RequestId, reply: Reply, letters: Vec<u8>) {
         if let Some((client, asked)) = self.mixes[own].requests.remove(&id) {
+            let reply = match reply {
+                Reply::Receipt(_) if self.lied_to.contains(&client) => Reply::Refused(Refusal::Late),
+                honest => honest,
+            };
             let mut parcel = Some(Parcel::Reply { id: asked, reply, letters });
             self.post(Party::Mix(own), Party::Client(client), || {
                 parcel.take().expect("replies to clients are not duplicated")

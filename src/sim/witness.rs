@@ -89,6 +89,11 @@ impl Witness {
         &self.details
     }
 
+    /// How many letters of a message have reached its recipient, those that came again included.
+    pub fn arrivals(&self, message: &MessageName) -> usize {
+        self.arrived.iter().filter(|((name, _), _)| name == message).count()
+    }
+
     /// Where a message's fragments have been: (fragment, rounds that carried it, how they ended).
     pub fn journey(&self, message: &MessageName) -> Vec<String> {
         let pieces = self.travels.range((*message, 0)..=(*message, u32::MAX));

@@ -41,6 +41,8 @@ pub struct World {
     pub(super) unnoticed: BTreeSet<(Party, Party)>,
     /// Who stands still, and what waits for it.
     pub(super) paused: BTreeMap<Party, Vec<Deferred>>,
+    /// Clients whom a malicious entry tells that it refused what it has taken.
+    pub lied_to: BTreeSet<usize>,
     /// Whether clients send again what has no receipt: what the protocol forbids.
     pub(super) resend_without_receipt: bool,
     pub(super) next_link: u64,
@@ -74,6 +76,7 @@ impl World {
             partitions: BTreeSet::new(),
             unnoticed: BTreeSet::new(),
             paused: BTreeMap::new(),
+            lied_to: BTreeSet::new(),
             resend_without_receipt: false,
             next_link: 0,
             next_stream: 0,

@@ -1,6 +1,7 @@
 mod attacks;
 mod faults;
 mod malice;
+mod oracle;
 mod storm;
 
 use std::time::Duration;
