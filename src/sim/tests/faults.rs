@@ -283,3 +283,27 @@ fn what_a_full_disk_refuses_does_not_pile_up() {
         assert!(world.run_until(MINUTE * 3, |world| !world.inbox(1).is_empty()), "{table}");
     }
 }
+
+#[test]
+fn what_a_mix_lost_comes_again_within_d_and_two_rounds_of_its_return() {
+    for mix in 0..3 {
+        for moment in 0..6 {
+            let mut world = World::new(Plan { seed: 600 + moment, ..Plan::default() });
+            let delay = u64::from(world.network().parameters.verdict_rounds);
+            let opened = |world: &World| world.mixes[0].disk.recover().expect("memory").opened;
+            world.run_for(Duration::from_secs(8));
+            world.send(0, 1, b"under way when it died");
+            let flies = |world: &World| world.clients[0].disk.outbox.counts().is_ok_and(|counts| counts.in_flight > 0);
+            assert!(world.run_until(MINUTE, flies));
+            world.run_for(Duration::from_millis(moment * 180));
+            world.crash_mix(mix);
+            world.run_for(Duration::from_secs(30));
+            world.start_mix(mix);
+            let back = opened(&world);
+            assert!(world.run_until(MINUTE, |world| !world.inbox(1).is_empty()), "mix {mix}, moment {moment}");
+            let entries = world.clients[1].disk.inbox.all().expect("memory");
+            let stored = entries.first().expect("it is there").round;
+            assert!(stored <= back + delay + 2, "mix {mix}, moment {moment}: round {stored}, back at {back}");
+        }
+    }
+}
