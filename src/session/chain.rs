@@ -27,8 +27,6 @@ pub(super) enum Accepted {
     Next,
     /// Documents between `known` and it are missing.
     Gap { known: u64 },
-    /// It may be either, but the mixes run with another network file than ours.
-    Foreign,
     /// We have it.
     Known,
 }
@@ -68,7 +66,6 @@ impl Chain {
         let forks = known.is_some();
         let usable = document.check(&self.network).is_ok();
         let accepted = match newest {
-            _ if !usable => Accepted::Foreign,
             None => Accepted::Next,
             Some(newest) if signed.follows(newest.epoch, &newest.digest()) => Accepted::Next,
             Some(newest) => Accepted::Gap { known: newest.epoch },
@@ -98,7 +95,15 @@ impl Chain {
     /// The document whose keys `round` has, if it is of our network file: the newest one that holds it, since a later
     /// document replaces the rounds that a restart left over.
     pub(super) fn of_round(&self, round: u64) -> Option<Arc<EpochDocument>> {
-        let link = self.known.iter().rev().find(|link| link.document.position(round).is_some())?;
-        link.usable.then(|| link.document.clone())
+        self.link(round).filter(|link| link.usable).map(|link| link.document.clone())
+    }
+
+    /// The epoch of a round that mixes with another network file than ours hold.
+    pub(super) fn foreign(&self, round: u64) -> Option<u64> {
+        self.link(round).filter(|link| !link.usable).map(|link| link.document.epoch)
+    }
+
+    fn link(&self, round: u64) -> Option<&Link> {
+        self.known.iter().rev().find(|link| link.document.position(round).is_some())
     }
 }

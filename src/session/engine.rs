@@ -41,7 +41,9 @@ pub struct Session {
     pub(super) after: u64,
     pub(super) pending: BTreeMap<RequestId, Pending>,
     pub(super) status: Status,
+    /// The verdict and the epoch that were last complained of.
     pub(super) owed: Option<u64>,
+    pub(super) foreign: Option<u64>,
     next_id: u64,
     actions: VecDeque<Action>,
     stopping: bool,
@@ -86,6 +88,7 @@ impl Session {
             pending: BTreeMap::new(),
             status,
             owed: None,
+            foreign: None,
             next_id: 0,
             actions: VecDeque::new(),
             stopping: false,

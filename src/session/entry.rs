@@ -69,6 +69,11 @@ impl Session {
         // round to make a verdict look due.
         let Some(document) = self.chain.of_round(round) else {
             self.status.counters.tickets_unknown_epoch += 1;
+            if let Some(epoch) = self.chain.foreign(round)
+                && self.foreign.replace(epoch) != Some(epoch)
+            {
+                self.note(Note::OtherNetworkFile { epoch });
+            }
             return self.pause(now);
         };
         self.after = round;
@@ -244,12 +249,8 @@ impl Session {
             match self.chain.accept(signed) {
                 Ok(Accepted::Known) => {}
                 Ok(accepted) => {
-                    match accepted {
-                        Accepted::Gap { known } => {
-                            self.note(Note::EpochGap { known, received: signed.document.epoch });
-                        }
-                        Accepted::Foreign => self.note(Note::OtherNetworkFile { epoch: signed.document.epoch }),
-                        Accepted::Next | Accepted::Known => {}
+                    if let Accepted::Gap { known } = accepted {
+                        self.note(Note::EpochGap { known, received: signed.document.epoch });
                     }
                     self.act(Action::RememberEpoch(signed.clone()));
                 }
