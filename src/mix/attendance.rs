@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use crate::wire::Parameters;
 
-/// The first pause is no shorter: restarts and lost links end within it.
-const SHORTEST_PAUSE: Duration = Duration::from_secs(10);
-/// Doublings of the pause: 2 D rounds become some 6,000 at D = 3 + 3, about two hours of one-second rounds.
+/// The first pause is no shorter, so that nobody is left behind who only lost a link: a client notices that after 16 s of
+/// silence at the latest, dials again within 10 s, and gives a handshake 5 s. Twice that.
+const SHORTEST_PAUSE: Duration = Duration::from_secs(60);
+/// Doublings of the pause: a minute becomes eight hours.
 const MOST_DOUBLINGS: u32 = 9;
 
 /// What the entry knows of its clients' attendance.
@@ -92,7 +93,7 @@ mod tests {
         let parameters = Plan::default().network().0.parameters.clone();
         let mut attendance = Attendance::default();
         let pause = attendance.shrinks_at(&parameters);
-        assert_eq!(pause, SECOND * 2 * parameters.verdict_rounds);
+        assert_eq!(pause, SHORTEST_PAUSE);
         for doublings in 1..=12 {
             attendance.shrink();
             attendance.epoch_began(SECOND * 7, false);
