@@ -13,7 +13,7 @@ use crate::wire::{
 
 use super::attendance::Attendance;
 use super::tickets::Waiting;
-use super::{Action, Mix, Note, Persisting, RequestId};
+use super::{Action, Mix, Note, PersistError, Persisting, RequestId};
 
 /// Pause between two repetitions of what rounds wait for.
 const REPEAT: Duration = Duration::from_secs(2);
@@ -284,9 +284,13 @@ impl Mix {
         self.persist(Record::Opened { round }, Persisting::Opened(round));
     }
 
-    pub(super) fn round_not_opened(&mut self, now: Duration) {
+    pub(super) fn round_not_opened(&mut self, now: Duration, round: u64, error: PersistError) {
         if let Some(entry) = self.entry.as_mut() {
             entry.opening = false;
+            if error == PersistError::AlreadySigned {
+                // The disk had spent it and denied that. Nobody has heard of it.
+                entry.opened = entry.opened.max(round);
+            }
             entry.opens_at = Some(now + Duration::from_secs(1));
         }
     }

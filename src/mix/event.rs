@@ -173,8 +173,8 @@ pub enum Note {
 /// Why a record could not be written.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum PersistError {
-    /// Another document or verdict of that number has been signed: never again.
-    #[error("another one has been signed")]
+    /// Another document or verdict of that number has been signed, or the round opened: never again.
+    #[error("the number is spent")]
     AlreadySigned,
     /// No space, or the disk fails: perhaps later.
     #[error("the disk does not take it")]

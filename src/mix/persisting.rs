@@ -75,7 +75,7 @@ impl Mix {
         self.reject(error.reason(), 1);
         match (what, record, error) {
             (Persisting::Decided(verdict), _, error) => self.decision_not_stored(now, verdict, error),
-            (Persisting::Opened(_), _, _) => self.round_not_opened(now),
+            (Persisting::Opened(round), _, error) => self.round_not_opened(now, round, error),
             (what, Some(record), PersistError::Disk) => {
                 self.repeats.retain(|(_, _, older)| !what.supersedes(older));
                 self.repeats.push((now + REPEAT, record, what));

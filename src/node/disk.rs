@@ -55,7 +55,8 @@ impl Disk {
             _ => None,
         };
         let written = self.decisions.apply(record);
-        let contradicts = |error: &&StoreError| matches!(error, StoreError::AlreadySigned(_));
+        let contradicts =
+            |error: &&StoreError| matches!(error, StoreError::AlreadySigned(_) | StoreError::RoundUsed(_));
         self.note(written.as_ref().err().filter(|error| !contradicts(error)));
         let written = written.map_err(|error| match contradicts(&&error) {
             true => PersistError::AlreadySigned,

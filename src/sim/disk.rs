@@ -22,6 +22,8 @@ pub enum Failing {
     Full,
     /// Every n-th fails.
     Each(u32),
+    /// Every n-th is taken, and said to have failed: a disk that breaks between the write and its word.
+    Lies(u32),
     /// It takes nothing new for this table.
     For(Table),
 }
@@ -42,28 +44,6 @@ struct State {
     pending: VecDeque<Vec<Change>>,
     forgets_names: bool,
 }
-
-/// Every table, for counting.
-const TABLES: [Table; 18] = [
-    Table::Meta,
-    Table::Chain,
-    Table::Signed,
-    Table::Complete,
-    Table::Letters,
-    Table::Mailboxes,
-    Table::Messages,
-    Table::Fragments,
-    Table::Queue,
-    Table::Rounds,
-    Table::History,
-    Table::Partials,
-    Table::Pieces,
-    Table::Senders,
-    Table::Seen,
-    Table::Expiries,
-    Table::Entries,
-    Table::Unread,
-];
 
 impl Default for SimDisk {
     fn default() -> Self {
@@ -127,7 +107,7 @@ impl SimDisk {
             });
             (*table, counted.map_or(0, |()| rows))
         };
-        TABLES.iter().map(count).collect()
+        Table::ALL.iter().map(count).collect()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -158,7 +138,9 @@ impl Kv for SimDisk {
             Failing::Full => true,
             Failing::For(refused) => puts(&|table| table == refused),
             Failing::Each(n) => state.commits.is_multiple_of(n.max(1)),
+            Failing::Lies(_) => false,
         };
+        let lies = matches!(state.failing, Failing::Lies(n) if state.commits.is_multiple_of(n.max(1)));
         if refused {
             return Err(StoreError::Full);
         }
@@ -173,7 +155,7 @@ impl Kv for SimDisk {
                 durable.commit(pending.pop_front().unwrap_or_default())?;
             }
         }
-        Ok(())
+        if lies { Err(StoreError::Full) } else { Ok(()) }
     }
 }
 

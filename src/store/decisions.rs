@@ -35,7 +35,8 @@ impl Decisions {
 
     /// Executes one durable step, as one commit. For [`Record::Decided`] it returns the verdict as it was written:
     /// letters over quota are refused and counted in it, all others are stored together with it. Letters to mailboxes
-    /// that the network does not list are the caller's to drop. The same step again changes nothing.
+    /// that the network does not list are the caller's to drop. The same step again changes nothing; a decision on a round
+    /// that is decided changes nothing either, and returns the one there is.
     ///
     /// # Errors
     /// [`StoreError::AlreadySigned`] for a document or verdict that contradicts an earlier one,
@@ -79,8 +80,9 @@ impl Decisions {
         letters: Vec<mailbox::Addressed>,
     ) -> Result<Verdict, StoreError> {
         if let Some(known) = step.record::<Signed>(Table::Signed, &verdict.round.to_be_bytes())? {
-            // A stored verdict that was only signed has no letters behind it: it must not pass for a decision.
-            let again = same_decision(&known.verdict, &verdict) && (known.decided || !verdict.outcome.is_stored());
+            // What was decided stays, even if the disk once said that it was not written. A stored verdict that was only
+            // signed has no letters behind it: it must not pass for a decision.
+            let again = known.decided || known.verdict == verdict && !verdict.outcome.is_stored();
             return if again { Ok(known.verdict) } else { Err(StoreError::AlreadySigned(verdict.round)) };
         }
         if let Outcome::Stored { refused } = &mut verdict.outcome {
@@ -89,12 +91,6 @@ impl Decisions {
         write_signed(step, Signed { verdict: verdict.clone(), decided: true })?;
         Ok(verdict)
     }
-}
-
-/// Whether `again` is the decision that was `written`, but for the refusals that were counted into it.
-fn same_decision(written: &Verdict, again: &Verdict) -> bool {
-    let both_stored = written.outcome.is_stored() && again.outcome.is_stored();
-    *written == *again || both_stored && *written == Verdict { outcome: written.outcome, ..again.clone() }
 }
 
 fn sign_epoch(step: &mut Step<'_>, epoch: u64, digest: Digest) -> Result<(), StoreError> {

@@ -307,3 +307,20 @@ fn what_a_mix_lost_comes_again_within_d_and_two_rounds_of_its_return() {
         }
     }
 }
+
+#[test]
+fn a_mixs_disk_that_denies_what_it_has_written_stops_nothing() {
+    for seed in 0..3 {
+        let mut world = World::new(Plan { epoch_rounds: 10, seed: 700 + seed, ..Plan::default() });
+        world.run_for(Duration::from_secs(3));
+        world.mixes.iter().for_each(|mix| mix.kv.fail(Failing::Lies(3)));
+        for number in 0..8u8 {
+            world.send(usize::from(number % 4), usize::from(number + 1) % 4, &[number; 700]);
+            world.run_for(Duration::from_secs(4));
+        }
+        let count = |world: &World| (0..4).map(|client| world.inbox(client).len()).sum::<usize>();
+        assert!(world.run_until(MINUTE * 5, |world| count(world) == 8), "seed {seed}: {}", count(&world));
+        world.run_for(MINUTE);
+        assert_eq!(count(&world), 8, "seed {seed}: each once");
+    }
+}
