@@ -88,7 +88,7 @@ fn bad_points_name_their_mix_at_every_place() {
         let all = Mixes::new(&mut rng, window(threshold, mixes, 2));
         let coefficients = all.window.scheme().coefficients();
         for (bytes, why) in &cases {
-            assert_eq!(super::point::decode(bytes), Err(*why), "{bytes:?}");
+            assert_eq!(point::decode(bytes), Err(*why), "{bytes:?}");
             for round in 0..2 {
                 for k in 0..coefficients {
                     let mut opening = bytes_of(&all, 2);
@@ -100,7 +100,7 @@ fn bad_points_name_their_mix_at_every_place() {
             }
         }
     }
-    assert_eq!(super::point::decode(&random.compress().to_bytes()), Ok(random));
+    assert_eq!(point::decode(&random.compress().to_bytes()), Ok(random));
 }
 
 #[test]
@@ -163,7 +163,7 @@ fn a_rogue_key_has_no_proof_and_would_own_the_round_without() {
         let point = rogue.compress().to_bytes();
         let mut proofs = vec![[0; PROOF_BYTES]];
         // Of x, of its own coefficient (it stands there already), of the first mix, and with R chosen for one guess of c.
-        proofs.push(super::possession::prove(&mut rng, &all.window, FIRST, mixes, &x, &point));
+        proofs.push(possession::prove(&mut rng, &all.window, FIRST, mixes, &x, &point));
         proofs.push(bytes[proof_at..].try_into().expect("a proof"));
         let first = all.openings[0].as_bytes();
         proofs.push(first[first.len() - PROOF_BYTES..].try_into().expect("a proof"));
@@ -187,7 +187,7 @@ fn parts_that_cancel_out_or_do_not_belong_together_make_no_key() {
     let a = all.secrets[0].share(FIRST).expect("drawn").scalar().expect("canonical");
     let minus = secret_of(-a.0);
     let point = minus.point().compress().to_bytes();
-    let proof = super::possession::prove(&mut rng, &window, FIRST, 2, &minus, &point);
+    let proof = possession::prove(&mut rng, &window, FIRST, 2, &minus, &point);
     let openings = [all.openings[0].clone(), Opening::from_bytes([&point[..], &proof].concat())];
     let commitments = commitments(window, &openings);
     let dealings: Vec<_> =

@@ -110,24 +110,17 @@ fn attempts(rng: &mut Csprng, all: &Mixes, coalition: &[u8], round: u64) -> Vec<
         }
     }
     if !scheme.is_additive() {
-        // Its own polynomials' constants, and all that was dealt to it by the others, added up in the place of theirs.
-        for at in coalition {
-            let mut sum = Scalar::ZERO;
-            for dealer in 1..=scheme.mixes() {
-                let secrets = &all.secrets[usize::from(dealer) - 1];
-                let known: Vec<(u8, SecretScalar)> = if coalition.contains(&dealer) {
-                    let everybody = 1..=scheme.mixes();
-                    everybody.map(|to| (to, secrets.sub_share(round, to).expect("drawn"))).map(number).collect()
-                } else {
-                    let dealt = coalition.iter().map(|to| (*to, secrets.sub_share(round, *to).expect("drawn")));
-                    dealt.map(number).collect()
-                };
-                let part =
-                    if coalition.contains(&dealer) || at % 2 == 0 { join(&known, false).0 } else { known[0].1.0 };
-                sum += part;
-            }
-            found.push(secret_of(sum));
+        // Its own constants, and what every other dealer dealt to it, joined dealer by dealer and added up.
+        let mut sum = Scalar::ZERO;
+        for dealer in 1..=scheme.mixes() {
+            let secrets = &all.secrets[usize::from(dealer) - 1];
+            let receivers =
+                if coalition.contains(&dealer) { (1..=scheme.mixes()).collect() } else { coalition.to_vec() };
+            let known: Vec<(u8, SecretScalar)> =
+                receivers.into_iter().map(|to| number((to, secrets.sub_share(round, to).expect("drawn")))).collect();
+            sum += join(&known, false).0;
         }
+        found.push(secret_of(sum));
     }
     found
 }

@@ -2,7 +2,7 @@
 
 use curve25519_dalek::edwards::EdwardsPoint;
 use curve25519_dalek::scalar::Scalar;
-use rand::{Rng, SeedableRng};
+use rand::SeedableRng;
 
 use super::joint::{clamped, join};
 use super::scalar::SecretScalar;
@@ -142,9 +142,9 @@ fn the_clamped_form_is_the_key_of_its_point_on_both_backends() {
         let secret = SecretScalar::random(&mut rng).0;
         let h = secret * Scalar::from(8u8).invert();
         if h.as_bytes()[31] < 8 {
-            negated += 1
+            negated += 1;
         } else {
-            kept += 1
+            kept += 1;
         }
         check_clamped(secret, &mut rng);
     }
@@ -208,7 +208,7 @@ fn what_is_erased_is_gone_and_the_rest_stays() {
         all.secrets[0].erase_all();
         for round in all.window.rounds() {
             assert_eq!(all.secrets[0].share(round).map(drop), Err(JointKeyError::Erased(round)));
-            assert_eq!(all.secrets[0].sub_share(round, 2).is_err(), true);
+            assert!(all.secrets[0].sub_share(round, 2).is_err());
         }
         assert_eq!(all.secrets[0].share(FIRST + 3).map(drop), Err(JointKeyError::UnknownRound(FIRST + 3)));
     }
