@@ -7,7 +7,7 @@
 //!
 //! | layer | modules |
 //! |---|---|
-//! | bytes | [`crypto`]: primitives; [`packet`]: onions; [`wire`]: messages, codec, what is signed |
+//! | bytes | [`crypto`]: primitives; [`packet`]: onions; [`threshold`]: joint round keys; [`wire`]: messages, codec, what is signed |
 //! | engines, without I/O | [`mix`] with [`epoch`] and [`round`]: a mix; [`session`]: a client |
 //! | the world outside | [`net`]: QUIC; [`store`]: disk; [`config`]: files; [`control`]: local programs |
 //! | daemons | [`node`]: a mix; [`client`]: a client; [`testnet`]: a network of child processes |
@@ -49,4 +49,5 @@ pub mod session;
 pub mod sim;
 pub mod store;
 pub mod testnet;
+pub mod threshold;
 pub mod wire;

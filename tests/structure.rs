@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 /// Every module and which others it may import: data flows one way.
 const TABLE: &[(&str, &[&str])] = &[
     ("crypto", &[]),
+    ("threshold", &["crypto"]),
     ("packet", &["crypto"]),
     ("wire", &["crypto"]),
     ("epoch", &["crypto", "packet", "wire"]),
@@ -27,13 +28,26 @@ const TABLE: &[(&str, &[&str])] = &[
     ("cli", ALL),
 ];
 const ALL: &[&str] = &[
-    "crypto", "packet", "wire", "epoch", "round", "mix", "session", "store", "config", "net", "control", "node",
-    "client", "testnet",
+    "crypto",
+    "threshold",
+    "packet",
+    "wire",
+    "epoch",
+    "round",
+    "mix",
+    "session",
+    "store",
+    "config",
+    "net",
+    "control",
+    "node",
+    "client",
+    "testnet",
 ];
 const ALL_BUT_CLI: &[&str] = ALL;
 
 /// Modules whose code takes bytes, `now` and randomness and returns what is to be done.
-const SANS_IO: [&str; 7] = ["crypto", "packet", "wire", "epoch", "round", "mix", "session"];
+const SANS_IO: [&str; 8] = ["crypto", "threshold", "packet", "wire", "epoch", "round", "mix", "session"];
 /// What such code does not name.
 const IO: [&str; 10] = [
     "Instant::now",
@@ -190,6 +204,16 @@ fn one_file_names_bincode() {
         .map(|file| file.path)
         .collect();
     assert_eq!(named, [PathBuf::from("wire/codec.rs")]);
+}
+
+#[test]
+fn one_module_does_curve_arithmetic() {
+    let named: BTreeSet<String> = source()
+        .iter()
+        .filter(|file| !file.is_test() && file.code().any(|line| line.contains("curve25519_dalek")))
+        .filter_map(|file| file.module().map(str::to_owned))
+        .collect();
+    assert_eq!(Vec::from_iter(named), ["threshold"]);
 }
 
 #[test]

@@ -51,6 +51,10 @@ labels! {
     Members = "mixnet v1 members";
     /// The digest of one submission.
     Submission = "mixnet v1 submission";
+    /// A mix's commitment to its part of an epoch's joint round keys.
+    Dealing = "mixnet v1 dealing";
+    /// The challenge of a proof that a mix knows its part of a joint round key.
+    Possession = "mixnet v1 possession";
 }
 
 /// Derives a 32-byte digest from `material` under `label`.

@@ -1,38 +1,57 @@
-//! Private keys in memory that the system is asked never to write to swap.
+//! Secrets in memory that the system is asked never to write to swap.
 
 use zeroize::Zeroize;
 
 use super::{Csprng, SecretKey};
 
-/// A row of private keys, each erasable on its own, their pages locked where the system allows it.
+/// A row of secrets, each erasable on its own, their pages locked where the system allows it.
 ///
 /// Locking is best effort: a low `RLIMIT_MEMLOCK` must not keep a mix from running, and
-/// [`LockedKeys::is_locked`] says how it went.
-pub struct LockedKeys {
-    keys: Box<[Option<SecretKey>]>,
+/// [`LockedRow::is_locked`] says how it went. Every secret type clears itself on drop.
+pub struct LockedRow<T: Zeroize> {
+    slots: Box<[Option<T>]>,
     lock: Option<region::LockGuard>,
 }
+
+/// A row of private keys.
+pub type LockedKeys = LockedRow<SecretKey>;
 
 impl LockedKeys {
     /// Draws `count` keys.
     pub fn random(rng: &mut Csprng, count: usize) -> Self {
-        let mut keys: Box<[Option<SecretKey>]> = (0..count).map(|_| None).collect();
-        let lock = region::lock(keys.as_ptr(), size_of_val(&*keys)).ok();
-        // Filled only now, so that no key was ever in an unlocked page of this row.
-        keys.iter_mut().for_each(|key| *key = Some(SecretKey::random(rng)));
-        Self { keys, lock }
+        let mut row = Self::empty(count);
+        (0..count).for_each(|position| row.put(position, SecretKey::random(rng)));
+        row
+    }
+}
+
+impl<T: Zeroize> LockedRow<T> {
+    /// `count` empty places. Locked before anything is put in, so that no secret was ever in an unlocked page of this
+    /// row.
+    pub fn empty(count: usize) -> Self {
+        let slots: Box<[Option<T>]> = (0..count).map(|_| None).collect();
+        let lock = region::lock(slots.as_ptr(), size_of_val(&*slots)).ok();
+        Self { slots, lock }
     }
 
-    /// The key at `position`, unless it was erased or never was.
-    pub fn get(&self, position: usize) -> Option<&SecretKey> {
-        self.keys.get(position)?.as_ref()
+    /// Puts `secret` at `position`; what was there is erased. Beyond the end it is dropped.
+    pub fn put(&mut self, position: usize, secret: T) {
+        self.erase(position);
+        if let Some(slot) = self.slots.get_mut(position) {
+            *slot = Some(secret);
+        }
     }
 
-    /// Erases the key at `position`; its bytes are overwritten.
+    /// The secret at `position`, unless it was erased or never was.
+    pub fn get(&self, position: usize) -> Option<&T> {
+        self.slots.get(position)?.as_ref()
+    }
+
+    /// Erases the secret at `position`; its bytes are overwritten.
     pub fn erase(&mut self, position: usize) {
-        if let Some(slot) = self.keys.get_mut(position) {
-            if let Some(key) = slot.as_mut() {
-                key.zeroize();
+        if let Some(slot) = self.slots.get_mut(position) {
+            if let Some(secret) = slot.as_mut() {
+                secret.zeroize();
             }
             *slot = None;
         }

@@ -19,7 +19,7 @@ pub use bytes::{BadHex, Digest, Identity, MailboxId, PublicKey, Signature, from_
 pub use hash::{DigestWriter, PRF_BYTES, PrfKey, prf, sha256};
 pub use identity::{BadIdentityKey, IdentityKey};
 pub use kdf::{LABELS, Label, derive, derive_into, derive_parts};
-pub use locked::LockedKeys;
+pub use locked::{LockedKeys, LockedRow};
 pub use x25519::{Agreement, Backend, PointError, SecretKey, SharedSecret};
 
 /// The generator every engine draws from: ChaCha20 seeded by the operating system in a daemon, by

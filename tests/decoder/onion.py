@@ -28,6 +28,8 @@ LABELS = {
     "Batch": "mixnet v1 batch",
     "Members": "mixnet v1 members",
     "Submission": "mixnet v1 submission",
+    "Dealing": "mixnet v1 dealing",
+    "Possession": "mixnet v1 possession",
 }
 
 # Section 3, "Points", rule 2.
