@@ -128,8 +128,13 @@ impl World {
         let address = self.clients[to].secrets.address;
         let message = NewMessage { to: (address.mailbox, address.letter_key), named, content };
         let payload = self.plan.payload as usize;
-        self.clients[from].disk.outbox.accept(name, &message, payload)?;
-        Ok(name)
+        let outbox = &self.clients[from].disk.outbox;
+        let accepted = outbox.accept(name, &message, payload);
+        // A disk that denies what it has taken: the outbox lists it, so its user knows.
+        if accepted.is_err() && outbox.state(&name).is_ok() {
+            return Ok(name);
+        }
+        accepted.map(|_| name)
     }
 
     /// What a client's inbox holds: who each message is from, by its tag, and its content; in order of completion.

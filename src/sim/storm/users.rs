@@ -90,7 +90,9 @@ impl Users {
                     false => inbox.mark_read(&[entry.message]),
                 };
                 // What the disk does not take is shown another time.
-                if done.is_ok() {
+                // Nor what it has taken and denies.
+                let unread = inbox.unread().expect("reading does not fail");
+                if done.is_ok() || unread.iter().all(|other| other.message != entry.message) {
                     let sender = world.clients.iter().position(|other| Some(other.mailbox()) == entry.sender);
                     self.shown(client, entry.message, sender, &content);
                 }

@@ -127,8 +127,11 @@ impl Weather {
             }
             17 => self.disk(world, mix, Failing::Full, "mix_full"),
             18 => {
-                let failing = Failing::Each(self.rng.random_range(2..9));
-                self.disk(world, party, failing, "disk_fails_now_and_then")
+                let each = self.rng.random_range(2..9);
+                match self.rng.random() {
+                    true => self.disk(world, party, Failing::Each(each), "disk_fails_now_and_then"),
+                    false => self.disk(world, party, Failing::Lies(each), "disk_takes_and_denies"),
+                }
             }
             _ => {
                 let delay = Duration::from_millis(self.rng.random_range(5..2500));
