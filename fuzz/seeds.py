@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Writes the corpus seeds, fuzz/corpus/TARGET/NAME, from the test vectors and the example configuration."""
+"""Writes the seeds, fuzz/target/seeds/TARGET/NAME, from the test vectors and the example configuration."""
 
 import hashlib
 import json
 import pathlib
-import shutil
 
 FUZZ = pathlib.Path(__file__).resolve().parent
 ROOT = FUZZ.parent
+SEEDS = FUZZ / "target/seeds"
 KINDS = {"Request": 0, "Reply": 1, "PeerMessage": 2}
 # Control messages have no vectors: their first bytes are their variants, as the codec numbers them.
 ASKS = [b"\0", b"\1\5alice\1\0\0\5", b"\1\5alice\0\1\1a\5", b"\2" + 16 * b"\7", b"\3\1\xfb\xe8\3", b"\4\1" + 16 * b"\7"]
@@ -19,7 +19,7 @@ def vectors(name):
 
 
 def seed(target, data):
-    directory = FUZZ / "corpus" / target
+    directory = SEEDS / target
     directory.mkdir(parents=True, exist_ok=True)
     (directory / hashlib.sha256(data).hexdigest()[:16]).write_bytes(data)
 
@@ -82,7 +82,6 @@ def texts():
 
 
 if __name__ == "__main__":
-    shutil.rmtree(FUZZ / "corpus", ignore_errors=True)
     messages()
     parts()
     packets()
