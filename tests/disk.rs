@@ -43,7 +43,7 @@ async fn a_disk_that_fills_up_refuses_and_goes_on_when_there_is_room() {
 fn an_exit_decides_without_room_for_letters() {
     let dir = tempfile::tempdir().expect("a directory");
     let store = Store::lmdb(&dir.path().join("store"), MapLimits::default()).expect("writable");
-    let (decisions, mailbox) = (Decisions::new(store.clone(), 10_000), Mailbox::new(store));
+    let (decisions, mailbox) = (Decisions::new(store.clone(), 10_000, 16_384), Mailbox::new(store));
     let owner = MailboxId([1; 16]);
     let decide = |round: u64, outcome, letters: usize| {
         let verdict = Verdict { network: Digest([1; 32]), epoch: 1, round, members: Members::none(4), outcome };

@@ -69,6 +69,7 @@ pub fn network() -> Network {
             retention_epochs: 1440,
             poll_letters: 7,
             mailbox_letters: 1000,
+            history_rounds: 16_384,
         },
         roster: Roster { mixes: mixes.collect(), clients: clients.collect(), mailboxes: mailboxes.collect() },
     }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::crypto::to_hex;
 use crate::session::{RoundResult, Status};
-use crate::store::{InboxCounts, MessageState, OutboxCounts, OutboxMessage, StoreError};
+use crate::store::{InboxCounts, OutboxCounts, OutboxMessage, StoreError};
 use crate::wire::Outcome;
 
 use super::Disk;
@@ -21,14 +21,13 @@ pub(super) struct Kept {
 
 impl Kept {
     pub(super) fn read(disk: &Disk) -> Result<Self, StoreError> {
-        let held = disk.outbox.list()?.into_iter().filter(|message| message.state == MessageState::Held);
         let (bytes, limit) = disk.outbox.room()?;
         Ok(Self {
             outbox: disk.outbox.counts()?,
             bytes,
             limit,
             inbox: disk.inbox.counts()?,
-            held: held.take(MOST_HELD).collect(),
+            held: disk.outbox.held()?.into_iter().take(MOST_HELD).collect(),
             trouble: disk.trouble(),
         })
     }

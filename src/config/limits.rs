@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::net::Ipv6Addr;
 use std::ops::RangeInclusive;
 
-use crate::wire::{MAX_EPOCH_ROUNDS, Parameters};
+use crate::wire::{CHAIN_KEPT, MAX_EPOCH_ROUNDS, Parameters};
 
 use super::NetworkFile;
 
@@ -27,6 +27,8 @@ const MAX_PACKETS_PER_CLIENT: u64 = 16_384;
 const MAX_RETENTION_EPOCHS: u64 = 1_000_000;
 /// For arithmetic; a mailbox of this many letters of the least payload has 6 GB.
 const MAX_MAILBOX_LETTERS: u64 = 1 << 24;
+/// Half a gigabyte of verdicts at 1,000 clients.
+const MAX_HISTORY_ROUNDS: u64 = 1 << 20;
 /// A poll answer of this many letters of the least payload has 29 MB.
 const MAX_POLL_LETTERS: u64 = 65_536;
 /// A name is hashed and shown, nothing else.
@@ -169,6 +171,16 @@ pub enum Invalid {
         /// `poll_letters`.
         poll: u32,
     },
+    /// A round's document would be kept longer than its verdict.
+    #[error(
+        "`history_rounds` is {given}, less than {CHAIN_KEPT} epochs\nhelp: write `history_rounds: {least}` or more"
+    )]
+    ShortHistory {
+        /// `history_rounds`.
+        given: u32,
+        /// [`CHAIN_KEPT`] times `epoch_rounds`.
+        least: u64,
+    },
 }
 
 impl Invalid {
@@ -189,6 +201,7 @@ impl Invalid {
             Self::DummyTooLong { .. } => "dummy_payload",
             Self::PollBelowCover { .. } => "poll_letters",
             Self::MailboxBelowPoll { .. } => "mailbox_letters",
+            Self::ShortHistory { .. } => "history_rounds",
         };
         key.to_owned()
     }
@@ -244,6 +257,7 @@ pub(super) fn parameters(file: &NetworkFile) -> Result<Parameters, Vec<Invalid>>
             rules.number("poll_letters", file.poll_letters.unwrap_or(default), 1..=MAX_POLL_LETTERS, default)
         },
         mailbox_letters: rules.number("mailbox_letters", file.mailbox_letters, 1..=MAX_MAILBOX_LETTERS, 65_536),
+        history_rounds: rules.number("history_rounds", file.history_rounds, 1..=MAX_HISTORY_ROUNDS, 16_384),
     };
     if rules.broken.is_empty() {
         rules.between(&parameters, all);
@@ -306,6 +320,10 @@ impl Rules {
         self.unless(poll > cover, || Invalid::PollBelowCover { given: poll, cover });
         let given = p.mailbox_letters;
         self.unless(given >= poll, || Invalid::MailboxBelowPoll { given, poll });
+        // Nobody can be asked for a verdict that is forgotten.
+        let least = CHAIN_KEPT as u64 * u64::from(p.epoch_rounds);
+        let given = p.history_rounds;
+        self.unless(u64::from(given) >= least, || Invalid::ShortHistory { given, least });
     }
 
     fn threshold(&mut self, key: &'static str, given: u64, clients: u64) -> u32 {

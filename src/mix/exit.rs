@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::crypto::{Label, MailboxId, derive_parts};
 use crate::round::Letters;
-use crate::wire::{AbortReason, Members, Outcome, PeerMessage, Record, Refusal, VERDICTS_KEPT, Verdict};
+use crate::wire::{AbortReason, Members, Outcome, PeerMessage, Record, Refusal, Verdict};
 
 use super::{Action, Mix, Note, PersistError, Persisting, RequestId};
 
@@ -169,7 +169,7 @@ impl Mix {
         exit.deciding.remove(&round);
         exit.decided = exit.decided.max(round);
         exit.unconfirmed.insert(round);
-        while exit.unconfirmed.len() > VERDICTS_KEPT {
+        while exit.unconfirmed.len() > self.network.parameters.history_rounds as usize {
             exit.unconfirmed.pop_first();
         }
         self.remember_signed(verdict);

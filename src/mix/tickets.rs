@@ -61,7 +61,9 @@ impl Mix {
         let Some(entry) = self.entry.as_mut() else { return };
         let last = entry.opened.min(unsettled.saturating_add(self.network.parameters.verdict_rounds.into()));
         let unknown = |round: &u64| !entry.complete.contains_key(round) && !entry.docket.contains(*round);
-        for round in (unsettled..=last).filter(unknown).collect::<Vec<_>>() {
+        // What is older the exit has forgotten, too.
+        let first = unsettled.max(entry.opened.saturating_sub(self.network.parameters.history_rounds.into()));
+        for round in (first..=last).filter(unknown).collect::<Vec<_>>() {
             if let Some(document) = self.epochs.document(round)
                 && let Some(entry) = self.entry.as_mut()
             {

@@ -2,7 +2,7 @@
 
 use crate::crypto::Signature;
 use crate::round::Ruling;
-use crate::wire::{Outcome, PeerMessage, Record, SignedVerdict, VERDICTS_KEPT, Verdict};
+use crate::wire::{Outcome, PeerMessage, Record, SignedVerdict, Verdict};
 
 use super::{Action, Mix, Note, Persisting};
 
@@ -120,7 +120,7 @@ impl Mix {
         entry.deadlines.remove(&round);
         entry.docket.close(round);
         entry.complete.insert(round, signed.clone());
-        while entry.complete.len() > VERDICTS_KEPT {
+        while entry.complete.len() > self.network.parameters.history_rounds as usize {
             entry.complete.pop_first();
         }
         self.counters.round_ended(outcome);
@@ -167,7 +167,7 @@ impl Mix {
 
     pub(super) fn remember_signed(&mut self, verdict: Verdict) {
         self.signed.insert(verdict.round, verdict);
-        while self.signed.len() > VERDICTS_KEPT {
+        while self.signed.len() > self.network.parameters.history_rounds as usize {
             self.signed.pop_first();
         }
     }

@@ -23,7 +23,7 @@ impl Disk {
     /// The disk in `store`.
     pub fn new(store: Store, geometry: Geometry, parameters: &Parameters) -> Self {
         Self {
-            decisions: Decisions::new(store.clone(), parameters.mailbox_letters),
+            decisions: Decisions::new(store.clone(), parameters.mailbox_letters, parameters.history_rounds),
             mailbox: Mailbox::new(store),
             geometry,
             places: parameters.poll_letters as usize,

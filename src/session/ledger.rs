@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::crypto::{Digest, Identity};
-use crate::wire::{Network, SignedVerdict, VERDICTS_KEPT};
+use crate::wire::{Network, SignedVerdict};
 
 use super::RoundResult;
 
@@ -15,6 +15,8 @@ pub(super) struct Ledger {
     mixes: Vec<Identity>,
     /// D.
     delay: u64,
+    /// Rounds whose verdicts mixes keep.
+    history: u64,
     unsettled: BTreeSet<u64>,
     /// Settled, but not yet on disk.
     settling: BTreeSet<u64>,
@@ -55,6 +57,7 @@ impl Ledger {
             network: network.id(),
             mixes: network.mix_identities(),
             delay: u64::from(network.parameters.verdict_rounds),
+            history: u64::from(network.parameters.history_rounds),
             last_used: unsettled.last().copied().unwrap_or(0),
             unsettled,
             settling: BTreeSet::new(),
@@ -120,7 +123,7 @@ impl Ledger {
 
     /// Takes out the rounds whose verdicts no mix keeps any more. By the round's number, not by a clock.
     pub(super) fn forget(&mut self, ticket: u64) -> BTreeSet<u64> {
-        let kept = self.unsettled.split_off(&ticket.saturating_sub(VERDICTS_KEPT as u64));
+        let kept = self.unsettled.split_off(&ticket.saturating_sub(self.history));
         std::mem::replace(&mut self.unsettled, kept)
     }
 

@@ -130,6 +130,7 @@ impl Plan {
             retention_epochs: 1440,
             poll_letters: 3 * self.packets_per_client + 1,
             mailbox_letters: 65_536,
+            history_rounds: 16_384,
         }
     }
 }

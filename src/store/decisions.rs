@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use crate::crypto::Digest;
 use crate::wire::codec::{Decode, Encode};
-use crate::wire::{CHAIN_KEPT, Outcome, Record, Recovered, SignedVerdict, VERDICTS_KEPT, Verdict};
+use crate::wire::{CHAIN_KEPT, Outcome, Record, Recovered, SignedVerdict, Verdict};
 
 use super::kv::field;
 use super::step::{Step, collect, parse};
@@ -17,6 +17,7 @@ const OPENED: &[u8] = b"opened";
 pub struct Decisions {
     store: Store,
     quota: u32,
+    history: u64,
 }
 
 /// A row of [`Table::Signed`].
@@ -28,9 +29,9 @@ struct Signed {
 }
 
 impl Decisions {
-    /// Those in `store`, for mailboxes of at most `quota` letters each.
-    pub fn new(store: Store, quota: u32) -> Self {
-        Self { store, quota }
+    /// Those in `store`, for mailboxes of at most `quota` letters each and the verdicts of `history` rounds.
+    pub fn new(store: Store, quota: u32, history: u32) -> Self {
+        Self { store, quota, history: history.into() }
     }
 
     /// Executes one durable step, as one commit. For [`Record::Decided`] it returns the verdict as it was written:
@@ -49,8 +50,8 @@ impl Decisions {
                 Record::EpochSigned { epoch, digest } => sign_epoch(step, epoch, digest)?,
                 Record::Epoch(epoch) => epochs::append(step, &epoch, CHAIN_KEPT)?,
                 Record::Opened { round } => open(step, round)?,
-                Record::Signed { verdict } => sign(step, verdict)?,
-                Record::Complete(verdict) => complete(step, &verdict)?,
+                Record::Signed { verdict } => self.sign(step, verdict)?,
+                Record::Complete(verdict) => self.complete(step, &verdict)?,
                 Record::Decided { verdict, letters } => return self.decide(step, verdict, letters).map(Some),
             }
             Ok(None)
@@ -88,8 +89,63 @@ impl Decisions {
         if let Outcome::Stored { refused } = &mut verdict.outcome {
             *refused = refused.saturating_add(mailbox::store(step, verdict.round, self.quota, letters)?);
         }
-        write_signed(step, Signed { verdict: verdict.clone(), decided: true })?;
+        self.write_signed(step, Signed { verdict: verdict.clone(), decided: true })?;
         Ok(verdict)
+    }
+
+    fn sign(&self, step: &mut Step<'_>, verdict: Verdict) -> Result<(), StoreError> {
+        match step.record::<Signed>(Table::Signed, &verdict.round.to_be_bytes())? {
+            Some(known) if known.verdict == verdict => Ok(()),
+            Some(_) => Err(StoreError::AlreadySigned(verdict.round)),
+            None => self.write_signed(step, Signed { verdict, decided: false }),
+        }
+    }
+
+    fn write_signed(&self, step: &mut Step<'_>, row: Signed) -> Result<(), StoreError> {
+        let round = row.verdict.round;
+        // What was signed for a forgotten round is unknown, so nothing may be signed for it.
+        if !self.make_room(step, Table::Signed, round)? {
+            return Err(StoreError::AlreadySigned(round));
+        }
+        step.put_record(Table::Signed, &round.to_be_bytes(), &row);
+        Ok(())
+    }
+
+    fn complete(&self, step: &mut Step<'_>, verdict: &SignedVerdict) -> Result<(), StoreError> {
+        let round = verdict.verdict.round;
+        let known = step.get(Table::Complete, &round.to_be_bytes())?.is_some();
+        if !known && self.make_room(step, Table::Complete, round)? {
+            step.put_record(Table::Complete, &round.to_be_bytes(), verdict);
+        }
+        Ok(())
+    }
+
+    /// Forgets the oldest verdicts of `table` beyond the history, `round` included; false if `round` itself is too old to
+    /// be kept.
+    fn make_room(&self, step: &mut Step<'_>, table: Table, round: u64) -> Result<bool, StoreError> {
+        let name = [b"count ".as_slice(), &[table as u8]].concat();
+        let count: u64 = step.record(Table::Meta, &name)?.unwrap_or(0);
+        // More than one only where the history has become shorter.
+        let excess = (count + 1).saturating_sub(self.history) as usize;
+        let mut oldest = Vec::new();
+        step.committed().scan(table, &[], &mut |key, _| {
+            if oldest.len() == excess {
+                return ControlFlow::Break(());
+            }
+            oldest.push(key.to_vec());
+            ControlFlow::Continue(())
+        })?;
+        if oldest.len() < excess {
+            return Err(StoreError::Damaged(table));
+        }
+        if let Some(last) = oldest.last()
+            && round < u64::from_be_bytes(field(table, last, 0)?)
+        {
+            return Ok(false);
+        }
+        step.put_record(Table::Meta, &name, &(count + 1 - excess as u64));
+        oldest.iter().for_each(|key| step.delete(table, key));
+        Ok(true)
     }
 }
 
@@ -110,54 +166,6 @@ fn open(step: &mut Step<'_>, round: u64) -> Result<(), StoreError> {
             Ok(())
         }
     }
-}
-
-fn sign(step: &mut Step<'_>, verdict: Verdict) -> Result<(), StoreError> {
-    match step.record::<Signed>(Table::Signed, &verdict.round.to_be_bytes())? {
-        Some(known) if known.verdict == verdict => Ok(()),
-        Some(_) => Err(StoreError::AlreadySigned(verdict.round)),
-        None => write_signed(step, Signed { verdict, decided: false }),
-    }
-}
-
-fn write_signed(step: &mut Step<'_>, row: Signed) -> Result<(), StoreError> {
-    let round = row.verdict.round;
-    // What was signed for a forgotten round is unknown, so nothing may be signed for it.
-    if !make_room(step, Table::Signed, round)? {
-        return Err(StoreError::AlreadySigned(round));
-    }
-    step.put_record(Table::Signed, &round.to_be_bytes(), &row);
-    Ok(())
-}
-
-fn complete(step: &mut Step<'_>, verdict: &SignedVerdict) -> Result<(), StoreError> {
-    let round = verdict.verdict.round;
-    let known = step.get(Table::Complete, &round.to_be_bytes())?.is_some();
-    if !known && make_room(step, Table::Complete, round)? {
-        step.put_record(Table::Complete, &round.to_be_bytes(), verdict);
-    }
-    Ok(())
-}
-
-/// Forgets the oldest verdict of `table` if it holds [`VERDICTS_KEPT`]; false if `round` itself is too old to be kept.
-fn make_room(step: &mut Step<'_>, table: Table, round: u64) -> Result<bool, StoreError> {
-    let name = [b"count ".as_slice(), &[table as u8]].concat();
-    let count: u64 = step.record(Table::Meta, &name)?.unwrap_or(0);
-    if count < VERDICTS_KEPT as u64 {
-        step.put_record(Table::Meta, &name, &(count + 1));
-        return Ok(true);
-    }
-    let mut first = None;
-    step.committed().scan(table, &[], &mut |key, _| {
-        first = Some(key.to_vec());
-        ControlFlow::Break(())
-    })?;
-    let first = first.ok_or(StoreError::Damaged(table))?;
-    if round < u64::from_be_bytes(field(table, &first, 0)?) {
-        return Ok(false);
-    }
-    step.delete(table, &first);
-    Ok(true)
 }
 
 fn rows<T: Decode<()> + Encode>(kv: &dyn Kv, table: Table) -> Result<Vec<T>, StoreError> {

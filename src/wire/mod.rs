@@ -24,7 +24,7 @@ pub use messages::{
     Start, Ticket, receipt_bytes,
 };
 pub use network::{ClientEntry, MailboxEntry, MixEntry, Network, Parameters, Roster};
-pub use record::{CHAIN_KEPT, Record, Recovered, StoredLetter, VERDICTS_KEPT};
+pub use record::{CHAIN_KEPT, Record, Recovered, StoredLetter};
 pub use verdict::{AbortReason, Outcome, SignedVerdict, Verdict};
 
 /// Protocol version, as in the TLS application protocol name.

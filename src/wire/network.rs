@@ -41,6 +41,8 @@ pub struct Parameters {
     pub poll_letters: u32,
     /// Letters that one mailbox may hold.
     pub mailbox_letters: u32,
+    /// Rounds whose verdicts mixes keep, so that clients that were away learn what became of theirs.
+    pub history_rounds: u32,
 }
 
 impl Parameters {
@@ -64,7 +66,8 @@ impl Parameters {
             .u32(self.verdict_rounds)
             .u32(self.retention_epochs)
             .u32(self.poll_letters)
-            .u32(self.mailbox_letters);
+            .u32(self.mailbox_letters)
+            .u32(self.history_rounds);
         derive(Label::Parameters, &layout.finish())
     }
 

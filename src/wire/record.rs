@@ -67,7 +67,3 @@ pub struct Recovered {
 
 /// Complete documents that a mix hands to clients which missed epochs.
 pub const CHAIN_KEPT: usize = 64;
-/// Rounds whose verdicts a mix keeps at hand: four and a half hours of one-second rounds, 8 MB at 1,000 clients.
-pub const VERDICTS_KEPT: usize = 16_384;
-// Of every round whose document is known the verdict is, too: nobody can be asked for one that was forgotten.
-const _: () = assert!(CHAIN_KEPT * super::epoch::MAX_EPOCH_ROUNDS as usize <= VERDICTS_KEPT);

@@ -33,6 +33,7 @@ fn defaults_follow_from_the_rest() {
     assert_eq!((p.round_ms, p.submit_ms, p.mix_delay_ms), (1000, 800, (0, 50)));
     assert_eq!((p.min_share_permille, p.epoch_rounds, p.verdict_rounds), (900, 60, 5));
     assert_eq!((p.poll_letters, p.mailbox_letters, p.retention_epochs), (7, 65_536, 1440));
+    assert_eq!(p.history_rounds, 16_384);
     assert_eq!((p.max_message, p.dummy_payload), (64 << 20, Vec::new()));
 }
 
@@ -101,6 +102,8 @@ fn every_number_out_of_range_is_named_marked_and_given_a_value() {
         ("poll_letters", "65537"),
         ("mailbox_letters", "0"),
         ("mailbox_letters", "16777217"),
+        ("history_rounds", "0"),
+        ("history_rounds", "1048577"),
     ];
     for (key, value) in refused {
         let error = refusal(key, value);
@@ -135,6 +138,7 @@ fn contradictions_are_named() {
         ("dummy_payload", &"x".repeat(257), "`payload: 257`"),
         ("poll_letters", "2", "`poll_letters: 7`"),
         ("mailbox_letters", "3", "`mailbox_letters: 65536`"),
+        ("history_rounds", "3839", "`history_rounds: 3840`"),
         ("clients", "[{id: ../c1}, {id: c2}]", "`../c1` is not an id"),
         ("clients", "[{id: ''}, {id: c2}]", "`` is not an id"),
         ("clients", "[{id: -c}, {id: c2}]", "`-c` is not an id"),
@@ -179,7 +183,7 @@ proptest! {
         key in prop::sample::select(vec![
             "network", "messages_per_round", "start_clients", "min_clients", "min_share", "round_seconds",
             "submit_seconds", "mix_delay_ms", "payload", "packets_per_client", "dummy_payload", "max_message",
-            "epoch_rounds", "verdict_rounds", "retention_epochs", "poll_letters", "mailbox_letters", "keys_dir",
+            "epoch_rounds", "verdict_rounds", "retention_epochs", "poll_letters", "mailbox_letters", "history_rounds", "keys_dir",
             "mixes", "clients", "mailboxes",
         ]),
         value in prop_oneof![

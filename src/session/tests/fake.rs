@@ -60,6 +60,7 @@ impl Fake {
             retention_epochs: 8,
             poll_letters: POLL_LETTERS,
             mailbox_letters: 100,
+            history_rounds: 16_384,
         };
         let entry = |(i, key): (usize, &IdentityKey)| MixEntry {
             id: format!("mix-{}", i + 1),

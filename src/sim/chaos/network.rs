@@ -12,7 +12,9 @@ use serde::Serialize;
 use crate::config::NetworkFile;
 use crate::sim::{Impairment, Relay, RelayCounts};
 use crate::testnet::{Layout, Options, Programs, TestnetError};
+use crate::wire::CHAIN_KEPT;
 
+use super::Profile;
 use super::process::Process;
 use super::schedule::{Shape, Step};
 
@@ -22,7 +24,11 @@ const PORTS: std::ops::Range<u16> = 10_000..32_000;
 /// Places where ports are looked for.
 const TRIES: u16 = 200;
 /// Rounds of an epoch: few, so that epochs turn while things go wrong.
-const EPOCH_ROUNDS: u64 = 20;
+const EPOCH_ROUNDS: u64 = 16;
+/// Where nothing goes wrong, everything that is kept for a time is kept as short as can be, so that it has its full size
+/// after minutes and whatever grows on is seen.
+const CALM_HISTORY: u64 = CHAIN_KEPT as u64 * EPOCH_ROUNDS;
+const CALM_RETENTION: u64 = 16;
 /// Bytes of messages beyond which a client forgets those that were read: few, so that its disk is soon as full as it
 /// will ever be, and many enough for the largest messages that users write by themselves.
 const INBOX_BYTES: u64 = 1 << 20;
@@ -64,9 +70,14 @@ impl Network {
         options: &Options,
         programs: &Programs,
         seed: u64,
+        profile: Profile,
     ) -> Result<Self, TestnetError> {
         let mut layout = prepare(dir, options, seed)?;
         layout.network.epoch_rounds = EPOCH_ROUNDS;
+        if profile == Profile::Calm {
+            layout.network.history_rounds = CALM_HISTORY;
+            layout.network.retention_epochs = CALM_RETENTION;
+        }
         layout.network.keys_dir = Some(layout.dir.join("keys"));
         let io = |what: &str, path: &Path| {
             let what = format!("{what} {}", path.display());

@@ -55,7 +55,7 @@ impl Run<'_> {
         remove(&dir);
         let options = options(chaos);
         let mut report = SeedReport::new(seed);
-        match Network::start(&dir, &options, &chaos.programs, seed).await {
+        match Network::start(&dir, &options, &chaos.programs, seed, chaos.profile).await {
             Ok(network) => {
                 let mut run = Run::new(chaos, seed, means, say, network, report);
                 if let Err(error) = run.go_through().await {

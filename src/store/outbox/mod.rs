@@ -331,14 +331,13 @@ impl Outbox {
     pub fn hold_expired(&self, epoch: u64) -> Result<Vec<MessageName>, StoreError> {
         self.store.step(|step| {
             let mut names = Vec::new();
-            for (name, mut row) in messages(step.committed())? {
-                let waits = !row.held && row.done < row.count;
-                if waits && row.expiry.is_some_and(|expiry| expiry < epoch) {
-                    row.held = true;
-                    unqueue(step, &row);
-                    step.put_record(Table::Messages, &name, &row);
-                    names.push(name);
-                }
+            let is_late = |row: &Message| row.expiry.is_some_and(|expiry| expiry < epoch);
+            let waits = |row: &Message| !row.held && row.done < row.count;
+            for (name, mut row) in messages(step.committed(), |row| waits(row) && is_late(row))? {
+                row.held = true;
+                unqueue(step, &row);
+                step.put_record(Table::Messages, &name, &row);
+                names.push(name);
             }
             Ok(names)
         })
@@ -358,9 +357,21 @@ impl Outbox {
     /// # Errors
     /// If the store fails.
     pub fn list(&self) -> Result<Vec<OutboxMessage>, StoreError> {
-        let mut all = messages(self.store.kv())?;
-        all.sort_by_key(|(_, row)| row.order);
-        Ok(all.into_iter().map(|(name, row)| row.show(name)).collect())
+        self.in_order(|_| true)
+    }
+
+    /// The messages that wait for their user, in the order of acceptance.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn held(&self) -> Result<Vec<OutboxMessage>, StoreError> {
+        self.in_order(|row| row.state() == MessageState::Held)
+    }
+
+    fn in_order(&self, wanted: impl FnMut(&Message) -> bool) -> Result<Vec<OutboxMessage>, StoreError> {
+        let mut found = messages(self.store.kv(), wanted)?;
+        found.sort_by_key(|(_, row)| row.order);
+        Ok(found.into_iter().map(|(name, row)| row.show(name)).collect())
     }
 
     /// The bytes that count against the limit, and the limit.
@@ -379,14 +390,16 @@ impl Outbox {
     pub fn counts(&self) -> Result<OutboxCounts, StoreError> {
         let totals: Totals = self.store.record(Table::Meta, row::TOTALS)?.unwrap_or_default();
         let mut counts = OutboxCounts { stored: totals.stored, resent: totals.resent, ..OutboxCounts::default() };
-        for (_, row) in messages(self.store.kv())? {
+        // One at a time: programs ask often, and there may be many.
+        messages(self.store.kv(), |row| {
             match row.state() {
                 MessageState::Queued => counts.queued += 1,
                 MessageState::InFlight => counts.in_flight += 1,
                 MessageState::Held => counts.held += 1,
                 MessageState::Stored => {}
             }
-        }
+            false
+        })?;
         Ok(counts)
     }
 }

@@ -1,10 +1,12 @@
 //! The rows of the outbox and how they change.
 
+use std::ops::ControlFlow;
+
 use crate::crypto::{MailboxId, PublicKey};
 use crate::wire::codec::{Decode, Encode};
 
 use super::super::kv::{behind, field, key};
-use super::super::step::{Step, collect, parse};
+use super::super::step::{Step, parse};
 use super::super::{Kv, MessageName, StoreError, Table};
 use super::{
     Accepted, FRAGMENT_OVERHEAD, Fragment, HISTORY_KEPT, MAX_RESENDS, MessageState, NewMessage, OutboxMessage,
@@ -155,10 +157,21 @@ pub(super) fn message(step: &Step<'_>, name: &MessageName) -> Result<Message, St
     step.record(Table::Messages, name)?.ok_or(StoreError::NoMessage)
 }
 
-pub(super) fn messages(kv: &dyn Kv) -> Result<Vec<(MessageName, Message)>, StoreError> {
-    collect(kv, Table::Messages, &[], |key, value| {
-        Some(field(Table::Messages, key, 0).and_then(|name| Ok((name, parse(Table::Messages, value)?))))
-    })
+/// The messages that `wanted` is true of.
+pub(super) fn messages(
+    kv: &dyn Kv,
+    mut wanted: impl FnMut(&Message) -> bool,
+) -> Result<Vec<(MessageName, Message)>, StoreError> {
+    let mut found = Vec::new();
+    let mut failed = None;
+    kv.scan(Table::Messages, &[], &mut |key, value| {
+        match field(Table::Messages, key, 0).and_then(|name| Ok((name, parse(Table::Messages, value)?))) {
+            Ok((name, row)) => found.extend(wanted(&row).then_some((name, row))),
+            Err(error) => failed = Some(error),
+        }
+        if failed.is_none() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    })?;
+    failed.map_or(Ok(found), Err)
 }
 
 /// Takes a waiting fragment out of the queue.

@@ -46,7 +46,7 @@ fn load(text: &str, kv: &dyn Kv) {
 
 /// A store of every kind of row that a mix writes.
 fn write_mix(store: &Store) {
-    let decisions = Decisions::new(store.clone(), 2);
+    let decisions = Decisions::new(store.clone(), 2, HISTORY);
     let records = [
         Record::EpochSigned { epoch: 2, digest: Digest([5; 32]) },
         Record::Epoch(document(1, 0)),
@@ -64,7 +64,7 @@ fn write_mix(store: &Store) {
 }
 
 fn read_mix(store: Store) {
-    let found = Decisions::new(store.clone(), 2).recover().unwrap();
+    let found = Decisions::new(store.clone(), 2, HISTORY).recover().unwrap();
     assert_eq!(found.chain, [document(1, 0), document(2, 1)]);
     assert_eq!((found.epoch_signed, found.opened), (2, 9));
     let refused = Outcome::Stored { refused: 1 };
@@ -81,7 +81,7 @@ fn read_mix(store: Store) {
     // And it goes on from there.
     mailbox.acknowledge(&mailbox_id(4), letters[0].0).unwrap();
     assert_eq!(mailbox.expire(3).unwrap(), 1);
-    let decisions = Decisions::new(store, 2);
+    let decisions = Decisions::new(store, 2, HISTORY);
     assert!(matches!(decisions.apply(Record::Opened { round: 9 }), Err(StoreError::RoundUsed(9))));
     decisions.apply(Record::Signed { verdict: verdict(10, STORED) }).unwrap();
 }

@@ -17,7 +17,7 @@ fn limits(first: usize, most: usize) -> MapLimits {
 
 fn decide(store: &Store, round: u64, letters: usize, bytes: usize) -> Result<Option<Verdict>, StoreError> {
     let letters = (0..letters).map(|_| (mailbox_id(1), letter(1, round, &vec![round as u8; bytes]))).collect();
-    Decisions::new(store.clone(), 10_000).apply(Record::Decided { verdict: verdict(round, STORED), letters })
+    Decisions::new(store.clone(), 10_000, HISTORY).apply(Record::Decided { verdict: verdict(round, STORED), letters })
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn a_full_store_destroys_nothing_and_still_decides_and_deletes() {
     let small = limits(64 * KIB, 1024 * KIB);
     let store = Store::lmdb(&dir.path().join("store"), small).unwrap();
     let mailbox = Mailbox::new(store.clone());
-    let decisions = Decisions::new(store.clone(), 10_000);
+    let decisions = Decisions::new(store.clone(), 10_000, HISTORY);
     // First large letters, then small ones into what is left.
     let (mut round, mut stored) = (1, 0);
     for (letters, bytes) in [(3, 20 * KIB), (1, 3 * KIB), (1, 3 * KIB)] {
@@ -177,7 +177,7 @@ fn reopen(dir: &tempfile::TempDir) -> Result<Store, StoreError> {
 /// Opens it and reads all there is.
 fn read_all(dir: &tempfile::TempDir) -> Result<usize, StoreError> {
     let store = reopen(dir)?;
-    Decisions::new(store.clone(), 10_000).recover()?;
+    Decisions::new(store.clone(), 10_000, HISTORY).recover()?;
     Ok(Mailbox::new(store).poll(&mailbox_id(1), 0, 1000)?.len())
 }
 

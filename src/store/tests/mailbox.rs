@@ -4,7 +4,9 @@ use crate::wire::Record;
 /// Stores a round of one-byte letters: (mailbox, byte).
 fn store_round(store: &Store, epoch: u64, round: u64, letters: &[(u8, u8)]) {
     let letters = letters.iter().map(|(to, byte)| (mailbox_id(*to), letter(epoch, round, &[*byte]))).collect();
-    Decisions::new(store.clone(), 1000).apply(Record::Decided { verdict: verdict(round, STORED), letters }).unwrap();
+    Decisions::new(store.clone(), 1000, HISTORY)
+        .apply(Record::Decided { verdict: verdict(round, STORED), letters })
+        .unwrap();
 }
 
 /// Sequence numbers and bytes of what a poll returns.
@@ -119,7 +121,7 @@ fn the_largest_letter_fits() {
         let big = vec![7; (4 << 20) + 300];
         let letters = vec![(mailbox_id(1), letter(1, 1, &big))];
         let record = Record::Decided { verdict: verdict(1, STORED), letters };
-        Decisions::new(disk.open(), 9).apply(record).unwrap();
+        Decisions::new(disk.open(), 9, HISTORY).apply(record).unwrap();
         let polled = Mailbox::new(disk.open()).poll(&mailbox_id(1), 0, 1).unwrap();
         assert!(polled[0].1.letter == big);
     });
@@ -131,7 +133,7 @@ fn letters_that_nobody_gets_are_counted_across_restarts() {
         let decide = |quota, round, letters: &[u8]| {
             let letters = letters.iter().map(|to| (mailbox_id(*to), letter(round, round, b"x"))).collect();
             let record = Record::Decided { verdict: verdict(round, STORED), letters };
-            let written = Decisions::new(disk.open(), quota).apply(record).unwrap().unwrap();
+            let written = Decisions::new(disk.open(), quota, HISTORY).apply(record).unwrap().unwrap();
             assert!(matches!(written.outcome, Outcome::Stored { .. }));
             if let Outcome::Stored { refused } = written.outcome { refused } else { 0 }
         };

@@ -14,6 +14,9 @@ use super::*;
 use crate::crypto::{Digest, MailboxId};
 use crate::wire::{EpochDocument, Members, Outcome, SignedEpoch, StoredLetter, Verdict};
 
+/// Rounds whose verdicts are kept.
+const HISTORY: u32 = 300;
+
 /// Something to open a store on, again and again; every store is dropped before the next is opened.
 trait Disk {
     fn try_open(&self) -> Result<Store, StoreError>;

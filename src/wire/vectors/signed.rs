@@ -37,6 +37,7 @@ fn network_file() -> Vec<Value> {
         retention_epochs: 100,
         poll_letters: 16,
         mailbox_letters: 4096,
+        history_rounds: 8192,
     };
     let roster = Roster {
         mixes: vec![
@@ -81,6 +82,7 @@ fn network_file() -> Vec<Value> {
         "epoch_rounds": parameters.epoch_rounds,
         "verdict_rounds": parameters.verdict_rounds,
         "retention_epochs": parameters.retention_epochs,
+        "history_rounds": parameters.history_rounds,
         "poll_letters": parameters.poll_letters,
         "mailbox_letters": parameters.mailbox_letters,
     });
