@@ -3,7 +3,7 @@
 use std::{
     io,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
-    sync::Arc,
+    sync::{Arc, Weak},
     time::Duration,
 };
 
@@ -69,12 +69,15 @@ struct Inner {
     dialling: Arc<quinn::TransportConfig>,
     accepted: Mutex<mpsc::Receiver<Connection>>,
     unacknowledged: TaskTracker,
+    socket: Weak<dyn AsyncUdpSocket>,
 }
 
 /// Connections that stand and wait to be taken by [`Endpoint::accept`]; behind them handshakes queue in their places.
 const ACCEPT_QUEUE: usize = 64;
 /// What [`Endpoint::close`] waits for sent bytes and for goodbyes, each: a few round trips of any path.
 const CLOSING: Duration = Duration::from_secs(2);
+/// How often [`Endpoint::release`] looks: what drives the socket says nothing when it drops it.
+const LOOK: Duration = Duration::from_millis(5);
 /// Addresses of one name that are tried.
 const MAX_ADDRESSES: usize = 4;
 /// In place of a server name, which is never sent: peers are known by their keys.
@@ -112,6 +115,7 @@ impl Endpoint {
         let credentials = Credentials::new(&identity)?;
         let server = listen.map(|_| server_config(&credentials, admit, offer, &limits));
         let listens = server.is_some();
+        let handle = Arc::downgrade(&socket);
         let quic =
             quinn::Endpoint::new_with_abstract_socket(socket_config(&identity, &limits), server, socket, runtime())
                 .map_err(NetError::Bind)?;
@@ -123,7 +127,7 @@ impl Endpoint {
         }
         let dialling = limits.dialling();
         let accepted = Mutex::new(accepted);
-        Ok(Self(Arc::new(Inner { quic, credentials, limits, dialling, accepted, unacknowledged })))
+        Ok(Self(Arc::new(Inner { quic, credentials, limits, dialling, accepted, unacknowledged, socket: handle })))
     }
 
     /// The next connection of an admitted peer, with the allowance of a client; `None` once the endpoint is closed, or
@@ -171,6 +175,19 @@ impl Endpoint {
         let _ = timeout(CLOSING, self.0.unacknowledged.wait()).await;
         self.0.quic.close(CloseReason::Stopping.code(), &[]);
         let _ = timeout(CLOSING, self.0.quic.wait_idle()).await;
+    }
+
+    /// Gives this handle back and waits until the socket is free for another to bind, which it is when all handles and
+    /// connections are gone; 2 s at most.
+    pub async fn release(self) {
+        let socket = self.0.socket.clone();
+        drop(self);
+        let freed = async {
+            while socket.strong_count() > 0 {
+                sleep(LOOK).await;
+            }
+        };
+        let _ = timeout(CLOSING, freed).await;
     }
 
     /// Handshakes begun by others since the start.

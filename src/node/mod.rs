@@ -157,6 +157,8 @@ impl Node {
         let _ended = self.inputs.send(Input::End).await;
         self.tasks.close();
         let _ended = self.engine.await;
+        let _given_up = tokio::time::timeout(DRAIN, self.tasks.wait()).await;
+        self.endpoint.release().await;
     }
 }
 
