@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use libfuzzer_sys::fuzz_target;
 use mixnet::control::{Answer, Ask};
 use mixnet::crypto::{Digest, Identity, Signature};
+use mixnet::threshold::{Commitments, Opening, Scheme, Window};
 use mixnet::wire::codec::{Decode, Encode, decode, encode};
 use mixnet::wire::{
     EpochDocument, Members, Network, PeerMessage, Reply, Request, SignedBatchHeader, SignedEpoch, SignedVerdict,
@@ -54,7 +55,14 @@ fn reply(reply: Reply) {
 fn peer(message: PeerMessage) {
     match message {
         PeerMessage::EpochCall(call) => call.previous.into_iter().for_each(epoch),
-        PeerMessage::EpochProposal(mut document) => self::document(&mut document),
+        PeerMessage::EpochOpening { opening, .. } => self::opening(opening),
+        PeerMessage::EpochSubShares(dealt) => {
+            assert!(!dealt.is_signed_by(&MIXES[1], &NETWORK.id(), 1), "nobody has signed it");
+        }
+        PeerMessage::EpochProposal { mut document, openings } => {
+            self::document(&mut document);
+            openings.into_iter().for_each(opening);
+        }
         PeerMessage::EpochSignature { digest, signature, .. } => assert!(!MIXES[1].verify(&digest.0, &signature)),
         PeerMessage::EpochRefusal { newest, .. } => newest.into_iter().for_each(epoch),
         PeerMessage::EpochComplete(signed) => epoch(signed),
@@ -62,6 +70,19 @@ fn peer(message: PeerMessage) {
         PeerMessage::Decision { verdict, signature } => decision(&verdict, &signature),
         PeerMessage::VerdictComplete(signed) => verdict(&signed),
         _ => {}
+    }
+}
+
+/// Of two rounds and three mixes, as if it had been committed to: whoever reads it judges it.
+fn opening(bytes: Vec<u8>) {
+    for threshold in [2, 3] {
+        let scheme = Scheme::new(threshold, 3).expect("t of L");
+        let window = Window::new(NETWORK.id(), 1, 1, 2, scheme).expect("two rounds");
+        let opening = Opening::from_bytes(bytes.clone());
+        let commitments = Commitments::new(window, vec![opening.commitment(&window, 1); 3]).expect("one of each mix");
+        if commitments.open(1, &opening).is_ok() {
+            assert_eq!(bytes.len(), Opening::length(&window));
+        }
     }
 }
 

@@ -70,6 +70,7 @@ pub fn network() -> Network {
             poll_letters: 7,
             mailbox_letters: 1000,
             history_rounds: 16_384,
+            threshold: 2,
         },
         roster: Roster { mixes: mixes.collect(), clients: clients.collect(), mailboxes: mailboxes.collect() },
     }

@@ -197,19 +197,7 @@ mod tests {
     }
 
     fn epoch(number: u64) -> Action {
-        let document = EpochDocument {
-            network: Digest([1; 32]),
-            epoch: number,
-            previous: Digest([2; 32]),
-            first_round: number * 60,
-            rounds: 60,
-            members: 4,
-            parameters: Digest([3; 32]),
-            roster: Digest([4; 32]),
-            mailboxes: Digest([5; 32]),
-            proposed_at_ms: 6,
-            mixes: Vec::new(),
-        };
+        let document = EpochDocument::sample(number, Digest([2; 32]));
         Action::RememberEpoch(SignedEpoch { document, signatures: Vec::new() })
     }
 

@@ -7,6 +7,7 @@ use std::ops::RangeInclusive;
 use crate::wire::{CHAIN_KEPT, MAX_EPOCH_ROUNDS, Parameters};
 
 use super::NetworkFile;
+use super::invalid::Invalid;
 
 /// The most clients of a network: the bitmap of a round's members has 8 KiB then, and a message holds 128 of them.
 pub const MAX_CLIENTS: usize = 65_536;
@@ -32,180 +33,7 @@ const MAX_HISTORY_ROUNDS: u64 = 1 << 20;
 /// A poll answer of this many letters of the least payload has 29 MB.
 const MAX_POLL_LETTERS: u64 = 65_536;
 /// A name is hashed and shown, nothing else.
-const MAX_NETWORK_BYTES: usize = 64;
-
-/// A rule that a network file breaks: what is wrong, and behind `help:` what to write instead.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Invalid {
-    /// A number is out of its range.
-    #[error("`{key}` is {given}, not {least} to {most}\nhelp: write for example `{key}: {write}`")]
-    Range {
-        /// The key.
-        key: &'static str,
-        /// The value in the file.
-        given: String,
-        /// The least allowed.
-        least: String,
-        /// The greatest allowed.
-        most: String,
-        /// A sensible value.
-        write: String,
-    },
-    /// The network's name is empty, too long, or not printable ASCII.
-    #[error(
-        "`network` is not a name\nhelp: write 1 to {MAX_NETWORK_BYTES} printable ASCII characters, `network: my-network`"
-    )]
-    Network,
-    /// An id is unsafe as a file name or an argument.
-    #[error("`{}` is not an id\nhelp: use 1 to 32 of a-z, 0-9 and -, beginning with a letter or digit", shown(.0))]
-    Id(String),
-    /// Two mixes or clients have one id.
-    #[error("`{}` is the id of two\nhelp: give every mix and every client an id of its own", shown(.0))]
-    IdTwice(String),
-    /// Not `host:port`.
-    #[error("`{}` is not an address\nhelp: write `address: HOST:PORT`, an IPv6 host in brackets, a port from 1 to 65535", shown(.0))]
-    Address(String),
-    /// Two mixes have one address.
-    #[error("`{}` is the address of two mixes\nhelp: give every mix a host or port of its own", shown(.0))]
-    AddressTwice(String),
-    /// The number of mixes is out of range.
-    #[error("there are {0} mixes, not 2 to 7\nhelp: list 3 under `mixes`; one honest mix is enough, one mix is not")]
-    Mixes(usize),
-    /// More clients than a network can have.
-    #[error("there are {0} clients, more than {MAX_CLIENTS}\nhelp: make two networks")]
-    TooManyClients(usize),
-    /// `mailboxes` is there and empty, or too long.
-    #[error(
-        "there are {0} mailboxes, not 1 to {MAX_CLIENTS}\nhelp: list every mailbox, or leave `mailboxes` out to take the files of `keys_dir`"
-    )]
-    Mailboxes(usize),
-    /// A threshold that can never be reached.
-    #[error(
-        "`{key}` is {given}, but there are {clients} clients\nhelp: write at most `{key}: {clients}`, or list more `clients`"
-    )]
-    MoreThanClients {
-        /// The key.
-        key: &'static str,
-        /// The value in the file.
-        given: u64,
-        /// The number of clients.
-        clients: u64,
-    },
-    /// The network would start with rounds that can only abort.
-    #[error(
-        "`start_clients` is {start}, below `min_clients` ({min}): the first rounds could only abort\nhelp: write `start_clients: {min}` or more"
-    )]
-    StartBelowMinimum {
-        /// `start_clients`.
-        start: u32,
-        /// `min_clients`.
-        min: u32,
-    },
-    /// A round would close before it holds enough clients.
-    #[error(
-        "`messages_per_round` is {given}, less than `min_clients` clients send\nhelp: write `messages_per_round: {least}` or more, or leave it out"
-    )]
-    ClosesTooEarly {
-        /// `messages_per_round`.
-        given: u32,
-        /// `min_clients` times `packets_per_client`.
-        least: u64,
-    },
-    /// More packets in a round than counts can hold.
-    #[error(
-        "`packets_per_client` is {given}: {clients} clients send more than {MAX_ROUND_PACKETS} packets a round\nhelp: write at most `packets_per_client: {most}`"
-    )]
-    TooManyPackets {
-        /// `packets_per_client`.
-        given: u32,
-        /// The number of clients.
-        clients: u64,
-        /// The most for so many clients.
-        most: u64,
-    },
-    /// Submissions would be taken after the round.
-    #[error("`submit_seconds` is {} s, longer than the round of {} s\nhelp: write `submit_seconds: {}`, or leave it out", seconds(*submit_ms), seconds(*round_ms), seconds(round_ms * 4 / 5))]
-    SubmitBeyondRound {
-        /// `submit_seconds` in milliseconds.
-        submit_ms: u32,
-        /// `round_seconds` in milliseconds.
-        round_ms: u32,
-    },
-    /// The lower bound of the delay is above the upper.
-    #[error("`mix_delay_ms` goes from {0} down to {1}\nhelp: write `mix_delay_ms: [{1}, {0}]`")]
-    DelayOrder(u32, u32),
-    /// A mix would still wait when the next round comes.
-    #[error(
-        "`mix_delay_ms` goes up to {hi} ms, beyond the round of {round_ms} ms\nhelp: write at most `mix_delay_ms: [0, {round_ms}]`, or longer rounds"
-    )]
-    DelayBeyondRound {
-        /// The upper bound.
-        hi: u32,
-        /// `round_seconds` in milliseconds.
-        round_ms: u32,
-    },
-    /// A dummy's content does not fit into a packet.
-    #[error(
-        "`dummy_payload` has {bytes} bytes, more than `payload` ({payload})\nhelp: shorten it, or write `payload: {bytes}` or more"
-    )]
-    DummyTooLong {
-        /// Its length.
-        bytes: usize,
-        /// `payload`.
-        payload: u32,
-    },
-    /// Cover alone would fill a mailbox faster than its owner can empty it.
-    #[error("`poll_letters` is {given}, but cover alone brings {cover} letters a round\nhelp: write `poll_letters: {}`, or leave it out", 3 * u64::from(*cover) + 1)]
-    PollBelowCover {
-        /// `poll_letters`.
-        given: u32,
-        /// `packets_per_client`.
-        cover: u32,
-    },
-    /// A mailbox holds less than one answer.
-    #[error("`mailbox_letters` is {given}, less than `poll_letters` ({poll})\nhelp: write `mailbox_letters: 65536`")]
-    MailboxBelowPoll {
-        /// `mailbox_letters`.
-        given: u32,
-        /// `poll_letters`.
-        poll: u32,
-    },
-    /// A round's document would be kept longer than its verdict.
-    #[error(
-        "`history_rounds` is {given}, less than {CHAIN_KEPT} epochs\nhelp: write `history_rounds: {least}` or more"
-    )]
-    ShortHistory {
-        /// `history_rounds`.
-        given: u32,
-        /// [`CHAIN_KEPT`] times `epoch_rounds`.
-        least: u64,
-    },
-}
-
-impl Invalid {
-    /// The key or value to look for in the source.
-    pub(super) fn key(&self) -> String {
-        let key: &str = match self {
-            Self::Range { key, .. } | Self::MoreThanClients { key, .. } => key,
-            Self::Id(text) | Self::IdTwice(text) | Self::Address(text) | Self::AddressTwice(text) => text,
-            Self::Network => "network",
-            Self::Mixes(_) => "mixes",
-            Self::TooManyClients(_) => "clients",
-            Self::Mailboxes(_) => "mailboxes",
-            Self::StartBelowMinimum { .. } => "start_clients",
-            Self::ClosesTooEarly { .. } => "messages_per_round",
-            Self::TooManyPackets { .. } => "packets_per_client",
-            Self::SubmitBeyondRound { .. } => "submit_seconds",
-            Self::DelayOrder(..) | Self::DelayBeyondRound { .. } => "mix_delay_ms",
-            Self::DummyTooLong { .. } => "dummy_payload",
-            Self::PollBelowCover { .. } => "poll_letters",
-            Self::MailboxBelowPoll { .. } => "mailbox_letters",
-            Self::ShortHistory { .. } => "history_rounds",
-        };
-        key.to_owned()
-    }
-}
+pub(super) const MAX_NETWORK_BYTES: usize = 64;
 
 /// Whether `text` may name a mix, a client or a contact: 1 to 32 of a-z, 0-9 and -, not beginning with -. Safe as a
 /// file name, an argument and a field of a line.
@@ -257,10 +85,14 @@ pub(super) fn parameters(file: &NetworkFile) -> Result<Parameters, Vec<Invalid>>
             rules.number("poll_letters", file.poll_letters.unwrap_or(default), 1..=MAX_POLL_LETTERS, default)
         },
         mailbox_letters: rules.number("mailbox_letters", file.mailbox_letters, 1..=MAX_MAILBOX_LETTERS, 65_536),
+        threshold: {
+            let all = file.mixes.len() as u64;
+            rules.number("threshold", file.threshold.unwrap_or(all.clamp(2, *MIXES.end())), 2..=*MIXES.end(), all)
+        },
         history_rounds: rules.number("history_rounds", file.history_rounds, 1..=MAX_HISTORY_ROUNDS, 16_384),
     };
     if rules.broken.is_empty() {
-        rules.between(&parameters, all);
+        rules.between(&parameters, all, file.mixes.len());
     }
     if rules.broken.is_empty() { Ok(parameters) } else { Err(rules.broken) }
 }
@@ -291,7 +123,9 @@ impl Rules {
         }
     }
 
-    fn between(&mut self, p: &Parameters, clients: u64) {
+    fn between(&mut self, p: &Parameters, clients: u64, mixes: usize) {
+        let given = p.threshold;
+        self.unless(given as usize <= mixes, || Invalid::ThresholdBeyondMixes { given, mixes });
         let packets = u64::from(p.packets_per_client);
         self.unless(clients * packets <= MAX_ROUND_PACKETS, || Invalid::TooManyPackets {
             given: p.packets_per_client,
@@ -381,13 +215,4 @@ fn is_address(text: &str) -> bool {
         None => (1..=253).contains(&host.len()) && name(host),
     };
     host_fits && port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse().is_ok_and(|port: u16| port != 0)
-}
-
-/// Text from a file, short and without control characters: a message may be on a terminal.
-fn shown(text: &str) -> String {
-    text.chars().take(64).flat_map(char::escape_debug).collect()
-}
-
-fn seconds(ms: u32) -> f64 {
-    f64::from(ms) / 1000.0
 }

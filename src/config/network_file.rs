@@ -62,6 +62,9 @@ pub struct NetworkFile {
     /// Letters that one mailbox holds.
     #[serde(default = "default_mailbox_letters")]
     pub mailbox_letters: u64,
+    /// How many mixes together open a round; by default all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<u64>,
     /// Rounds whose verdicts mixes keep.
     #[serde(default = "default_history_rounds")]
     pub history_rounds: u64,

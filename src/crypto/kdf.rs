@@ -55,6 +55,8 @@ labels! {
     Dealing = "mixnet v1 dealing";
     /// The challenge of a proof that a mix knows its part of a joint round key.
     Possession = "mixnet v1 possession";
+    /// The digest of the sub-shares that a mix deals to another.
+    SubShares = "mixnet v1 sub-shares";
 }
 
 /// Derives a 32-byte digest from `material` under `label`.

@@ -5,34 +5,48 @@ use std::sync::Arc;
 
 use crate::crypto::{Backend, Csprng, Digest, LockedKeys, SecretKey};
 use crate::packet::{Builder, EnvelopeKey, Geometry, Peeler, RoundContext};
+use crate::threshold::{EpochShares, JointKeyError, JointKeys, Opening, Share, Window};
 use crate::wire::{CHAIN_KEPT, EpochDocument, MixKeys, Network, SignedEpoch};
 
 /// One mix's secrets for the rounds of one epoch. They are never written anywhere.
 pub struct EpochKeys {
-    epoch: u64,
+    own: usize,
+    list: SecretKey,
     onion: LockedKeys,
-    envelope: Option<LockedKeys>,
+    shares: EpochShares,
+    joint: Option<JointKeys>,
     public: MixKeys,
 }
 
 impl EpochKeys {
-    /// Draws the keys of `rounds` rounds; the exit's also for envelopes.
-    pub fn draw(rng: &mut Csprng, epoch: u64, rounds: u32, boot: [u8; 16], is_exit: bool) -> Self {
-        let count = rounds as usize;
-        let onion = LockedKeys::random(rng, count);
-        let envelope = is_exit.then(|| LockedKeys::random(rng, count));
-        let publics = |keys: &LockedKeys| (0..count).filter_map(|i| keys.get(i)).map(SecretKey::public_key).collect();
+    /// Draws the keys of the mix at place `own` of the cascade, and the opening of its part of the joint keys.
+    pub(super) fn draw(rng: &mut Csprng, window: Window, own: usize, boot: [u8; 16]) -> (Self, Opening) {
+        let mix = own as u8 + 1;
+        let (shares, opening) = EpochShares::draw(rng, window, mix).expect("the own place is one of the cascade's");
+        let count = window.rounds().count();
+        let (list, onion) = (SecretKey::random(rng), LockedKeys::random(rng, count));
         let public = MixKeys {
             boot,
-            onion_keys: publics(&onion),
-            envelope_keys: envelope.as_ref().map(publics).unwrap_or_default(),
+            list_key: list.public_key(),
+            onion_keys: (0..count).filter_map(|i| onion.get(i)).map(SecretKey::public_key).collect(),
+            dealing: opening.commitment(&window, mix),
         };
-        Self { epoch, onion, envelope, public }
+        (Self { own, list, onion, shares, joint: None, public }, opening)
     }
 
     /// The epoch they were drawn for.
     pub fn epoch(&self) -> u64 {
-        self.epoch
+        self.window().epoch()
+    }
+
+    /// The rounds they were drawn for.
+    pub fn window(&self) -> &Window {
+        self.shares.window()
+    }
+
+    /// Whose they are: the place in the cascade.
+    pub fn own(&self) -> usize {
+        self.own
     }
 
     /// What the epoch document says of them.
@@ -40,11 +54,27 @@ impl EpochKeys {
         &self.public
     }
 
-    fn erase(&mut self, position: usize) {
+    /// The secret of [`MixKeys::list_key`].
+    pub fn list_key(&self) -> &SecretKey {
+        &self.list
+    }
+
+    pub(super) fn shares(&self) -> &EpochShares {
+        &self.shares
+    }
+
+    pub(super) fn shares_mut(&mut self) -> &mut EpochShares {
+        &mut self.shares
+    }
+
+    /// Everybody's parts are known.
+    pub(super) fn join(&mut self, joint: JointKeys) {
+        self.joint = Some(joint);
+    }
+
+    fn erase(&mut self, position: usize, round: u64) {
         self.onion.erase(position);
-        if let Some(envelope) = &mut self.envelope {
-            envelope.erase(position);
-        }
+        self.shares.erase(round);
     }
 }
 
@@ -159,11 +189,26 @@ impl Epochs {
         Some(Peeler::new(self.geometry, self.context(round)?, hop, secret, self.backend))
     }
 
-    /// The exit's key to the envelopes of `round`.
-    pub fn envelope_key(&self, round: u64) -> Option<EnvelopeKey> {
-        let (keys, position) = self.secrets(round)?;
-        let secret = keys.envelope.as_ref()?.get(position)?;
-        Some(EnvelopeKey::new(self.context(round)?, secret, self.backend))
+    /// This mix's share of the secret of `round`; `None` once it is erased, or if it never had one.
+    pub fn share(&self, round: u64) -> Option<Share> {
+        self.secrets(round)?.0.shares.share(round).ok()
+    }
+
+    /// Checks what the mix at place `from` released; `None` if this mix does not know the round's joint key.
+    pub fn check_share(&self, round: u64, from: usize, share: &Share) -> Option<Result<(), JointKeyError>> {
+        let joint = self.secrets(round)?.0.joint.as_ref()?;
+        Some(joint.check_share(round, from as u8 + 1, share))
+    }
+
+    /// The key to the envelopes of `round`, from the shares of t mixes, each with its number from 1.
+    ///
+    /// # Errors
+    /// See [`JointKeys::open`].
+    pub fn envelope_key(&self, round: u64, shares: &[(u8, Share)]) -> Result<EnvelopeKey, JointKeyError> {
+        let unknown = JointKeyError::UnknownRound(round);
+        let joint = self.secrets(round).and_then(|(keys, _)| keys.joint.as_ref()).ok_or(unknown)?;
+        let context = self.context(round).ok_or(unknown)?;
+        Ok(EnvelopeKey::new(context, &joint.open(round, shares)?, self.backend))
     }
 
     /// What a client needs to build the packets of `round`.
@@ -194,15 +239,15 @@ impl Epochs {
     /// The secrets of `round`, which are those of the document that serves it and of no other.
     fn secrets(&self, round: u64) -> Option<(&EpochKeys, usize)> {
         let document = self.document(round)?;
-        let keys = self.keys.iter().find(|keys| keys.epoch == document.epoch)?;
+        let keys = self.keys.iter().find(|keys| keys.epoch() == document.epoch)?;
         Some((keys, document.position(round)?))
     }
 }
 
 fn erase(keys: &mut VecDeque<EpochKeys>, document: &EpochDocument, round: u64) {
     if let (Some(keys), Some(position)) =
-        (keys.iter_mut().find(|keys| keys.epoch == document.epoch), document.position(round))
+        (keys.iter_mut().find(|keys| keys.epoch() == document.epoch), document.position(round))
     {
-        keys.erase(position);
+        keys.erase(position, round);
     }
 }

@@ -5,6 +5,7 @@
 
 mod agreement;
 mod keys;
+mod making;
 
 pub use agreement::{Assent, Proposal, Proposed, Step};
 pub use keys::{EpochKeys, Epochs};

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use crate::crypto::Signature;
+use crate::crypto::{Digest, Signature};
 use crate::epoch::{EpochKeys, Proposal, Proposed, Step};
 use crate::wire::{
-    AbortReason, EpochCall, EpochDocument, EpochRefusalReason, MixKeys, PeerMessage, Record, SignedEpoch,
+    AbortReason, EpochCall, EpochDocument, EpochRefusalReason, MixKeys, PeerMessage, Record, SignedEpoch, SubShares,
 };
 
 use super::{Action, Mix, Note, Persisting};
@@ -129,7 +129,8 @@ impl Mix {
             rounds: self.network.parameters.epoch_rounds,
         };
         let proposed_at = self.started_at_ms + now.as_millis() as u64;
-        let (proposal, step) = Proposal::new(&mut self.rng, &self.network, call, self.boot, members, proposed_at);
+        let made = Proposal::new(&mut self.rng, &self.network, call, self.boot, members, proposed_at);
+        let Ok((proposal, step)) = made else { return };
         entry.proposal = Some(proposal);
         self.step(step);
     }
@@ -149,7 +150,26 @@ impl Mix {
         if Some(keys.boot) != self.links[from].boot {
             return;
         }
-        let outcome = proposal.keys(&self.epochs, from, epoch, keys);
+        let outcome = proposal.keys(from, epoch, keys, &self.key);
+        self.proposed(now, outcome);
+    }
+
+    pub(super) fn epoch_opening(&mut self, now: Duration, from: usize, epoch: u64, opening: Vec<u8>) {
+        let proposal = self.entry.as_mut().and_then(|entry| entry.proposal.as_mut());
+        let Some(proposal) = proposal else { return };
+        let outcome = proposal.opening(&self.epochs, from, epoch, opening);
+        self.proposed(now, outcome);
+    }
+
+    /// Another mix has dealt to this one, for an epoch of which fewer than all mixes open a round.
+    pub(super) fn epoch_sub_shares(&mut self, now: Duration, from: usize, sub_shares: SubShares) {
+        let identity = &self.identities[from];
+        let Some(entry) = self.entry.as_mut() else {
+            let step = self.assent.sub_shares(identity, from, sub_shares);
+            return step.into_iter().for_each(|step| self.step(step));
+        };
+        let Some(proposal) = entry.proposal.as_mut() else { return };
+        let outcome = proposal.sub_shares(identity, from, sub_shares);
         self.proposed(now, outcome);
     }
 
@@ -207,17 +227,18 @@ impl Mix {
     fn proposed(&mut self, now: Duration, outcome: Proposed) {
         match outcome {
             Proposed::Waiting => {}
-            Proposed::Step(step) => {
+            Proposed::Steps(steps) => steps.into_iter().for_each(|step| self.step(step)),
+            Proposed::Sign(record) => {
                 // Only a signature spends a number: an attempt that comes to nothing ages no letter.
                 if let Some(entry) = self.entry.as_mut()
                     && let Some(proposal) = &entry.proposal
                 {
                     entry.epoch_tried = entry.epoch_tried.max(proposal.epoch());
                 }
-                self.step(step);
+                self.step(Step::Persist(record));
             }
             Proposed::Complete(signed, keys) => {
-                self.persist(Record::Epoch((*signed).clone()), Persisting::Epoch(signed, Some(keys)));
+                self.persist(Record::Epoch((*signed).clone()), Persisting::Epoch(signed, Some(Box::new(keys))));
             }
             Proposed::Failed => {
                 self.reject("bad_document", 1);
@@ -227,14 +248,18 @@ impl Mix {
     }
 
     pub(super) fn epoch_called(&mut self, call: EpochCall) {
-        let is_exit = self.is_exit();
-        let steps = self.assent.call(&mut self.rng, &mut self.epochs, call, self.boot, is_exit);
+        let steps = self.assent.call(&mut self.rng, &mut self.epochs, call, self.boot, self.own);
         steps.into_iter().for_each(|step| self.step(step));
     }
 
-    pub(super) fn epoch_proposed(&mut self, document: EpochDocument) {
-        let step = self.assent.proposal(&self.epochs, self.own, document);
-        self.step(step);
+    pub(super) fn epoch_committed(&mut self, epoch: u64, dealings: Vec<Digest>) {
+        let steps = self.assent.commitments(&self.key, epoch, dealings);
+        steps.into_iter().for_each(|step| self.step(step));
+    }
+
+    pub(super) fn epoch_proposed(&mut self, document: EpochDocument, openings: Vec<Vec<u8>>) {
+        let step = self.assent.proposal(&self.epochs, self.own, document, openings);
+        step.into_iter().for_each(|step| self.step(step));
     }
 
     /// A complete document. Streams are not ordered, so that of several that were missed the newest may come first; it
@@ -255,7 +280,7 @@ impl Mix {
             self.epochs.adopt(signed.clone(), None);
             return self.persist(Record::Epoch(signed), Persisting::Known);
         }
-        self.persist(Record::Epoch(signed.clone()), Persisting::Epoch(Box::new(signed), keys));
+        self.persist(Record::Epoch(signed.clone()), Persisting::Epoch(Box::new(signed), keys.map(Box::new)));
     }
 
     pub(super) fn epoch_signed_on_disk(&mut self, epoch: u64) {
@@ -307,6 +332,7 @@ impl Mix {
         match step {
             Step::Say(message) if self.own == 0 => self.broadcast(&message),
             Step::Say(message) => self.send(0, message),
+            Step::Tell(to, message) => self.send(to, message),
             Step::Persist(record @ Record::EpochSigned { epoch, .. }) => {
                 self.persist(record, Persisting::EpochSigned(epoch));
             }

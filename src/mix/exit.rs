@@ -1,11 +1,12 @@
 //! The exit: letters into mailboxes, one decision per round, polls.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::crypto::{Label, MailboxId, derive_parts};
 use crate::round::Letters;
-use crate::wire::{AbortReason, Members, Outcome, PeerMessage, Record, Refusal, Verdict};
+use crate::threshold::Share;
+use crate::wire::{AbortReason, Members, Outcome, PeerMessage, Record, Refusal, SecretPart, Verdict};
 
 use super::{Action, Mix, Note, PersistError, Persisting, RequestId};
 
@@ -24,6 +25,8 @@ pub(super) struct Exit {
     unconfirmed: BTreeSet<u64>,
     /// Decisions that the disk did not take.
     retry: Vec<(Duration, Verdict)>,
+    /// What mixes released of rounds that are not decided, each checked, with the mix's number from 1.
+    shares: BTreeMap<u64, Vec<(u8, Share)>>,
 }
 
 struct Poll {
@@ -40,6 +43,15 @@ impl Exit {
     pub(super) fn wakes_at(&self) -> Option<Duration> {
         let polls = self.polls.iter().map(|poll| poll.until);
         polls.chain(self.retry.iter().map(|(at, _)| *at)).min()
+    }
+
+    /// What has been released of a round.
+    pub(super) fn shares(&self, round: u64) -> Option<&[(u8, Share)]> {
+        self.shares.get(&round).map(Vec::as_slice)
+    }
+
+    pub(super) fn forget_shares(&mut self, round: u64) {
+        self.shares.remove(&round);
     }
 
     pub(super) fn forget(&mut self, client: u32) {
@@ -89,6 +101,51 @@ impl Mix {
         }
         for (_, verdict) in exit.retry.extract_if(.., |(at, _)| now >= *at).collect::<Vec<_>>() {
             self.decide(verdict, Vec::new());
+        }
+    }
+
+    /// A mix releases its share of a round. A wrong one is proof against it; without the right one, if all are needed, the
+    /// round cannot be opened.
+    pub(super) fn released(&mut self, from: usize, epoch: u64, round: u64, share: &SecretPart) {
+        if self.epochs.document(round).is_none_or(|document| document.epoch != epoch)
+            || self.signed.contains_key(&round)
+            || self.is_deciding(round)
+        {
+            // Said again, or of a round that is over.
+            return;
+        }
+        match self.epochs.check_share(round, from, &Share::from_bytes(share.0)) {
+            None => {}
+            Some(Ok(())) => {
+                self.keep_share(round, from, Share::from_bytes(share.0));
+                self.open_released(round);
+            }
+            Some(Err(_)) => {
+                self.reject("wrong_share", 1);
+                if self.network.parameters.threshold as usize == self.network.mixes() {
+                    self.void(round, AbortReason::WrongShare);
+                }
+            }
+        }
+    }
+
+    /// The exit has the whole batch: its own share counts from now on.
+    pub(super) fn release_own(&mut self, round: u64) {
+        if let Some(share) = self.epochs.share(round) {
+            self.keep_share(round, self.own, share);
+        }
+    }
+
+    fn keep_share(&mut self, round: u64, from: usize, share: Share) {
+        let most = u64::from(self.network.parameters.verdict_rounds) * 2;
+        let Some(exit) = self.exit.as_mut() else { return };
+        // Shares of rounds that were never opened would stay for ever.
+        let decided = exit.decided;
+        exit.shares.retain(|round, _| round + most > decided);
+        let shares = exit.shares.entry(round).or_default();
+        let number = from as u8 + 1;
+        if shares.iter().all(|(known, _)| *known != number) {
+            shares.push((number, share));
         }
     }
 

@@ -231,6 +231,7 @@ impl Mix {
         }
         self.restarted_peer(now, from);
         self.resend_batches(from);
+        self.resend_shares(from);
         self.resend_verdicts(from);
     }
 
@@ -243,7 +244,12 @@ impl Mix {
         match message {
             PeerMessage::Hello { boot, epoch } => self.hello(now, from, boot, epoch),
             PeerMessage::EpochCall(call) if from_entry => self.epoch_called(call),
-            PeerMessage::EpochProposal(document) if from_entry => self.epoch_proposed(document),
+            PeerMessage::EpochCommitments { epoch, dealings } if from_entry => self.epoch_committed(epoch, dealings),
+            PeerMessage::EpochOpening { epoch, opening } if self.own == 0 => {
+                self.epoch_opening(now, from, epoch, opening);
+            }
+            PeerMessage::EpochSubShares(sub_shares) => self.epoch_sub_shares(now, from, sub_shares),
+            PeerMessage::EpochProposal { document, openings } if from_entry => self.epoch_proposed(document, openings),
             PeerMessage::EpochComplete(signed) if from_entry => self.epoch_completed(signed),
             PeerMessage::EpochComplete(signed) if self.own == 0 => self.epoch_recalled(now, signed),
             PeerMessage::EpochKeys { epoch, keys } if self.own == 0 => self.epoch_keys(now, from, epoch, keys),
@@ -255,6 +261,9 @@ impl Mix {
             }
             PeerMessage::BatchAccepted { round, digest } if from == self.own + 1 => {
                 self.batch_accepted(now, round, digest);
+            }
+            PeerMessage::Release { epoch, round, share } if self.is_exit() => {
+                self.released(from, epoch, round, &share);
             }
             PeerMessage::Abort { epoch, round, reason } if self.is_exit() => self.abort_asked(epoch, round, reason),
             PeerMessage::Decision { verdict, signature } => self.decision(from, verdict, signature),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::epoch::EpochKeys;
 use crate::wire::{Record, SignedEpoch, SignedVerdict, Verdict};
 
 use super::{Action, Mix, PersistError};
@@ -12,7 +13,7 @@ const REPEAT: Duration = Duration::from_secs(1);
 /// What waits for a record to be on disk.
 pub(super) enum Persisting {
     EpochSigned(u64),
-    Epoch(Box<SignedEpoch>, Option<crate::epoch::EpochKeys>),
+    Epoch(Box<SignedEpoch>, Option<Box<EpochKeys>>),
     Known,
     Opened(u64),
     Decided(Verdict),
@@ -61,7 +62,7 @@ impl Mix {
         };
         match what {
             Persisting::EpochSigned(epoch) => self.epoch_signed_on_disk(epoch),
-            Persisting::Epoch(signed, keys) => self.epoch_on_disk(now, *signed, keys),
+            Persisting::Epoch(signed, keys) => self.epoch_on_disk(now, *signed, keys.map(|keys| *keys)),
             Persisting::Known => {}
             Persisting::Opened(round) => self.round_opened_on_disk(now, round),
             Persisting::Decided(verdict) => self.decided_on_disk(now, result.unwrap_or(verdict)),

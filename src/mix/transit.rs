@@ -8,7 +8,8 @@ use rand::RngExt;
 use crate::crypto::Digest;
 use crate::packet::{PeelError, Slots};
 use crate::round::{Intake, IntakeError, Job, OutgoingBatch, Phase, Shuffled};
-use crate::wire::{AbortReason, BatchHeader, Members, PeerMessage, SignedBatchHeader};
+use crate::threshold::JointKeyError;
+use crate::wire::{AbortReason, BatchHeader, Members, PeerMessage, SecretPart, SignedBatchHeader};
 
 use super::{Action, Mix, Note};
 
@@ -33,6 +34,8 @@ enum Stage {
     Forwarding(Arc<OutgoingBatch>),
     /// The next mix has it.
     Forwarded,
+    /// Whole at the exit, which waits for t mixes to release their shares.
+    Sealed(Shuffled),
     /// The exit opens its envelopes, and then decides.
     Opening,
     /// Not to be mixed: the exit is asked to abort it.
@@ -57,6 +60,7 @@ impl Transit {
             Stage::Intake(_) => Phase::Collect,
             Stage::Digesting | Stage::Delayed(..) => Phase::Mix,
             Stage::Forwarding(_) => Phase::Forward,
+            Stage::Sealed(_) => Phase::Confirm,
             Stage::Opening => Phase::Open,
             Stage::Forwarded | Stage::Void(_) => Phase::Verdict,
         }
@@ -187,7 +191,7 @@ impl Mix {
         let digest = intake.batch();
         self.send(self.own - 1, PeerMessage::BatchAccepted { round, digest });
         self.phase_ended(now, round, Phase::Collect);
-        if self.is_exit() { self.open_envelopes(round, whole) } else { self.shuffle(round, whole) }
+        if self.is_exit() { self.seal_envelopes(round, whole) } else { self.shuffle(round, whole) }
     }
 
     /// The entry's round becomes a batch.
@@ -206,12 +210,30 @@ impl Mix {
     }
 
     /// The exit shuffles too, before it opens and stores.
-    fn open_envelopes(&mut self, round: u64, segments: Vec<Slots>) {
+    fn seal_envelopes(&mut self, round: u64, segments: Vec<Slots>) {
         let batch = Shuffled::new(&mut self.rng, self.geometry, segments);
-        let Some(key) = self.epochs.envelope_key(round) else { return self.void(round, AbortReason::Lost) };
         if let Some(transit) = self.transit.get_mut(&round) {
-            transit.stage = Stage::Opening;
-            self.actions.push_back(Action::Work(Job::Open { round, batch, key: Box::new(key) }));
+            transit.stage = Stage::Sealed(batch);
+        }
+        self.release_own(round);
+        self.open_released(round);
+    }
+
+    /// Opens a round whose batch is whole once t shares of its secret are there.
+    pub(super) fn open_released(&mut self, round: u64) {
+        let Some(transit) = self.transit.get_mut(&round).filter(|it| matches!(it.stage, Stage::Sealed(_))) else {
+            return;
+        };
+        let Some(shares) = self.exit.as_ref().and_then(|exit| exit.shares(round)) else { return };
+        match self.epochs.envelope_key(round, shares) {
+            Ok(key) => {
+                if let Stage::Sealed(batch) = std::mem::replace(&mut transit.stage, Stage::Opening) {
+                    self.actions.push_back(Action::Work(Job::Open { round, batch, key: Box::new(key) }));
+                }
+            }
+            Err(JointKeyError::TooFewShares { .. }) => {}
+            // Each was checked when it came: only a key that is gone is left.
+            Err(_) => self.void(round, AbortReason::Lost),
         }
     }
 
@@ -262,6 +284,24 @@ impl Mix {
         }
     }
 
+    /// The exit gets this mix's share of the round's secret.
+    fn release(&mut self, round: u64) {
+        let epoch = self.epochs.document(round).map(|document| document.epoch);
+        if let (Some(epoch), Some(share)) = (epoch, self.epochs.share(round)) {
+            let share = SecretPart(*share.expose());
+            self.send(self.exit_index(), PeerMessage::Release { epoch, round, share });
+        }
+    }
+
+    /// The exit is back: it may have missed shares.
+    pub(super) fn resend_shares(&mut self, to: usize) {
+        if to != self.exit_index() {
+            return;
+        }
+        let forwarded = self.transit.iter().filter(|(_, transit)| matches!(transit.stage, Stage::Forwarded));
+        forwarded.map(|(round, _)| *round).collect::<Vec<_>>().into_iter().for_each(|round| self.release(round));
+    }
+
     /// The next mix is back: it gets the same bytes.
     pub(super) fn resend_batches(&mut self, to: usize) {
         if to != self.own + 1 {
@@ -282,6 +322,7 @@ impl Mix {
         {
             transit.stage = Stage::Forwarded;
             self.phase_ended(now, round, Phase::Forward);
+            self.release(round);
         }
     }
 
@@ -306,7 +347,7 @@ impl Mix {
     }
 
     /// This round must not be opened: its data goes, the exit is asked to abort it.
-    fn void(&mut self, round: u64, reason: AbortReason) {
+    pub(super) fn void(&mut self, round: u64, reason: AbortReason) {
         let epoch = self.epochs.document(round).map_or(0, |document| document.epoch);
         self.forget_batch(round, reason);
         if self.is_exit() {

@@ -163,6 +163,9 @@ impl Mix {
     pub(super) fn round_over(&mut self, round: u64) {
         self.transit.remove(&round);
         self.epochs.erase(round);
+        if let Some(exit) = self.exit.as_mut() {
+            exit.forget_shares(round);
+        }
     }
 
     pub(super) fn remember_signed(&mut self, verdict: Verdict) {

@@ -40,7 +40,16 @@ impl World {
         let run = self.mixes[own].run;
         let me = Party::Mix(own);
         match action {
-            mix::Action::Send { to, message } => self.post(me, Party::Mix(to), || Parcel::Peer(message.clone())),
+            mix::Action::Send { to, message } => {
+                let mix = &self.mixes[own];
+                let said = match mix.malice {
+                    Some(malice) => malice.say(message, mix.key(), &self.network.id(), to),
+                    None => Some(message),
+                };
+                if let Some(message) = said {
+                    self.post(me, Party::Mix(to), || Parcel::Peer(message.clone()));
+                }
+            }
             mix::Action::Forward { to, batch } => self.forward(own, to, &batch),
             mix::Action::Reply { id, reply } => self.reply(own, id, reply, Vec::new()),
             mix::Action::Poll { id, mailbox, acknowledged, after } => {
@@ -86,6 +95,7 @@ impl World {
         if let Some(malice) = malice {
             malice.touch(geometry, &mut packets);
             header = self.sign_again(own, &header, malice, &packets);
+            self.mixes[own].touched.insert(header.header.round, batch.header.header.output);
         }
         if self.recording {
             self.batches.push((own, header.header.round, packets.clone()));

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use crate::crypto::{Digest, IdentityKey};
 use crate::packet::Geometry;
+use crate::wire::{PeerMessage, SubShares};
 
 /// What every link does to its messages. Links are reliable while they stand, as QUIC's are: a message lost for good
 /// means a link that breaks and is made anew.
@@ -44,7 +46,7 @@ impl Default for Faults {
     }
 }
 
-/// What a malicious mix does to the packets of a batch before it signs and sends them.
+/// What a malicious mix does to the packets of a batch before it signs and sends them, or to what it says.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Malice {
     /// Flips a bit of this byte of the first packet.
@@ -64,6 +66,14 @@ pub enum Malice {
     RunTwice,
     /// Opens with the packets in the order of arrival reversed; harmless to everybody but who trusts this mix.
     Reverse,
+    /// Keeps its share of every round to itself.
+    WithholdShare,
+    /// Releases another number than its share.
+    WrongShare,
+    /// Shows another part of the joint keys than it committed to, as who waits for the others' parts to choose its own would.
+    WrongOpening,
+    /// Deals numbers that its own commitments contradict.
+    WrongSubShare,
 }
 
 impl Malice {
@@ -75,7 +85,29 @@ impl Malice {
             Malice::Replace => packets[0].iter_mut().for_each(|byte| *byte = byte.wrapping_mul(31).wrapping_add(7)),
             Malice::Drop => drop(packets.remove(0)),
             Malice::Reverse => packets.reverse(),
-            Malice::Overcount | Malice::RunTwice => {}
+            _ => {}
+        }
+    }
+
+    /// What it says in place of `message`, if anything; `key` and `network` sign.
+    pub fn say(self, message: PeerMessage, key: &IdentityKey, network: &Digest, to: usize) -> Option<PeerMessage> {
+        match (self, message) {
+            (Malice::WithholdShare, PeerMessage::Release { .. }) => None,
+            (Malice::WrongShare, PeerMessage::Release { epoch, round, mut share }) => {
+                share.0[0] ^= 1;
+                Some(PeerMessage::Release { epoch, round, share })
+            }
+            (Malice::WrongOpening, PeerMessage::EpochOpening { epoch, mut opening }) => {
+                opening[0] ^= 1;
+                Some(PeerMessage::EpochOpening { epoch, opening })
+            }
+            (Malice::WrongSubShare, PeerMessage::EpochSubShares(mut dealt)) => {
+                dealt.values[0].0[0] ^= 1;
+                let SubShares { epoch, dealing, values, .. } = dealt;
+                let again = SubShares::sign(key, network, epoch, dealing, to as u8 + 1, values);
+                Some(PeerMessage::EpochSubShares(again))
+            }
+            (_, honest) => Some(honest),
         }
     }
 }

@@ -7,12 +7,12 @@ use std::time::Duration;
 use rand::SeedableRng;
 
 use crate::client;
-use crate::crypto::{Backend, Csprng, IdentityKey, MailboxId, SecretKey};
+use crate::crypto::{Backend, Csprng, Digest, IdentityKey, MailboxId, SecretKey};
 use crate::mix::{Mix, MixConfig, Note, RequestId};
 use crate::node;
 use crate::session::{self, Session, SessionConfig};
 use crate::store::Store;
-use crate::wire::{Network, Record};
+use crate::wire::{Network, PeerMessage, Record};
 
 use super::{Malice, Plan, Secrets, SimDisk};
 
@@ -26,6 +26,8 @@ pub struct SimMix {
     pub kv: SimDisk,
     /// What it does to its batches.
     pub malice: Option<Malice>,
+    /// The digests that the batches it has touched had in its engine's eyes.
+    pub(super) touched: BTreeMap<u64, Digest>,
     /// Facts it has reported.
     pub notes: Vec<Note>,
     /// Requests of clients that wait for an answer: who asked, and the client's own name for it.
@@ -74,12 +76,23 @@ impl SimMix {
             disk: node::Disk::new(open(&kv), plan.geometry(), &network.parameters),
             kv,
             malice: None,
+            touched: BTreeMap::new(),
             notes: Vec::new(),
             requests: BTreeMap::new(),
             run: 0,
             clock: Clock::default(),
             records: VecDeque::new(),
             key,
+        }
+    }
+
+    /// A malicious mix goes on as if the next one had taken what its engine made.
+    pub(super) fn as_its_engine_knows(&self, message: PeerMessage) -> PeerMessage {
+        match message {
+            PeerMessage::BatchAccepted { round, digest } => {
+                PeerMessage::BatchAccepted { round, digest: self.touched.get(&round).copied().unwrap_or(digest) }
+            }
+            other => other,
         }
     }
 

@@ -29,6 +29,8 @@ pub struct Plan {
     pub min_share_permille: u32,
     /// Rounds of an epoch.
     pub epoch_rounds: u32,
+    /// How many mixes together open a round; by default all.
+    pub threshold: Option<u8>,
     /// Everything random follows from it.
     pub seed: u64,
 }
@@ -45,6 +47,7 @@ impl Default for Plan {
             min_clients: 2,
             min_share_permille: 500,
             epoch_rounds: 60,
+            threshold: None,
             seed: 1,
         }
     }
@@ -131,6 +134,7 @@ impl Plan {
             poll_letters: 3 * self.packets_per_client + 1,
             mailbox_letters: 65_536,
             history_rounds: 16_384,
+            threshold: self.threshold.map_or(self.mixes as u32, u32::from),
         }
     }
 }

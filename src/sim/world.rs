@@ -295,6 +295,7 @@ impl World {
     fn arrive(&mut self, from: Party, to: Party, parcel: Parcel) {
         match (from, to, parcel) {
             (Party::Mix(from), Party::Mix(to), Parcel::Peer(message)) => {
+                let message = self.mixes[to].as_its_engine_knows(message);
                 self.at_mix(to, mix::Event::Peer { from, message });
             }
             (Party::Mix(from), Party::Mix(to), Parcel::Batch { stream, header }) => {

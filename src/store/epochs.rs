@@ -54,6 +54,15 @@ pub(super) fn append(step: &mut Step<'_>, epoch: &SignedEpoch, kept: usize) -> R
     Ok(())
 }
 
+/// Drops documents of before joint round keys, which no program reads any more: the chain begins again. What rounds brought
+/// about does not need them.
+pub(super) fn forget_chain(step: &mut Step<'_>) -> Result<(), StoreError> {
+    for key in collect(step.committed(), Table::Chain, &[], |key, _| Some(Ok(key.to_vec())))? {
+        step.delete(Table::Chain, &key);
+    }
+    Ok(())
+}
+
 /// All documents, oldest first.
 pub(super) fn chain(kv: &dyn Kv) -> Result<Vec<SignedEpoch>, StoreError> {
     collect(kv, Table::Chain, &[], |_, value| Some(parse(Table::Chain, value)))

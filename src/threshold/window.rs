@@ -78,6 +78,16 @@ impl Window {
         Ok(Self { network, epoch, first_round, rounds, scheme })
     }
 
+    /// The network's identifier.
+    pub fn network(&self) -> &Digest {
+        &self.network
+    }
+
+    /// The epoch.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
     /// t of L.
     pub fn scheme(&self) -> Scheme {
         self.scheme

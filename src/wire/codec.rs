@@ -14,6 +14,8 @@ use bincode::{
 
 use crate::crypto::{Digest, Identity, MailboxId, PublicKey, Signature};
 
+use super::SecretPart;
+
 /// The largest message, in bytes, that is ever encoded or decoded: 64 epoch documents of 7 mixes and 60 rounds fit.
 pub const MAX_MESSAGE: usize = 1 << 20;
 
@@ -87,4 +89,4 @@ macro_rules! as_array {
     )*};
 }
 
-as_array!(Digest, Identity, MailboxId, PublicKey, Signature);
+as_array!(Digest, Identity, MailboxId, PublicKey, SecretPart, Signature);

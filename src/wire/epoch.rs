@@ -1,6 +1,9 @@
 //! The epoch document: every key and parameter of a window of rounds, signed by all mixes.
 
-use crate::crypto::{Digest, Identity, IdentityKey, Label, PublicKey, Signature, derive};
+use subtle::ConstantTimeEq;
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+use crate::crypto::{Digest, Identity, IdentityKey, Label, PublicKey, Signature, derive, derive_parts};
 
 use super::codec::{Decode, Encode};
 use super::{Layout, Network};
@@ -15,10 +18,12 @@ const SIGNATURE_LABEL: &str = "mixnet v1 epoch signature";
 pub struct MixKeys {
     /// Drawn at each start of the process: a mix that shows another one has restarted and lost its round keys.
     pub boot: [u8; 16],
+    /// Its key of the epoch for the authentication of list records.
+    pub list_key: PublicKey,
     /// Its onion key of each round of the epoch.
     pub onion_keys: Vec<PublicKey>,
-    /// The exit's second key of each round, to which envelopes are sealed; empty for other mixes.
-    pub envelope_keys: Vec<PublicKey>,
+    /// Its commitment to its part of the joint keys (`threshold::Opening::commitment`).
+    pub dealing: Digest,
 }
 
 /// The keys and parameters of rounds `first_round .. first_round + rounds`.
@@ -46,6 +51,8 @@ pub struct EpochDocument {
     pub proposed_at_ms: u64,
     /// One contribution per mix, in cascade order.
     pub mixes: Vec<MixKeys>,
+    /// The joint key of each round, to which envelopes are sealed: t mixes open it together.
+    pub envelope_keys: Vec<PublicKey>,
 }
 
 /// Why a document is refused.
@@ -87,15 +94,9 @@ impl EpochDocument {
             .u64(self.proposed_at_ms)
             .u32(self.mixes.len() as u32);
         for mix in &self.mixes {
-            layout = layout.fixed(&mix.boot);
-            for keys in [&mix.onion_keys, &mix.envelope_keys] {
-                layout = layout.u32(keys.len() as u32);
-                for key in keys {
-                    layout = layout.fixed(&key.0);
-                }
-            }
+            layout = keys(layout.fixed(&mix.boot).fixed(&mix.list_key.0), &mix.onion_keys).digest(&mix.dealing);
         }
-        derive(Label::Epoch, &layout.finish())
+        derive(Label::Epoch, &keys(layout, &self.envelope_keys).finish())
     }
 
     /// The last round.
@@ -118,7 +119,7 @@ impl EpochDocument {
     /// The key to which the round's envelopes are sealed.
     pub fn envelope_key(&self, round: u64) -> Option<PublicKey> {
         let position = self.position(round)?;
-        self.mixes.last()?.envelope_keys.get(position).copied()
+        self.envelope_keys.get(position).copied()
     }
 
     /// Whether the document serves the network as its file is now; everything that needs no signature.
@@ -142,14 +143,13 @@ impl EpochDocument {
         let shape = (1..=MAX_EPOCH_ROUNDS).contains(&self.rounds)
             && self.first_round.checked_add(u64::from(self.rounds)).is_some()
             && self.mixes.len() == network.mixes()
-            && self.mixes.iter().enumerate().all(|(i, mix)| {
-                let envelopes = if i + 1 == network.mixes() { rounds } else { 0 };
-                mix.onion_keys.len() == rounds && mix.envelope_keys.len() == envelopes
-            });
+            && self.mixes.iter().all(|mix| mix.onion_keys.len() == rounds)
+            && self.envelope_keys.len() == rounds;
         if !shape {
             return Err(DocumentError::Shape);
         }
-        let mut keys = self.mixes.iter().flat_map(|mix| mix.onion_keys.iter().chain(&mix.envelope_keys));
+        let of_mixes = self.mixes.iter().flat_map(|mix| mix.onion_keys.iter().chain([&mix.list_key]));
+        let mut keys = of_mixes.chain(&self.envelope_keys);
         if keys.any(|key| key.check().is_err()) {
             return Err(DocumentError::Key);
         }
@@ -168,8 +168,36 @@ impl EpochDocument {
     }
 }
 
+fn keys(layout: Layout, keys: &[PublicKey]) -> Layout {
+    keys.iter().fold(layout.u32(keys.len() as u32), |layout, key| layout.fixed(&key.0))
+}
+
 pub(super) fn signed_bytes(digest: &Digest) -> Vec<u8> {
     Layout::new(SIGNATURE_LABEL).digest(digest).finish()
+}
+
+#[cfg(test)]
+impl EpochDocument {
+    /// One of 60 rounds that only its numbers and the digest before it tell from others.
+    pub(crate) fn sample(epoch: u64, previous: Digest) -> Self {
+        let [network, parameters, roster, mailboxes] = [1, 3, 4, 5].map(|byte| Digest([byte; 32]));
+        let (first_round, rounds, members, proposed_at_ms) = (epoch * 60, 60, 4, 6);
+        let (mixes, envelope_keys) = (Vec::new(), Vec::new());
+        Self {
+            network,
+            epoch,
+            previous,
+            first_round,
+            rounds,
+            members,
+            parameters,
+            roster,
+            mailboxes,
+            proposed_at_ms,
+            mixes,
+            envelope_keys,
+        }
+    }
 }
 
 /// A document with the signatures of all mixes in cascade order; valid only with all of them.
@@ -199,5 +227,65 @@ impl SignedEpoch {
     /// Whether this document directly follows one with `epoch` and `digest`.
     pub fn follows(&self, epoch: u64, digest: &Digest) -> bool {
         self.document.epoch > epoch && self.document.previous == *digest
+    }
+}
+
+/// 32 secret bytes on their way over a link: a sub-share to its receiver, a released share to the exit.
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+pub struct SecretPart(pub [u8; 32]);
+
+impl std::fmt::Debug for SecretPart {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SecretPart")
+    }
+}
+
+impl PartialEq for SecretPart {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl Eq for SecretPart {}
+
+/// What one mix deals to another for an epoch of which fewer than all mixes open a round; for its eyes only.
+#[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
+pub struct SubShares {
+    /// The epoch called for.
+    pub epoch: u64,
+    /// The dealer's [`MixKeys::dealing`]: of several attempts at one epoch, which.
+    pub dealing: Digest,
+    /// The dealer's polynomial of each round at the receiver, little-endian numbers.
+    pub values: Vec<SecretPart>,
+    /// The dealer's, so that a wrong one proves itself.
+    pub signature: Signature,
+}
+
+impl SubShares {
+    /// Those for the mix of number `receiver`, from 1.
+    pub fn sign(
+        key: &IdentityKey,
+        network: &Digest,
+        epoch: u64,
+        dealing: Digest,
+        receiver: u8,
+        values: Vec<SecretPart>,
+    ) -> Self {
+        let mut sub_shares = Self { epoch, dealing, values, signature: Signature([0; 64]) };
+        sub_shares.signature = key.sign(&sub_shares.signed_bytes(network, receiver));
+        sub_shares
+    }
+
+    /// Whether the mix of `identity` dealt them to `receiver`.
+    #[must_use]
+    pub fn is_signed_by(&self, identity: &Identity, network: &Digest, receiver: u8) -> bool {
+        identity.verify(&self.signed_bytes(network, receiver), &self.signature)
+    }
+
+    /// Without the secrets themselves.
+    pub(super) fn signed_bytes(&self, network: &Digest, receiver: u8) -> Vec<u8> {
+        let values: Vec<&[u8]> = self.values.iter().map(|value| value.0.as_slice()).collect();
+        let layout = Layout::new("mixnet v1 sub-shares").digest(network).u64(self.epoch).digest(&self.dealing);
+        layout.u8(receiver).digest(&derive_parts(Label::SubShares, &values)).finish()
     }
 }

@@ -8,7 +8,10 @@
 use crate::crypto::{Digest, Identity, IdentityKey, Signature};
 
 use super::codec::{Decode, Encode};
-use super::{AbortReason, EpochDocument, Layout, MixKeys, SignedBatchHeader, SignedEpoch, SignedVerdict, Verdict};
+use super::{
+    AbortReason, EpochDocument, Layout, MixKeys, SecretPart, SignedBatchHeader, SignedEpoch, SignedVerdict, SubShares,
+    Verdict,
+};
 
 /// In front of each letter of a poll answer: epoch 8 | round 8, to which its seal is bound.
 pub const LETTER_HEADER_BYTES: usize = 16;
@@ -191,6 +194,8 @@ pub enum EpochRefusalReason {
     Signed,
     /// The document is not as it was called for, or does not hold the mix's own keys.
     Document,
+    /// A part of the joint keys is not what was committed to, or was dealt wrongly.
+    Dealing,
 }
 
 /// What mixes tell each other.
@@ -212,8 +217,29 @@ pub enum PeerMessage {
         /// The keys.
         keys: MixKeys,
     },
+    /// Entry to all: what everybody has committed to, in cascade order.
+    EpochCommitments {
+        /// The epoch called for.
+        epoch: u64,
+        /// [`MixKeys::dealing`] of each mix.
+        dealings: Vec<Digest>,
+    },
+    /// To the entry, once everybody has committed: what I committed to.
+    EpochOpening {
+        /// The epoch called for.
+        epoch: u64,
+        /// `threshold::Opening`.
+        opening: Vec<u8>,
+    },
+    /// To each other mix, if fewer than all open a round: its sub-shares of my part.
+    EpochSubShares(SubShares),
     /// Entry to all: sign this.
-    EpochProposal(EpochDocument),
+    EpochProposal {
+        /// The document.
+        document: EpochDocument,
+        /// What each mix committed to, in cascade order.
+        openings: Vec<Vec<u8>>,
+    },
     /// To the entry: signed.
     EpochSignature {
         /// The epoch.
@@ -242,6 +268,15 @@ pub enum PeerMessage {
         round: u64,
         /// The batch's output digest.
         digest: Digest,
+    },
+    /// To the exit: my share of the round's secret; with t of them its envelopes open.
+    Release {
+        /// The round's epoch.
+        epoch: u64,
+        /// The round.
+        round: u64,
+        /// `threshold::Share`.
+        share: SecretPart,
     },
     /// To the exit: decide this round, as aborted unless it is stored.
     Abort {

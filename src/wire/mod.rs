@@ -16,7 +16,7 @@ mod record;
 mod verdict;
 
 pub use batch::{BatchHeader, SignedBatchHeader, batch_digest};
-pub use epoch::{DocumentError, EpochDocument, MAX_EPOCH_ROUNDS, MixKeys, SignedEpoch};
+pub use epoch::{DocumentError, EpochDocument, MAX_EPOCH_ROUNDS, MixKeys, SecretPart, SignedEpoch, SubShares};
 pub use layout::Layout;
 pub use members::Members;
 pub use messages::{

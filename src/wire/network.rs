@@ -43,6 +43,8 @@ pub struct Parameters {
     pub mailbox_letters: u32,
     /// Rounds whose verdicts mixes keep, so that clients that were away learn what became of theirs.
     pub history_rounds: u32,
+    /// t: how many mixes together open a round, 2 to all.
+    pub threshold: u32,
 }
 
 impl Parameters {
@@ -67,7 +69,8 @@ impl Parameters {
             .u32(self.retention_epochs)
             .u32(self.poll_letters)
             .u32(self.mailbox_letters)
-            .u32(self.history_rounds);
+            .u32(self.history_rounds)
+            .u32(self.threshold);
         derive(Label::Parameters, &layout.finish())
     }
 

@@ -147,7 +147,27 @@ fn peer_messages() -> Vec<Value> {
             EpochKeys { epoch: 8, keys: epoch().document.mixes[1].clone() },
             json!({ "EpochKeys": { "epoch": 8, "keys": epoch_json()["document"]["mixes"][1] } }),
         ),
-        message("EpochProposal", EpochProposal(epoch().document), json!({ "EpochProposal": epoch_json()["document"] })),
+        message(
+            "EpochCommitments",
+            EpochCommitments { epoch: 8, dealings: vec![Digest([0xd1; 32]), Digest([0xd2; 32])] },
+            json!({ "EpochCommitments": { "epoch": 8, "dealings": [to_hex(&[0xd1; 32]), to_hex(&[0xd2; 32])] } }),
+        ),
+        message(
+            "EpochOpening",
+            EpochOpening { epoch: 8, opening: vec![0x0f; 3] },
+            json!({ "EpochOpening": { "epoch": 8, "opening": "0f0f0f" } }),
+        ),
+        message("EpochSubShares", EpochSubShares(sub_shares()), json!({ "EpochSubShares": sub_shares_json() })),
+        message(
+            "EpochProposal",
+            EpochProposal { document: epoch().document, openings: vec![vec![0x0a; 2], vec![0x0b; 2]] },
+            json!({ "EpochProposal": { "document": epoch_json()["document"], "openings": ["0a0a", "0b0b"] } }),
+        ),
+        message(
+            "Release",
+            Release { epoch: 8, round: 300, share: SecretPart([0x5a; 32]) },
+            json!({ "Release": { "epoch": 8, "round": 300, "share": to_hex(&[0x5a; 32]) } }),
+        ),
         message(
             "EpochSignature",
             EpochSignature { epoch: 8, digest: Digest([0xdd; 32]), signature: Signature([0x51; 64]) },

@@ -26,6 +26,8 @@ pub enum AbortReason {
     Timeout,
     /// The entry was told to stop.
     Stopping,
+    /// A mix released a share that is not its own.
+    WrongShare,
 }
 
 impl AbortReason {
@@ -41,6 +43,7 @@ impl AbortReason {
             AbortReason::BadBatch => "bad_batch",
             AbortReason::Timeout => "timeout",
             AbortReason::Stopping => "stopping",
+            AbortReason::WrongShare => "wrong_share",
         }
     }
 }

@@ -149,13 +149,14 @@ U8, U32, U64 = Int(1), Int(4), Int(8)
 B16, DIGEST, KEY, SIGNATURE = Fixed(16), Fixed(32), Fixed(32), Fixed(64)
 MEMBERS = Bytes()
 
-MIX_KEYS = Struct(boot=B16, onion_keys=List(KEY), envelope_keys=List(KEY))
+MIX_KEYS = Struct(boot=B16, list_key=KEY, onion_keys=List(KEY), dealing=DIGEST)
 EPOCH_DOCUMENT = Struct(
     network=DIGEST, epoch=U64, previous=DIGEST, first_round=U64, rounds=U32, members=U32, parameters=DIGEST,
-    roster=DIGEST, mailboxes=DIGEST, proposed_at_ms=U64, mixes=List(MIX_KEYS))
+    roster=DIGEST, mailboxes=DIGEST, proposed_at_ms=U64, mixes=List(MIX_KEYS), envelope_keys=List(KEY))
+SUB_SHARES = Struct(epoch=U64, dealing=DIGEST, values=List(Fixed(32)), signature=SIGNATURE)
 SIGNED_EPOCH = Struct(document=EPOCH_DOCUMENT, signatures=List(SIGNATURE))
 ABORT_REASON = Enum("TooFewClients", "LinkDown", "Lost", "BadLayer", "Replay", "SecondBatch", "BadBatch", "Timeout",
-                    "Stopping")
+                    "Stopping", "WrongShare")
 OUTCOME = Enum(("Stored", Struct(refused=U32)), ("Aborted", ABORT_REASON), "OpenedNotStored")
 VERDICT = Struct(network=DIGEST, epoch=U64, round=U64, members=MEMBERS, outcome=OUTCOME)
 SIGNED_VERDICT = Struct(verdict=VERDICT, signatures=List(SIGNATURE))
@@ -184,13 +185,17 @@ PEER_MESSAGE = Enum(
     ("Hello", Struct(boot=B16, epoch=U64)),
     ("EpochCall", Struct(epoch=U64, previous=Option(SIGNED_EPOCH), first_round=U64, rounds=U32)),
     ("EpochKeys", Struct(epoch=U64, keys=MIX_KEYS)),
-    ("EpochProposal", EPOCH_DOCUMENT),
+    ("EpochCommitments", Struct(epoch=U64, dealings=List(DIGEST))),
+    ("EpochOpening", Struct(epoch=U64, opening=Bytes())),
+    ("EpochSubShares", SUB_SHARES),
+    ("EpochProposal", Struct(document=EPOCH_DOCUMENT, openings=List(Bytes()))),
     ("EpochSignature", Struct(epoch=U64, digest=DIGEST, signature=SIGNATURE)),
-    ("EpochRefusal", Struct(epoch=U64, reason=Enum("Parameters", "Stale", "Signed", "Document"),
+    ("EpochRefusal", Struct(epoch=U64, reason=Enum("Parameters", "Stale", "Signed", "Document", "Dealing"),
                             newest=Option(SIGNED_EPOCH))),
     ("EpochComplete", SIGNED_EPOCH),
     ("ForwardBatch", SIGNED_BATCH_HEADER),
     ("BatchAccepted", Struct(round=U64, digest=DIGEST)),
+    ("Release", Struct(epoch=U64, round=U64, share=Fixed(32))),
     ("Abort", Struct(epoch=U64, round=U64, reason=ABORT_REASON)),
     ("Decision", Struct(verdict=VERDICT, signature=SIGNATURE)),
     ("VerdictSignature", Struct(round=U64, signature=SIGNATURE)),

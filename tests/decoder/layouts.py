@@ -53,7 +53,7 @@ def parameters(p):
         u32(p["min_clients"]), u32(p["min_share_permille"]), u32(p["round_ms"]), u32(p["submit_ms"]), u32(low),
         u32(high), u32(p["payload"]), u32(p["packets_per_client"]), variable(bytes.fromhex(p["dummy_payload"])),
         u64(p["max_message"]), u32(p["epoch_rounds"]), u32(p["verdict_rounds"]), u32(p["retention_epochs"]),
-        u32(p["poll_letters"]), u32(p["mailbox_letters"]), u32(p["history_rounds"])))
+        u32(p["poll_letters"]), u32(p["mailbox_letters"]), u32(p["history_rounds"]), u32(p["threshold"])))
 
 
 def roster(mixes, clients):
@@ -73,19 +73,25 @@ def mailboxes(entries):
 # ---- 7.2 ---------------------------------------------------------------------------------
 
 def epoch(d):
-    mixes = b""
-    for mix in d["mixes"]:
-        mixes += fixed(mix["boot"], 16)
-        for keys in (mix["onion_keys"], mix["envelope_keys"]):
-            mixes += u32(len(keys)) + b"".join(fixed(key) for key in keys)
+    def keys(those):
+        return u32(len(those)) + b"".join(fixed(key) for key in those)
+
+    mixes = b"".join(
+        fixed(mix["boot"], 16) + fixed(mix["list_key"]) + keys(mix["onion_keys"]) + fixed(mix["dealing"])
+        for mix in d["mixes"])
     return H("Epoch", layout(
         "mixnet v1 epoch document", fixed(d["network"]), u64(d["epoch"]), fixed(d["previous"]), u64(d["first_round"]),
         u32(d["rounds"]), u32(d["members"]), fixed(d["parameters"]), fixed(d["roster"]), fixed(d["mailboxes"]),
-        u64(d["proposed_at_ms"]), u32(len(d["mixes"])), mixes))
+        u64(d["proposed_at_ms"]), u32(len(d["mixes"])), mixes, keys(d["envelope_keys"])))
 
 
 def epoch_signed(digest):
     return layout("mixnet v1 epoch signature", digest)
+
+
+def sub_shares(network, dealt, receiver):
+    values = H("SubShares", b"".join(fixed(value) for value in dealt["values"]))
+    return layout("mixnet v1 sub-shares", fixed(network), u64(dealt["epoch"]), fixed(dealt["dealing"]), u8(receiver), values)
 
 
 # ---- 7.3 ---------------------------------------------------------------------------------

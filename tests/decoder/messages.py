@@ -67,6 +67,11 @@ def check_epoch(document, digest, signed, signers):
     check_signers(signed, layouts.epoch_signed(computed), signers)
 
 
+def check_sub_shares(network, receiver, sub_shares, signed, signers):
+    check_signers(signed, layouts.sub_shares(network, sub_shares, receiver), signers)
+    same("signature", sub_shares["signature"], signers[0]["signature"])
+
+
 def check_verdict(verdict, signed, signers):
     check_signers(signed, layouts.verdict(verdict), signers)
 
@@ -91,6 +96,7 @@ SIGNED = {
     "mailbox": lambda network, capability, id: same("id", id, layouts.mailbox_id(network, capability)),
     "members": check_members,
     "epoch": check_epoch,
+    "sub_shares": check_sub_shares,
     "verdict": check_verdict,
     "batch_header": check_batch_header,
     "receipt": check_receipt,

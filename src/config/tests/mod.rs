@@ -33,7 +33,7 @@ fn defaults_follow_from_the_rest() {
     assert_eq!((p.round_ms, p.submit_ms, p.mix_delay_ms), (1000, 800, (0, 50)));
     assert_eq!((p.min_share_permille, p.epoch_rounds, p.verdict_rounds), (900, 60, 5));
     assert_eq!((p.poll_letters, p.mailbox_letters, p.retention_epochs), (7, 65_536, 1440));
-    assert_eq!(p.history_rounds, 16_384);
+    assert_eq!((p.history_rounds, p.threshold), (16_384, 2));
     assert_eq!((p.max_message, p.dummy_payload), (64 << 20, Vec::new()));
 }
 
@@ -104,6 +104,8 @@ fn every_number_out_of_range_is_named_marked_and_given_a_value() {
         ("mailbox_letters", "16777217"),
         ("history_rounds", "0"),
         ("history_rounds", "1048577"),
+        ("threshold", "1"),
+        ("threshold", "8"),
     ];
     for (key, value) in refused {
         let error = refusal(key, value);
@@ -139,6 +141,7 @@ fn contradictions_are_named() {
         ("poll_letters", "2", "`poll_letters: 7`"),
         ("mailbox_letters", "3", "`mailbox_letters: 65536`"),
         ("history_rounds", "3839", "`history_rounds: 3840`"),
+        ("threshold", "3", "`threshold: 2`"),
         ("clients", "[{id: ../c1}, {id: c2}]", "`../c1` is not an id"),
         ("clients", "[{id: ''}, {id: c2}]", "`` is not an id"),
         ("clients", "[{id: -c}, {id: c2}]", "`-c` is not an id"),
@@ -183,7 +186,7 @@ proptest! {
         key in prop::sample::select(vec![
             "network", "messages_per_round", "start_clients", "min_clients", "min_share", "round_seconds",
             "submit_seconds", "mix_delay_ms", "payload", "packets_per_client", "dummy_payload", "max_message",
-            "epoch_rounds", "verdict_rounds", "retention_epochs", "poll_letters", "mailbox_letters", "history_rounds", "keys_dir",
+            "epoch_rounds", "verdict_rounds", "retention_epochs", "poll_letters", "mailbox_letters", "history_rounds", "threshold", "keys_dir",
             "mixes", "clients", "mailboxes",
         ]),
         value in prop_oneof![

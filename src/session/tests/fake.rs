@@ -61,6 +61,7 @@ impl Fake {
             poll_letters: POLL_LETTERS,
             mailbox_letters: 100,
             history_rounds: 16_384,
+            threshold: 2,
         };
         let entry = |(i, key): (usize, &IdentityKey)| MixEntry {
             id: format!("mix-{}", i + 1),
@@ -110,7 +111,8 @@ impl Fake {
         let mix = |mix| MixKeys {
             boot: [mix as u8; 16],
             onion_keys: keys("onion", mix),
-            envelope_keys: if mix + 1 == self.mixes.len() { keys("envelope", mix) } else { Vec::new() },
+            list_key: secret("list", mix, epoch, 0).public_key(),
+            dealing: Digest([mix as u8; 32]),
         };
         let document = EpochDocument {
             network: self.network.id(),
@@ -124,6 +126,7 @@ impl Fake {
             mailboxes: self.network.roster.mailboxes_digest(),
             proposed_at_ms: 0,
             mixes: (0..self.mixes.len()).map(mix).collect(),
+            envelope_keys: keys("envelope", self.mixes.len() - 1),
         };
         self.sign(document)
     }

@@ -1,5 +1,6 @@
 mod attacks;
 mod faults;
+mod joint;
 mod malice;
 mod oracle;
 mod storm;

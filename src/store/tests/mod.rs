@@ -93,19 +93,7 @@ fn mailbox_id(number: u8) -> MailboxId {
 }
 
 fn document(epoch: u64, previous: u8) -> SignedEpoch {
-    let document = EpochDocument {
-        network: Digest([1; 32]),
-        epoch,
-        previous: Digest([previous; 32]),
-        first_round: epoch * 60,
-        rounds: 60,
-        members: 4,
-        parameters: Digest([3; 32]),
-        roster: Digest([4; 32]),
-        mailboxes: Digest([5; 32]),
-        proposed_at_ms: 6,
-        mixes: Vec::new(),
-    };
+    let document = EpochDocument::sample(epoch, Digest([previous; 32]));
     SignedEpoch { document, signatures: Vec::new() }
 }
 

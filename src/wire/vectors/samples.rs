@@ -15,14 +15,15 @@ pub(super) const REFUSALS: [(Refusal, &str); 9] = [
     (Refusal::Stopping, "Stopping"),
 ];
 
-pub(super) const EPOCH_REFUSALS: [(EpochRefusalReason, &str); 4] = [
+pub(super) const EPOCH_REFUSALS: [(EpochRefusalReason, &str); 5] = [
     (EpochRefusalReason::Parameters, "Parameters"),
     (EpochRefusalReason::Stale, "Stale"),
     (EpochRefusalReason::Signed, "Signed"),
     (EpochRefusalReason::Document, "Document"),
+    (EpochRefusalReason::Dealing, "Dealing"),
 ];
 
-pub(super) const ABORT_REASONS: [(AbortReason, &str); 9] = [
+pub(super) const ABORT_REASONS: [(AbortReason, &str); 10] = [
     (AbortReason::TooFewClients, "TooFewClients"),
     (AbortReason::LinkDown, "LinkDown"),
     (AbortReason::Lost, "Lost"),
@@ -32,6 +33,7 @@ pub(super) const ABORT_REASONS: [(AbortReason, &str); 9] = [
     (AbortReason::BadBatch, "BadBatch"),
     (AbortReason::Timeout, "Timeout"),
     (AbortReason::Stopping, "Stopping"),
+    (AbortReason::WrongShare, "WrongShare"),
 ];
 
 /// The seeds of the mixes' identity keys.
@@ -59,13 +61,20 @@ pub(super) fn epoch() -> SignedEpoch {
         mailboxes: Digest([0x0c; 32]),
         proposed_at_ms: 1_767_225_600_000,
         mixes: vec![
-            MixKeys { boot: [0xb1; 16], onion_keys: vec![public_key(1), public_key(2)], envelope_keys: vec![] },
+            MixKeys {
+                boot: [0xb1; 16],
+                list_key: public_key(7),
+                onion_keys: vec![public_key(1), public_key(2)],
+                dealing: Digest([0xd1; 32]),
+            },
             MixKeys {
                 boot: [0xb2; 16],
+                list_key: public_key(8),
                 onion_keys: vec![public_key(3), public_key(4)],
-                envelope_keys: vec![public_key(5), public_key(6)],
+                dealing: Digest([0xd2; 32]),
             },
         ],
+        envelope_keys: vec![public_key(5), public_key(6)],
     };
     let signatures = keys().iter().map(|key| document.sign(key)).collect();
     SignedEpoch { document, signatures }
@@ -79,8 +88,9 @@ pub(super) fn epoch_json() -> Value {
         .map(|mix| {
             json!({
                 "boot": to_hex(&mix.boot),
+                "list_key": mix.list_key.to_string(),
                 "onion_keys": strings(&mix.onion_keys),
-                "envelope_keys": strings(&mix.envelope_keys),
+                "dealing": mix.dealing.to_string(),
             })
         })
         .collect();
@@ -97,6 +107,7 @@ pub(super) fn epoch_json() -> Value {
             "mailboxes": document.mailboxes.to_string(),
             "proposed_at_ms": document.proposed_at_ms,
             "mixes": mixes,
+            "envelope_keys": strings(&document.envelope_keys),
         },
         "signatures": strings(&signatures),
     })
@@ -174,6 +185,18 @@ pub(super) fn batch_json() -> Value {
         },
         "signature": signature.to_string(),
     })
+}
+
+/// What the first mix deals to the second.
+pub(super) fn sub_shares() -> SubShares {
+    let values = [0xe1, 0xe2].map(|byte| SecretPart([byte; 32])).into();
+    SubShares::sign(&keys()[0], &network(), 8, Digest([0xd1; 32]), 2, values)
+}
+
+pub(super) fn sub_shares_json() -> Value {
+    let SubShares { epoch, dealing, values, signature } = sub_shares();
+    let values: Vec<String> = values.iter().map(|value| to_hex(&value.0)).collect();
+    json!({ "epoch": epoch, "dealing": dealing.to_string(), "values": values, "signature": signature.to_string() })
 }
 
 pub(super) fn strings<T: ToString>(values: &[T]) -> Vec<String> {

@@ -10,6 +10,7 @@ fn signed_bytes_are_those_of_the_vectors() {
         all.push(mailbox());
         all.extend(members_of_rosters());
         all.push(epoch_document());
+        all.push(dealt());
         all.extend(verdicts());
         all.push(batch_header());
         all.push(receipt());
@@ -38,6 +39,7 @@ fn network_file() -> Vec<Value> {
         poll_letters: 16,
         mailbox_letters: 4096,
         history_rounds: 8192,
+        threshold: 2,
     };
     let roster = Roster {
         mixes: vec![
@@ -83,6 +85,7 @@ fn network_file() -> Vec<Value> {
         "verdict_rounds": parameters.verdict_rounds,
         "retention_epochs": parameters.retention_epochs,
         "history_rounds": parameters.history_rounds,
+        "threshold": parameters.threshold,
         "poll_letters": parameters.poll_letters,
         "mailbox_letters": parameters.mailbox_letters,
     });
@@ -149,6 +152,20 @@ fn epoch_document() -> Value {
         "digest": digest.to_string(),
         "signed": to_hex(&signed),
         "signers": signed_by(&keys(), &signed),
+    })
+}
+
+fn dealt() -> Value {
+    let dealt = sub_shares();
+    let signed = dealt.signed_bytes(&network(), 2);
+    assert!(dealt.is_signed_by(&keys()[0].identity(), &network(), 2));
+    json!({
+        "kind": "sub_shares",
+        "network": network().to_string(),
+        "receiver": 2,
+        "sub_shares": sub_shares_json(),
+        "signed": to_hex(&signed),
+        "signers": signed_by(&keys()[..1], &signed),
     })
 }
 

@@ -1,0 +1,79 @@
+//! Joint round keys in a running network: t mixes open a round, fewer do not, and whoever cheats is found out.
+
+use super::*;
+use crate::wire::AbortReason;
+
+fn plan(threshold: u8, mixes: usize) -> Plan {
+    Plan { mixes, threshold: Some(threshold), epoch_rounds: 10, ..Plan::default() }
+}
+
+fn rejected(world: &World, mix: usize, reason: &str) -> u64 {
+    world.mixes[mix].engine.as_ref().and_then(|engine| engine.status().rejected.get(reason).copied()).unwrap_or(0)
+}
+
+#[test]
+fn any_threshold_carries_messages_over_epochs() {
+    for (threshold, mixes) in [(2, 2), (3, 3), (5, 5), (2, 3), (3, 5)] {
+        let mut world = World::new(plan(threshold, mixes));
+        world.send(0, 1, b"jointly");
+        world.run_for(Duration::from_secs(30));
+        assert_eq!(contents(&world, 1), [b"jointly".to_vec()], "{threshold} of {mixes}");
+        assert!(epoch(&world) >= 3 && stored(&world) > 20, "{threshold} of {mixes}: {}", stored(&world));
+        assert!(outcomes(&world).iter().all(|outcome| outcome.is_stored()), "{threshold} of {mixes}");
+    }
+}
+
+#[test]
+fn a_withheld_share_stops_a_round_if_all_are_needed_and_nothing_otherwise() {
+    for (threshold, position) in [(3, 0), (3, 1), (2, 0), (2, 1)] {
+        let mut world = World::new(plan(threshold, 3));
+        world.run_for(Duration::from_secs(2));
+        world.mixes[position].malice = Some(Malice::WithholdShare);
+        let before = stored(&world);
+        world.send(0, 1, b"held back");
+        world.run_for(Duration::from_secs(20));
+        if threshold == 3 {
+            assert!(world.inbox(1).is_empty(), "mix {position}: two shares open nothing");
+            assert!(stored(&world) <= before + 1);
+            let timeouts = |outcome: &Outcome| *outcome == Outcome::Aborted(AbortReason::Timeout);
+            assert!(outcomes(&world).iter().any(timeouts), "{:?}", outcomes(&world));
+        } else {
+            assert_eq!(contents(&world, 1), [b"held back".to_vec()], "mix {position}: two of three are there");
+        }
+        world.mixes[position].malice = None;
+        assert!(world.run_until(MINUTE, |world| !world.inbox(1).is_empty()));
+        world.run_for(MINUTE);
+        assert_eq!(contents(&world, 1), [b"held back".to_vec()], "once");
+    }
+}
+
+#[test]
+fn a_wrong_share_is_noticed_and_voids_a_round_only_if_all_are_needed() {
+    for (threshold, position) in [(3, 0), (3, 1), (2, 0)] {
+        let mut world = World::new(plan(threshold, 3));
+        world.run_for(Duration::from_secs(2));
+        world.mixes[position].malice = Some(Malice::WrongShare);
+        world.send(0, 1, b"opened rightly");
+        world.run_for(Duration::from_secs(10));
+        assert!(rejected(&world, 2, "wrong_share") >= 5, "mix {position}");
+        let void = outcomes(&world).contains(&Outcome::Aborted(AbortReason::WrongShare));
+        assert_eq!((void, world.inbox(1).is_empty()), (threshold == 3, threshold == 3), "{threshold}, mix {position}");
+        world.mixes[position].malice = None;
+        assert!(world.run_until(MINUTE, |world| !world.inbox(1).is_empty()));
+    }
+}
+
+#[test]
+fn who_cheats_while_keys_are_made_makes_no_epoch() {
+    let cases = [(3, Malice::WrongOpening, 1), (3, Malice::WrongOpening, 2), (2, Malice::WrongSubShare, 0)];
+    for (threshold, malice, position) in cases.into_iter().chain([(2, Malice::WrongSubShare, 1)]) {
+        let mut world = World::new(plan(threshold, 3));
+        world.mixes[position].malice = Some(malice);
+        world.run_for(Duration::from_secs(10));
+        assert_eq!((epoch(&world), stored(&world)), (0, 0), "{malice:?} by mix {position}");
+        let seen = ["bad_document", "epoch_refused"].map(|reason| rejected(&world, 0, reason)).iter().sum::<u64>();
+        assert!(seen > 0, "{malice:?} by mix {position}");
+        world.mixes[position].malice = None;
+        assert!(world.run_until(MINUTE, |world| stored(world) > 3), "{malice:?}: it begins");
+    }
+}
