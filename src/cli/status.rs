@@ -63,6 +63,8 @@ fn mix(status: &Value) -> String {
         lines.add("mailboxes", &format!("{letters} letters, {} bytes", mailbox["bytes"]));
         lines.add("lost letters", &format!("{} refused, {} expired", mailbox["refused"], mailbox["expired"]));
     }
+    let opened_by = &status["opened_by"];
+    lines.add("opened by", &format!("{} of {} mixes together", opened_by["mixes"], opened_by["of"]));
     lines.disk(status);
     lines.add("x25519", text(&status["x25519"]));
     lines.sealed(status)
@@ -155,7 +157,7 @@ mod tests {
             "clients": { "connected": 4, "registered": 0, "start": 4, "min": 2 },
             "rounds": { "stored": 50, "aborted": { "too_few_clients": 9, "lost": 1 } },
             "packets": { "in": 800, "out": 0, "rejected": {} },
-            "x25519": "aws-lc", "sealed": false,
+            "opened_by": { "mixes": 3, "of": 3 }, "x25519": "aws-lc", "sealed": false,
             "links": [{ "peer": "mix-1", "up": true, "pq": true }, { "peer": "mix-2", "up": false, "pq": false }],
             "mailbox": { "letters": 7, "bytes": 700, "refused": 2, "expired": 1 },
             "disk": "the store is full; free space",
@@ -171,6 +173,7 @@ link mix-1    up, post-quantum
 link mix-2    DOWN
 mailboxes     7 letters, 700 bytes
 lost letters  2 refused, 1 expired
+opened by     3 of 3 mixes together
 disk          FAILS: the store is full; free space
 x25519        aws-lc
 ROUNDS ARE NOT SEALED: a mix that cheats can single out a client without being caught";

@@ -268,6 +268,7 @@ impl Engine {
                 start: self.network.parameters.start_clients,
                 min: self.network.parameters.min_clients,
             },
+            threshold: (self.network.parameters.threshold, mixes.len()),
             mix,
             recent: self.recent.clone(),
             links: links.collect(),

@@ -20,6 +20,8 @@ pub struct NodeStatus {
     pub mix: mix::Status,
     /// The clients that it knows of.
     pub clients: ClientTotals,
+    /// How many mixes together open a round, and how many there are.
+    pub threshold: (u32, usize),
     /// The links to the other mixes.
     pub links: Vec<LinkState>,
     /// What waits in the mailboxes, and what nobody will get, counted since the store exists; at the exit only.
@@ -122,6 +124,7 @@ impl NodeStatus {
             "rounds": { "stored": mix.stored, "opened_not_stored": mix.not_stored, "aborted": mix.aborted },
             "recent": recent,
             "packets": { "in": mix.packets_in, "out": mix.packets_out, "rejected": mix.rejected },
+            "opened_by": { "mixes": self.threshold.0, "of": self.threshold.1 },
             "x25519": self.x25519.to_string(),
             "sealed": false,
             "links": links,
@@ -171,6 +174,7 @@ mod tests {
                 links: Vec::new(),
             },
             clients: ClientTotals { connected: 4, registered: 0, start: 4, min: 2 },
+            threshold: (2, 3),
             links: vec![LinkState { peer: "mix-1".into(), up: true, post_quantum: true }],
             mailbox: Some((MailboxTotals { letters: 7, bytes: 700 }, MailboxLosses { refused: 2, expired: 1 })),
             disk: Some("full".into()),
@@ -190,7 +194,7 @@ mod tests {
                 { "round": 60, "clients": 0, "result": "aborted", "reason": "too_few_clients" },
             ],
             "packets": { "in": 800, "out": 0, "rejected": { "replay": 3 } },
-            "x25519": "dalek", "sealed": false,
+            "opened_by": { "mixes": 2, "of": 3 }, "x25519": "dalek", "sealed": false,
             "links": [{ "peer": "mix-1", "up": true, "pq": true }],
             "mailbox": { "letters": 7, "bytes": 700, "refused": 2, "expired": 1 }, "disk": "full",
         });
