@@ -1,6 +1,8 @@
 //! Whatever dies, breaks or is late: messages arrive exactly once and the network goes on by itself.
 
 use super::*;
+use crate::mix::Event;
+use crate::wire::{PeerMessage, SignedEpoch};
 
 #[test]
 fn any_mix_may_die_and_come_back() {
@@ -200,6 +202,30 @@ fn the_entry_may_lose_its_disk() {
         assert_eq!(contents(&world, 1), [b"under way".to_vec()], "seed {seed}");
         assert_eq!(contents(&world, 3), [b"while it is down".to_vec()], "seed {seed}");
     }
+}
+
+#[test]
+fn a_document_that_overtakes_the_one_before_it_is_taken_and_so_is_that_one() {
+    let mut world = World::new(Plan { epoch_rounds: 5, ..Plan::default() });
+    world.run_for(Duration::from_secs(17));
+    let chain = world.mixes[0].disk.recover().expect("memory").chain;
+    world.crash_mix(1);
+    world.lose_disk(1);
+    world.partition(Party::Mix(0), Party::Mix(1));
+    world.start_mix(1);
+    let mut say = |message| world.at_mix(1, Event::Peer { from: 0, message });
+    say(PeerMessage::Hello { boot: [7; 16], epoch: 0 });
+    let (newest, older) = chain.split_last().expect("epochs have been made");
+    assert!(older.len() >= 2);
+    for signed in std::iter::once(newest).chain(older) {
+        say(PeerMessage::EpochComplete(signed.clone()));
+    }
+    world.run_for(Duration::from_secs(1));
+    let epochs = |chain: &[SignedEpoch]| chain.iter().map(|signed| signed.document.epoch).collect::<Vec<_>>();
+    assert_eq!(epochs(&world.mixes[1].disk.recover().expect("memory").chain), epochs(&chain));
+    world.heal(Party::Mix(0), Party::Mix(1));
+    let before = stored(&world);
+    assert!(world.run_until(MINUTE, |world| stored(world) > before + 3), "and it goes on from there");
 }
 
 #[test]
