@@ -55,6 +55,8 @@ labels! {
     Dealing = "mixnet v1 dealing";
     /// The challenge of a proof that a mix knows its part of a joint round key.
     Possession = "mixnet v1 possession";
+    /// The digest of the echoes that one hop hands back, in order.
+    Echoes = "mixnet v1 echoes";
 }
 
 /// Derives a 32-byte digest from `material` under `label`.

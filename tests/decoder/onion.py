@@ -30,6 +30,7 @@ LABELS = {
     "Submission": "mixnet v1 submission",
     "Dealing": "mixnet v1 dealing",
     "Possession": "mixnet v1 possession",
+    "Echoes": "mixnet v1 echoes",
 }
 
 # Section 3, "Points", rule 2.
