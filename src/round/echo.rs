@@ -133,3 +133,5 @@ pub fn check_echoes(
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod vectors;
