@@ -51,7 +51,8 @@ impl Peeler {
         self.geometry
     }
 
-    /// Peels every slot in place and leaves its echo key beside it. `index` is the submitting client's roster index at hop 1, [`NO_EXTRA`] elsewhere.
+    /// Peels every slot in place and leaves its echo key beside it. `index` is the submitting client's roster index at
+    /// hop 1, [`NO_EXTRA`] elsewhere.
     ///
     /// # Errors
     /// The first slot that does not peel, and why; the slots behind it are then not peeled.

@@ -52,7 +52,8 @@ impl Shuffled {
         Self { geometry, segments, places, order, path }
     }
 
-    /// Takes what the mix keeps of the round when the batch has left; `None` if it was taken, so that no pass runs twice.
+    /// Takes what the mix keeps of the round when the batch has left; `None` if it was taken, so that no pass runs
+    /// twice.
     pub fn take_return_path(&mut self) -> Option<ReturnPath> {
         self.path.take()
     }

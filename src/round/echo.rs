@@ -42,8 +42,9 @@ pub struct ListPlace {
     pub packet: u32,
 }
 
-/// What a mix keeps of a round when its batch has left: where every packet came from, the echo keys in order of arrival,
-/// and what must come back for its own noise. All secret, none of it of use for a second pass: using it consumes it.
+/// What a mix keeps of a round when its batch has left: where every packet came from, the echo keys in order of
+/// arrival, and what must come back for its own noise. All secret and cleared on drop. A pass consumes it: a mix that
+/// ran one twice would reveal its shuffle.
 pub struct ReturnPath {
     origins: Origins,
     /// One list a segment, as they came; moved whole, so that no key is left behind anywhere.
@@ -63,6 +64,11 @@ impl ReturnPath {
     /// How many echoes must come back: one for each packet handed on.
     pub fn outputs(&self) -> usize {
         self.origins.outputs()
+    }
+
+    /// The way through the shuffle without the echoes: of the exit, whose echoes begin in front of its shuffle.
+    pub fn into_origins(self) -> Origins {
+        self.origins
     }
 
     /// Takes the echoes of the batch that was handed on, in its order, and gives those of the batch that was taken in,

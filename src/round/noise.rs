@@ -99,8 +99,8 @@ pub enum NoiseError {
 }
 
 /// How much noise the mix of `header` has added to a round of `listed` packets, in a network whose mixes add at most
-/// `most` each. `before` is the header of the hop before, if there is one and it is known; without it the answer is that
-/// of all mixes so far.
+/// `most` each. `before` is the header of the hop before, if there is one and it is known; without it the answer is
+/// that of all mixes so far.
 ///
 /// # Errors
 /// If the numbers cannot be.

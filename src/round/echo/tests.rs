@@ -60,13 +60,19 @@ fn a_return_path_is_there_once() {
 
 #[test]
 fn what_follows_the_echoes_goes_back_the_same_way() {
-    // Each packet's place in the exit's batch is its answer; W bytes wide, as any width goes.
+    // Each packet's place in the exit's input is its answer, made when the exit has shuffled too.
     let mut cascade = Cascade::new(5, 6, 2, 3);
     cascade.segments = 3;
     let forward = cascade.forward(|_, _, _| {});
     let expected = forward.places_at(4);
     let mut echoes = first_echoes(cascade.context.round, &forward.exit);
-    let mut answers: Vec<u8> = (0..echoes.len()).flat_map(|place| vec![place as u8; 300]).collect();
+    let taken_in: Vec<Vec<u8>> =
+        forward.exit.iter().flat_map(|slots| (0..slots.len()).map(|i| slots.peeled(i).to_vec())).collect();
+    let mut opened = Shuffled::new(&mut cascade.rng, cascade.geometry, forward.exit);
+    let place = |packet: &[u8]| taken_in.iter().position(|other| other == packet).expect("one of those");
+    let answers: Vec<u8> = opened.packets().flat_map(|packet| vec![place(packet) as u8; 300]).collect();
+    let exit = opened.take_return_path().expect("not taken").into_origins();
+    let mut answers = exit.gather(300, &answers).expect("one answer for each packet");
     for path in forward.paths.into_iter().rev() {
         let (next, origins) = path.back(&echoes).expect("an honest pass");
         echoes = next;
