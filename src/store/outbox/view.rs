@@ -14,7 +14,7 @@ impl Outbox {
         row.map(|row| row.show(*name)).ok_or(StoreError::NoMessage)
     }
 
-    /// All messages in the order of acceptance, of the stored ones the newest [`HISTORY_KEPT`].
+    /// All messages in the order of acceptance, of the stored ones the newest [`HISTORY_KEPT`](super::HISTORY_KEPT).
     ///
     /// # Errors
     /// If the store fails.
