@@ -4,9 +4,7 @@ use std::time::Instant;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use mixnet::crypto::{Backend, Csprng, Digest, MailboxId, SecretKey};
-use mixnet::packet::{
-    Address, Body, Builder, Geometry, Kind, MessageId, NO_EXTRA, Peeler, Recipe, RoundContext, Slots,
-};
+use mixnet::packet::{Address, Body, Builder, Geometry, MessageId, NO_EXTRA, Peeler, Recipe, RoundContext, Slots};
 use mixnet::round::Shuffled;
 use rand::SeedableRng;
 
@@ -38,15 +36,7 @@ impl Hop {
         let to = Address { mailbox: MailboxId([2; 16]), letter_key: self.secrets[4].public_key() };
         let mut out = Vec::new();
         for _ in 0..count {
-            let body = Body {
-                kind: Kind::Dummy,
-                message: MessageId([0; 16]),
-                index: 0,
-                count: 1,
-                expiry: 1,
-                sender: None,
-                data: b"",
-            };
+            let body = Body::dummy(MessageId([0; 16]), 1, b"");
             builder.noise_packet(&mut self.rng, 2, &Recipe { to, body, sender: None }, &mut out);
         }
         out

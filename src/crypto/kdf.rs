@@ -57,6 +57,8 @@ labels! {
     Possession = "mixnet v1 possession";
     /// The digest of the sub-shares that a mix deals to another.
     SubShares = "mixnet v1 sub-shares";
+    /// The digest of the echoes that one hop hands back, in order.
+    Echoes = "mixnet v1 echoes";
 }
 
 /// Derives a 32-byte digest from `material` under `label`.

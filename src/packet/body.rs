@@ -59,6 +59,11 @@ const ANONYMOUS: MailboxId = MailboxId([0; 16]);
 pub(super) const TAG_AT: usize = BODY_HEADER_BYTES - 16;
 
 impl<'a> Body<'a> {
+    /// A dummy with this random id: the one form of cover, whoever makes it.
+    pub fn dummy(message: MessageId, expiry: u64, data: &'a [u8]) -> Self {
+        Self { kind: Kind::Dummy, message, index: 0, count: 1, expiry, sender: None, data }
+    }
+
     /// Writes the body into `out`, [`Geometry::body`] bytes, with a sender tag of zero.
     ///
     /// # Panics

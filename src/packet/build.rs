@@ -3,11 +3,12 @@
 use rand::Rng;
 use zeroize::Zeroizing;
 
-use crate::crypto::{Backend, Csprng, MailboxId, PRF_BYTES, PublicKey, SecretKey};
+use crate::crypto::{Backend, Csprng, MailboxId, PrfKey, PublicKey, SecretKey};
 
 use super::body::TAG_AT;
-use super::seal::{ENVELOPE_HOP, HopKeys, LETTER_HOP, Place, echo};
-use super::{Body, Correspondent, Geometry, NO_EXTRA, RoundContext, SEAL_BYTES};
+use super::echo::foretold;
+use super::seal::{ENVELOPE_HOP, HopKeys, LETTER_HOP, Place};
+use super::{Body, Correspondent, Echo, Geometry, NO_EXTRA, RoundContext, SEAL_BYTES};
 
 /// Where a letter goes and whom it is sealed to.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -97,18 +98,13 @@ impl Builder {
 
     /// Appends a client's packet to `out` (W bytes) and returns the echo it must cause. `index` is the client's
     /// roster index.
-    pub fn client_packet(
-        &self,
-        rng: &mut Csprng,
-        index: u32,
-        recipe: &Recipe<'_>,
-        out: &mut Vec<u8>,
-    ) -> [u8; PRF_BYTES] {
+    pub fn client_packet(&self, rng: &mut Csprng, index: u32, recipe: &Recipe<'_>, out: &mut Vec<u8>) -> Echo {
         self.build(&Ephemerals::draw(rng, self.geometry, 1), 1, index, recipe, out)
     }
 
-    /// Appends a noise packet that the mix at hop `first - 1` feeds to hop `first`.
-    pub fn noise_packet(&self, rng: &mut Csprng, first: u8, recipe: &Recipe<'_>, out: &mut Vec<u8>) -> [u8; PRF_BYTES] {
+    /// Appends a noise packet (W bytes) that the mix at hop `first - 1` feeds to hop `first`, and returns the echo that
+    /// hop `first` must hand back for it.
+    pub fn noise_packet(&self, rng: &mut Csprng, first: u8, recipe: &Recipe<'_>, out: &mut Vec<u8>) -> Echo {
         self.build(&Ephemerals::draw(rng, self.geometry, first), first, NO_EXTRA, recipe, out)
     }
 
@@ -123,7 +119,7 @@ impl Builder {
         index: u32,
         recipe: &Recipe<'_>,
         out: &mut Vec<u8>,
-    ) -> [u8; PRF_BYTES] {
+    ) -> Echo {
         let w = self.geometry.packet();
         let keys = self.layer_keys(ephemerals, first, index);
         let tail = self.tail(ephemerals, first, &keys);
@@ -137,7 +133,8 @@ impl Builder {
         let (envelope, filler) = buffer[SEAL_BYTES * layers..].split_at_mut(self.geometry.envelope());
         self.write_envelope(ephemerals, recipe, envelope);
         filler.copy_from_slice(&tail[..tail.len() - SEAL_BYTES]);
-        let echo = echo(&keys, &self.context, envelope);
+        let echo_keys: Vec<PrfKey> = keys.iter().map(HopKeys::echo).collect();
+        let echo = foretold(&echo_keys, self.context.round, envelope);
 
         for (layer, key) in keys.iter().enumerate().rev() {
             let packet = &mut buffer[SEAL_BYTES * layer..][..w];

@@ -6,6 +6,7 @@
 
 mod body;
 mod build;
+mod echo;
 mod geometry;
 mod letter;
 mod peel;
@@ -16,11 +17,12 @@ mod slots;
 
 pub use body::{Body, BodyError, Kind, MessageId};
 pub use build::{Address, Builder, Ephemerals, Recipe};
+pub use echo::{Commitment, Echo, commitment, first_echo, next_echo};
 pub use geometry::{BODY_HEADER_BYTES, Geometry, MAX_MIXES, MAX_PAYLOAD, MIN_MIXES, MIN_PAYLOAD, SEAL_BYTES};
 pub use letter::{Correspondent, LetterError, OpenedLetter, open_letter};
 pub use peel::{EnvelopeKey, OpenedEnvelope, PeelError, Peeler};
 pub use replay::ReplaySet;
-pub use seal::{ENVELOPE_HOP, LETTER_HOP, NO_EXTRA, RoundContext, SUITE, commitment};
+pub use seal::{ENVELOPE_HOP, LETTER_HOP, NO_EXTRA, RoundContext, SUITE};
 pub use shuffle::permutation;
 pub use slots::Slots;
 

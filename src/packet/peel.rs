@@ -1,6 +1,6 @@
 //! Peeling: what a mix does to a packet, and opening: what the exit does to an envelope.
 
-use crate::crypto::{Agreement, Backend, MailboxId, PointError, PublicKey, SecretKey, TAG_BYTES, Tag};
+use crate::crypto::{Agreement, Backend, MailboxId, PointError, PrfKey, PublicKey, SecretKey, TAG_BYTES, Tag};
 
 use super::seal::{ENVELOPE_HOP, HopKeys, Place};
 use super::{Geometry, NO_EXTRA, RoundContext, SEAL_BYTES, Slots};
@@ -51,21 +51,25 @@ impl Peeler {
         self.geometry
     }
 
-    /// Peels every slot in place. `index` is the submitting client's roster index at hop 1, [`NO_EXTRA`] elsewhere.
+    /// Peels every slot in place and leaves its echo key beside it. `index` is the submitting client's roster index at
+    /// hop 1, [`NO_EXTRA`] elsewhere.
     ///
     /// # Errors
     /// The first slot that does not peel, and why; the slots behind it are then not peeled.
     pub fn peel(&self, slots: &mut Slots, index: u32) -> Result<(), (usize, PeelError)> {
         debug_assert_eq!(slots.geometry(), self.geometry);
-        slots.iter_mut().enumerate().try_for_each(|(i, slot)| self.peel_slot(slot, index).map_err(|error| (i, error)))
+        slots.iter_mut().enumerate().try_for_each(|(i, (slot, echo_key))| {
+            *echo_key = self.peel_slot(slot, index).map_err(|error| (i, error))?;
+            Ok(())
+        })
     }
 
     /// Peels one slot of [`Geometry::stride`] bytes: key 32 | tag 16 | body W - 48 | room 48 becomes
-    /// (spent) 48 | packet W.
+    /// (spent) 48 | packet W. Returns the layer's echo key.
     ///
     /// # Errors
     /// Why it does not peel; the slot's content is then not to be used.
-    pub fn peel_slot(&self, slot: &mut [u8], index: u32) -> Result<(), PeelError> {
+    pub fn peel_slot(&self, slot: &mut [u8], index: u32) -> Result<PrfKey, PeelError> {
         let (packet, filler) = slot.split_at_mut(self.geometry.packet());
         let (head, body) = packet.split_at_mut(SEAL_BYTES);
         let (ephemeral, tag) = parse_head(head);
@@ -75,7 +79,7 @@ impl Peeler {
             return Err(PeelError::BadTag);
         }
         filler.copy_from_slice(&keys.filler());
-        Ok(())
+        Ok(keys.echo())
     }
 }
 

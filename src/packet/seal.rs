@@ -2,10 +2,7 @@
 
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use crate::crypto::{
-    AeadKey, Agreement, Digest, KEY_BYTES, Label, PRF_BYTES, PrfKey, PublicKey, SharedSecret, derive_into,
-    derive_parts, prf,
-};
+use crate::crypto::{AeadKey, Agreement, Digest, KEY_BYTES, Label, PrfKey, PublicKey, SharedSecret, derive_into};
 
 use super::{PeelError, SEAL_BYTES};
 
@@ -122,24 +119,4 @@ impl HopKeys {
     pub(super) fn expose(&self) -> &[u8; 144] {
         &self.bytes
     }
-}
-
-/// The echo a packet must cause: x := PRF(ek of hop L, round | H(envelope)), then PRF(ek_i, x) towards the client.
-pub(super) fn echo(keys: &[HopKeys], context: &RoundContext, envelope: &[u8]) -> [u8; PRF_BYTES] {
-    let digest = derive_parts(Label::Envelope, &[envelope]);
-    let (last, before) = keys.split_last().expect("an onion has at least one layer");
-    let mut x = prf(&last.echo(), &[&context.round.to_le_bytes(), &digest.0]);
-    for hop in before.iter().rev() {
-        x = prf(&hop.echo(), &[&x]);
-    }
-    x
-}
-
-/// A client's commitment to its echo: H("commit" | network | epoch | round | index | x), 16 bytes.
-pub fn commitment(context: &RoundContext, index: u32, echo: &[u8; PRF_BYTES]) -> [u8; 16] {
-    let digest = derive_parts(
-        Label::Commit,
-        &[&context.network.0, &context.epoch.to_le_bytes(), &context.round.to_le_bytes(), &index.to_le_bytes(), echo],
-    );
-    digest.0[..16].try_into().expect("a digest has 32 bytes")
 }

@@ -1,20 +1,26 @@
 //! A flat buffer of packets, each with room for the filler behind it.
 
+use crate::crypto::PrfKey;
+
 use super::{Geometry, SEAL_BYTES};
 
 /// `count` packets in one allocation, one every [`Geometry::stride`] bytes.
 ///
 /// Peeling is in place: slot `i` holds the packet received in its first W bytes and, once peeled, the
-/// packet to forward in its last W, so that nothing moves.
+/// packet to forward in its last W, so that nothing moves. Beside it peeling leaves the layer's echo key, so that
+/// the way back needs no second key agreement.
 pub struct Slots {
     geometry: Geometry,
     bytes: Vec<u8>,
+    /// One a slot; zero until it is peeled. Each clears itself.
+    echo_keys: Vec<PrfKey>,
 }
 
 impl Slots {
     /// `count` slots of zeros.
     pub fn zeroed(geometry: Geometry, count: usize) -> Self {
-        Self { geometry, bytes: vec![0; count * geometry.stride()] }
+        let echo_keys = (0..count).map(|_| PrfKey::from_bytes([0; 32])).collect();
+        Self { geometry, bytes: vec![0; count * geometry.stride()], echo_keys }
     }
 
     /// Copies whole packets, one after the other; `None` if `packets` is not a whole number of them.
@@ -74,8 +80,19 @@ impl Slots {
         &mut self.bytes[at..at + self.geometry.packet()]
     }
 
-    /// Each slot whole, in order.
-    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut [u8]> {
-        self.bytes.chunks_exact_mut(self.geometry.stride())
+    /// The echo keys of the slots, in order: of peeled slots, until they are taken.
+    pub fn echo_keys(&self) -> &[PrfKey] {
+        &self.echo_keys
+    }
+
+    /// Takes the echo keys away, to be kept when the packets have left.
+    pub fn take_echo_keys(&mut self) -> Vec<PrfKey> {
+        std::mem::take(&mut self.echo_keys)
+    }
+
+    /// Each slot whole with its echo key, in order.
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (&mut [u8], &mut PrfKey)> {
+        assert_eq!(self.echo_keys.len(), self.len(), "keys are taken from packets that have left");
+        self.bytes.chunks_exact_mut(self.geometry.stride()).zip(&mut self.echo_keys)
     }
 }

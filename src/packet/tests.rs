@@ -180,6 +180,51 @@ fn a_sender_is_known_by_its_tag_and_by_nobody_elses() {
 }
 
 #[test]
+fn the_keys_that_peeling_keeps_give_the_echo_that_was_foretold() {
+    let mut round = Round::new(5, 256);
+    let to = Address { mailbox: MailboxId([8; 16]), letter_key: round.recipient.public_key() };
+    let recipe = Recipe { to, body: Body::dummy(MessageId([4; 16]), 10, b""), sender: None };
+    for first in 1..=5 {
+        let mut packets = Vec::new();
+        let builder = round.builder();
+        let mut build = || match first {
+            1 => builder.client_packet(&mut round.rng, 5, &recipe, &mut packets),
+            _ => builder.noise_packet(&mut round.rng, first, &recipe, &mut packets),
+        };
+        let foretold = [build(), build()];
+        assert_ne!(foretold[0], foretold[1]);
+        let mut path = Vec::new();
+        for hop in first..=5 {
+            let mut slots = Slots::from_packets(round.geometry, &packets).expect("whole packets");
+            round.peeler(hop).peel(&mut slots, 5).expect("peels");
+            packets = (0..2).flat_map(|i| slots.peeled(i).to_vec()).collect();
+            path.push(slots.take_echo_keys());
+        }
+        let w = round.geometry.packet();
+        let (exit, before) = path.split_last().expect("at least one hop");
+        for (i, foretold) in foretold.iter().enumerate() {
+            let first = first_echo(&exit[i], round.geometry, round.context.round, &packets[i * w..][..w]);
+            let echo = before.iter().rev().fold(first, |echo, keys| next_echo(&keys[i], &echo));
+            assert_eq!(echo, *foretold);
+        }
+    }
+}
+
+#[test]
+fn a_commitment_is_bound_to_everything_it_names() {
+    let context = Round::new(2, 256).context;
+    let honest = commitment(&context, 5, &[1; 16]);
+    let others = [
+        commitment(&RoundContext { network: Digest([8; 32]), ..context }, 5, &[1; 16]),
+        commitment(&RoundContext { epoch: 4, ..context }, 5, &[1; 16]),
+        commitment(&RoundContext { round: 78, ..context }, 5, &[1; 16]),
+        commitment(&context, 6, &[1; 16]),
+        commitment(&context, 5, &[2; 16]),
+    ];
+    assert!(!others.contains(&honest));
+}
+
+#[test]
 fn a_body_must_be_canonical() {
     let geometry = Geometry::new(2, 256).expect("valid");
     let body = Body {

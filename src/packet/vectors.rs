@@ -176,6 +176,7 @@ impl Vector {
             let mut slots = Slots::from_packets(geometry, &packet).expect("one packet");
             let peeler = Peeler::new(geometry, context, hop, &own, Backend::Dalek);
             peeler.peel(&mut slots, inputs.index.unwrap_or(NO_EXTRA)).expect("an honest packet peels");
+            assert_eq!(slots.echo_keys()[0].0, kdf[32..64], "peeling keeps ek");
             hops.push(Hop {
                 hop,
                 onion_key: seal.recipient_key,

@@ -1,35 +1,61 @@
 //! A whole batch on its way out.
 
+use zeroize::Zeroizing;
+
 use crate::crypto::Csprng;
 use crate::packet::{Geometry, Slots, permutation};
 use crate::wire::SignedBatchHeader;
+
+use super::{Noise, Origins, ReturnPath};
 
 /// Peeled packets in a uniformly random order. The packets stay where they are; only the order is drawn.
 pub struct Shuffled {
     geometry: Geometry,
     segments: Vec<Slots>,
-    order: Vec<(u32, u32)>,
+    /// Of each packet in order of arrival, the mix's own behind them: segment and slot.
+    places: Vec<(u32, u32)>,
+    /// For each place of the new order the one of arrival.
+    order: Zeroizing<Vec<u32>>,
+    path: Option<ReturnPath>,
 }
 
 impl Shuffled {
     /// Shuffles all packets of all segments together.
     pub fn new(rng: &mut Csprng, geometry: Geometry, segments: Vec<Slots>) -> Self {
-        let places: Vec<(u32, u32)> = segments
-            .iter()
-            .enumerate()
-            .flat_map(|(segment, slots)| (0..slots.len()).map(move |slot| (segment as u32, slot as u32)))
-            .collect();
-        let order = permutation(rng, places.len()).into_iter().map(|place| places[place as usize]).collect();
-        Self { geometry, segments, order }
+        Self::with_noise(rng, geometry, segments, Noise::none(geometry))
+    }
+
+    /// As [`Shuffled::new`], with the mix's own packets among them.
+    pub fn with_noise(rng: &mut Csprng, geometry: Geometry, segments: Vec<Slots>, noise: Noise) -> Self {
+        let count = segments.iter().map(Slots::len).sum::<usize>() + noise.len();
+        Self::ordered(geometry, segments, noise, permutation(rng, count))
     }
 
     /// A batch left in the order of arrival: what the statistics must notice.
     #[cfg(any(test, feature = "sim"))]
     pub fn in_order(geometry: Geometry, segments: Vec<Slots>) -> Self {
-        let order = (0..segments.len() as u32)
-            .flat_map(|segment| (0..segments[segment as usize].len() as u32).map(move |slot| (segment, slot)))
+        let count = segments.iter().map(Slots::len).sum::<usize>() as u32;
+        Self::ordered(geometry, segments, Noise::none(geometry), (0..count).collect())
+    }
+
+    /// Noise is one more segment, the last; so what lies behind the inputs is noise, in every order.
+    pub(super) fn ordered(geometry: Geometry, mut segments: Vec<Slots>, noise: Noise, order: Vec<u32>) -> Self {
+        let order = Zeroizing::new(order);
+        let keys: Vec<_> = segments.iter_mut().map(Slots::take_echo_keys).collect();
+        let origins = Origins::new(order.clone(), order.len() - noise.len());
+        let path = Some(ReturnPath::new(origins, keys, noise.echoes));
+        segments.push(noise.packets);
+        let places = (0..)
+            .zip(&segments)
+            .flat_map(|(segment, slots)| (0..slots.len() as u32).map(move |slot| (segment, slot)))
             .collect();
-        Self { geometry, segments, order }
+        Self { geometry, segments, places, order, path }
+    }
+
+    /// Takes what the mix keeps of the round when the batch has left; `None` if it was taken, so that no pass runs
+    /// twice.
+    pub fn take_return_path(&mut self) -> Option<ReturnPath> {
+        self.path.take()
     }
 
     /// The packets' shape.
@@ -54,14 +80,15 @@ impl Shuffled {
 
     /// The packet at `index` of the new order.
     pub fn packet(&self, index: usize) -> &[u8] {
-        let (segment, slot) = self.order[index];
+        let (segment, slot) = self.places[self.order[index] as usize];
         self.segments[segment as usize].peeled(slot as usize)
     }
 
     /// As [`Shuffled::packets`], to be changed in place.
     pub fn for_each_mut(&mut self, mut visit: impl FnMut(&mut [u8])) {
-        for (segment, slot) in &self.order {
-            visit(self.segments[*segment as usize].peeled_mut(*slot as usize));
+        for place in &*self.order {
+            let (segment, slot) = self.places[*place as usize];
+            visit(self.segments[segment as usize].peeled_mut(slot as usize));
         }
     }
 }

@@ -6,13 +6,19 @@
 mod batch;
 mod collect;
 mod docket;
+mod echo;
 mod intake;
+mod noise;
+mod origins;
 mod phase;
 mod work;
 
 pub use batch::{OutgoingBatch, Shuffled};
 pub use collect::{Accepted, Collection};
 pub use docket::{Docket, Ruling};
+pub use echo::{EchoError, ListPlace, ReturnPath, check_echoes, first_echoes, published};
 pub use intake::{Intake, IntakeError};
+pub use noise::{Noise, NoiseError, noise_added};
+pub use origins::Origins;
 pub use phase::Phase;
 pub use work::{Done, Job, Letters};

@@ -98,15 +98,7 @@ impl BuildJob {
         let mailbox = mailboxes[rng.random_range(0..mailboxes.len())];
         let mut message = MessageId([0; 16]);
         rng.fill_bytes(&mut message.0);
-        let body = Body {
-            kind: Kind::Dummy,
-            message,
-            index: 0,
-            count: 1,
-            expiry: self.expiry,
-            sender: None,
-            data: &self.network.parameters.dummy_payload,
-        };
+        let body = Body::dummy(message, self.expiry, &self.network.parameters.dummy_payload);
         Item { to: Address { mailbox: mailbox.id, letter_key: mailbox.letter_key }, body, sender: None }
     }
 }

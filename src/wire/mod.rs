@@ -6,6 +6,7 @@
 
 mod batch;
 pub mod codec;
+mod echo;
 mod epoch;
 pub mod frame;
 mod layout;
@@ -16,6 +17,7 @@ mod record;
 mod verdict;
 
 pub use batch::{BatchHeader, SignedBatchHeader, batch_digest};
+pub use echo::{EchoHeader, EchoReader, EchoStreamError, SignedEchoHeader, echoes_digest};
 pub use epoch::{DocumentError, EpochDocument, MAX_EPOCH_ROUNDS, MixKeys, SecretPart, SignedEpoch, SubShares};
 pub use layout::Layout;
 pub use members::Members;

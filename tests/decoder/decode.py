@@ -14,12 +14,13 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import codec
+import echo
 import messages
 import packets
 from mismatch import Mismatch, only
 from onion import Refused
 
-FILES = ("packet.json", "noise.json", "reject.json", "wire.json", "signed.json")
+FILES = ("packet.json", "noise.json", "reject.json", "wire.json", "signed.json", "echo.json")
 # What reading a vector of another shape, or with other values, raises.
 NOT_A_VECTOR = (ArithmeticError, AssertionError, AttributeError, LookupError, StopIteration, TypeError, ValueError)
 
@@ -45,6 +46,11 @@ def checks(name, content):
     elif name == "signed.json":
         for at, vector in enumerate(content):
             yield (at,), messages.check_signed, (vector,)
+    elif name == "echo.json":
+        only("file", content, "round", "failures")
+        yield ("round",), echo.check_round, (content["round"],)
+        for at, failure in enumerate(content["failures"]):
+            yield ("failures", at), echo.check_failure, (content["round"], failure)
     else:
         raise Mismatch("unknown file")
 

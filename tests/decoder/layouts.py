@@ -127,5 +127,9 @@ def batch_header(h):
                   fixed(h["output"]))
 
 
+def echo_header(network_id, document, round_, hop, count, digest):
+    return layout("mixnet v1 echo header", fixed(network_id), fixed(document), u64(round_), u8(hop), u32(count), digest)
+
+
 def receipt(network_id, round_, index, digest):
     return layout("mixnet v1 receipt", fixed(network_id), u64(round_), u32(index), digest)

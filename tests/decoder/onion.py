@@ -31,6 +31,7 @@ LABELS = {
     "Dealing": "mixnet v1 dealing",
     "Possession": "mixnet v1 possession",
     "SubShares": "mixnet v1 sub-shares",
+    "Echoes": "mixnet v1 echoes",
 }
 
 # Section 3, "Points", rule 2.
