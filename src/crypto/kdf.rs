@@ -55,6 +55,12 @@ labels! {
     Dealing = "mixnet v1 dealing";
     /// The challenge of a proof that a mix knows its part of a joint round key.
     Possession = "mixnet v1 possession";
+    /// The digest of a packet as its client sent it.
+    Onion = "mixnet v1 onion";
+    /// The root of a round's list.
+    List = "mixnet v1 list";
+    /// The key of a client's MACs towards one mix in one epoch.
+    ListMac = "mixnet v1 list mac";
 }
 
 /// Derives a 32-byte digest from `material` under `label`.

@@ -9,6 +9,7 @@ pub mod codec;
 mod epoch;
 pub mod frame;
 mod layout;
+mod list;
 mod members;
 mod messages;
 mod network;
@@ -18,6 +19,11 @@ mod verdict;
 pub use batch::{BatchHeader, SignedBatchHeader, batch_digest};
 pub use epoch::{DocumentError, EpochDocument, MAX_EPOCH_ROUNDS, MixKeys, SignedEpoch};
 pub use layout::Layout;
+pub use list::{
+    COMMITMENT_BYTES, ClientRecords, ClientSignature, ListComplaint, ListComplete, ListContext, ListHeader, ListKey,
+    ListKeys, ListRecord, ListRoot, ListRow, ListSecret, ListSignature, RECORD_BYTES, ROW_BYTES, RecordsError,
+    SecondList, SignedListComplaint, SignedListHeader, onion_digest,
+};
 pub use members::Members;
 pub use messages::{
     EpochCall, EpochRefusalReason, LETTER_HEADER_BYTES, PeerMessage, PollAnswer, Receipt, Refusal, Reply, Request,

@@ -14,12 +14,13 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import codec
+import lists
 import messages
 import packets
 from mismatch import Mismatch, only
 from onion import Refused
 
-FILES = ("packet.json", "noise.json", "reject.json", "wire.json", "signed.json")
+FILES = ("packet.json", "noise.json", "reject.json", "wire.json", "signed.json", "list.json")
 # What reading a vector of another shape, or with other values, raises.
 NOT_A_VECTOR = (ArithmeticError, AssertionError, AttributeError, LookupError, StopIteration, TypeError, ValueError)
 
@@ -45,6 +46,9 @@ def checks(name, content):
     elif name == "signed.json":
         for at, vector in enumerate(content):
             yield (at,), messages.check_signed, (vector,)
+    elif name == "list.json":
+        for at, vector in enumerate(content):
+            yield (at,), lists.check_list, (vector,)
     else:
         raise Mismatch("unknown file")
 

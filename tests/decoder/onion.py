@@ -30,6 +30,9 @@ LABELS = {
     "Submission": "mixnet v1 submission",
     "Dealing": "mixnet v1 dealing",
     "Possession": "mixnet v1 possession",
+    "Onion": "mixnet v1 onion",
+    "List": "mixnet v1 list",
+    "ListMac": "mixnet v1 list mac",
 }
 
 # Section 3, "Points", rule 2.
