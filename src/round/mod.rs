@@ -7,6 +7,7 @@ mod batch;
 mod collect;
 mod docket;
 mod intake;
+mod list;
 mod phase;
 mod work;
 
@@ -14,5 +15,9 @@ pub use batch::{OutgoingBatch, Shuffled};
 pub use collect::{Accepted, Collection};
 pub use docket::{Docket, Ruling};
 pub use intake::{Intake, IntakeError};
+pub use list::{
+    AnswerFault, EntryList, Impossible, Inadmissible, List, ListAnswer, ListFault, ListRules, ListRuling, Struck,
+    Suspects, TakenList,
+};
 pub use phase::Phase;
 pub use work::{Done, Job, Letters};
