@@ -165,10 +165,13 @@ fn what_is_said_of_a_list_decodes_strictly_and_is_signed_for_one_list() {
     let context = ListContext { round: 301, ..CONTEXT };
     assert!(signature.is_signed_by(&key.identity(), &CONTEXT) && !signature.is_signed_by(&stranger, &CONTEXT));
     assert!(!signature.is_signed_by(&key.identity(), &context));
+    // Signed for the one round, and said of the other.
+    assert!(!ListSignature { round: 301, ..signature.clone() }.is_signed_by(&key.identity(), &CONTEXT));
     assert!(!ListSignature { round: 301, ..signature.clone() }.is_signed_by(&key.identity(), &context));
     let complete = ListComplete { round: 300, root, signatures: vec![signature.signature; 2] };
     assert!(complete.verify(&[key.identity(); 2], &CONTEXT));
     assert!(!complete.verify(&[key.identity(); 3], &CONTEXT) && !complete.verify(&[key.identity()], &CONTEXT));
     assert!(!complete.verify(&[key.identity(), stranger], &CONTEXT));
     assert!(!complete.verify(&[key.identity(); 2], &context));
+    assert!(!ListComplete { round: 301, ..complete }.verify(&[key.identity(); 2], &CONTEXT));
 }

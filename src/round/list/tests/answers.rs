@@ -114,7 +114,6 @@ fn a_complaint_makes_a_second_list_and_that_is_signed() {
     assert_eq!(second.complaints, [complaint]);
     assert_eq!(round.entry.second(), Some(&second));
     let rules = round.rules();
-    assert_eq!(round.entry.rule(&mix_key(0)), ListRuling::Waiting, "the signature under the first list is of no use");
     for mix in [1, 2] {
         let mut struck = round.world.struck();
         round.taken[mix - 1].second(&rules, &second, &mut struck).expect("the first without client 2");
@@ -122,6 +121,7 @@ fn a_complaint_makes_a_second_list_and_that_is_signed() {
         // It may come again.
         round.taken[mix - 1].second(&rules, &second, &mut struck).expect("the same");
         assert_eq!(round.taken[mix - 1].list(), round.entry.list());
+        assert_eq!(round.entry.rule(&mix_key(0)), ListRuling::Waiting, "signatures under the first list are of no use");
         let signature = round.signature(mix);
         round.entry.signature(mix, &signature).expect("a signature");
     }
