@@ -1,4 +1,4 @@
-"""The list of a round, sections 7.7 and 7.8 of wire-spec.md, and the checks of list.json."""
+"""The list of a round, sections 7.8 and 7.9 of wire-spec.md, and the checks of list.json."""
 
 import codec
 import layouts
@@ -11,7 +11,7 @@ from mismatch import Mismatch, only, same, unhex
 RECORD, MAC, ROW = 52, 16, 68
 
 
-# ---- Section 7.7: records and their MACs -------------------------------------------------
+# ---- Section 7.8: records and their MACs -------------------------------------------------
 
 def round_fields(value):
     """What every layout here begins with."""
@@ -37,7 +37,7 @@ def records_signed(context_, records):
     return layout("mixnet v1 records", context_, u32(len(records)), *records)
 
 
-# ---- Section 7.8: the list ---------------------------------------------------------------
+# ---- Section 7.9: the list ---------------------------------------------------------------
 
 def client_signature(value):
     only("signature", value, "index", "signature")

@@ -1,6 +1,6 @@
 //! A list at the entry: assembled, sent, complained of once, settled.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::crypto::{Identity, IdentityKey, Signature};
 use crate::wire::{
@@ -71,7 +71,7 @@ pub enum ListRuling {
 
 impl EntryList {
     /// The first list of the submissions that were admitted, by roster index. A client that was struck out meanwhile and
-    /// whose signature does not hold is left out, and named beside the list.
+    /// whose signature does not hold is left out, with its packets, and named beside the list in ascending order.
     ///
     /// # Errors
     /// [`ListFault::Quorum`] if they are too few, another fault if the submissions are not what
@@ -83,7 +83,7 @@ impl EntryList {
         key: &IdentityKey,
     ) -> Result<(Self, Vec<u32>), ListFault> {
         let forged = |(index, records): &(&u32, &ClientRecords)| struck.contains(**index) && !rules.is_signed(records);
-        let named: Vec<u32> = submissions.iter().filter(forged).map(|(index, _)| *index).collect();
+        let named: BTreeSet<u32> = submissions.iter().filter(forged).map(|(index, _)| *index).collect();
         submissions.retain(|index, _| !named.contains(index));
         let records = submissions.values().flat_map(ClientRecords::records).copied().collect();
         let signed = submissions.iter().filter(|(index, _)| struck.contains(**index));
@@ -93,7 +93,7 @@ impl EntryList {
         let complaints = BTreeMap::new();
         let mut this = Self { rules, submissions, list, first, second: None, complaints, signatures: BTreeMap::new() };
         this.sign(key);
-        Ok((this, named))
+        Ok((this, named.into_iter().collect()))
     }
 
     /// The header of the first list.
