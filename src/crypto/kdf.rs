@@ -59,6 +59,12 @@ labels! {
     SubShares = "mixnet v1 sub-shares";
     /// The digest of the echoes that one hop hands back, in order.
     Echoes = "mixnet v1 echoes";
+    /// The digest of a packet as its client sent it.
+    Onion = "mixnet v1 onion";
+    /// The root of a round's list.
+    List = "mixnet v1 list";
+    /// The key of a client's MACs towards one mix in one epoch.
+    ListMac = "mixnet v1 list mac";
 }
 
 /// Derives a 32-byte digest from `material` under `label`.

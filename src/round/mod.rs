@@ -8,6 +8,7 @@ mod collect;
 mod docket;
 mod echo;
 mod intake;
+mod list;
 mod noise;
 mod origins;
 mod phase;
@@ -18,6 +19,10 @@ pub use collect::{Accepted, Collection};
 pub use docket::{Docket, Ruling};
 pub use echo::{EchoError, ListPlace, ReturnPath, check_echoes, first_echoes, published};
 pub use intake::{Intake, IntakeError};
+pub use list::{
+    AnswerFault, EntryList, Impossible, Inadmissible, List, ListAnswer, ListFault, ListRules, ListRuling, Struck,
+    Suspects, TakenList,
+};
 pub use noise::{Noise, NoiseError, noise_added};
 pub use origins::Origins;
 pub use phase::Phase;

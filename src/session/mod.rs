@@ -21,6 +21,7 @@ mod exit;
 mod ledger;
 mod open;
 mod polls;
+mod records;
 mod status;
 mod turn;
 
@@ -30,6 +31,7 @@ pub use config::{SessionConfig, SessionError};
 pub use engine::Session;
 pub use ledger::Seat;
 pub use open::{LetterCounts, OpenJob, Opened};
+pub use records::client_records;
 pub use status::{Counters, RoundResult, Status};
 
 #[cfg(test)]

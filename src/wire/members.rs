@@ -39,6 +39,14 @@ impl Members {
         self.bitmap.iter().map(|byte| byte.count_ones()).sum()
     }
 
+    /// The clients that are in, ascending.
+    pub fn iter(&self) -> impl Iterator<Item = u32> {
+        (0..).zip(&self.bitmap).flat_map(|(byte, bits)| {
+            let set = move |bit: &u32| bits & (1 << bit) != 0;
+            (0..8).filter(set).map(move |bit| 8 * byte + bit)
+        })
+    }
+
     /// Whether this is a bitmap over a roster of `size`: right length, no bit beyond the last client.
     pub fn fits(&self, size: usize) -> bool {
         let spare = size.div_ceil(8) * 8 - size;

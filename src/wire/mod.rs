@@ -10,6 +10,7 @@ mod echo;
 mod epoch;
 pub mod frame;
 mod layout;
+mod list;
 mod members;
 mod messages;
 mod network;
@@ -20,6 +21,11 @@ pub use batch::{BatchHeader, SignedBatchHeader, batch_digest};
 pub use echo::{EchoHeader, EchoReader, EchoStreamError, SignedEchoHeader, echoes_digest};
 pub use epoch::{DocumentError, EpochDocument, MAX_EPOCH_ROUNDS, MixKeys, SecretPart, SignedEpoch, SubShares};
 pub use layout::Layout;
+pub use list::{
+    COMMITMENT_BYTES, ClientRecords, ClientSignature, ListComplaint, ListComplete, ListContext, ListHeader, ListKey,
+    ListKeys, ListRecord, ListRoot, ListRow, ListSecret, ListSignature, RECORD_BYTES, ROW_BYTES, RecordsError,
+    SecondList, SignedListComplaint, SignedListHeader, onion_digest,
+};
 pub use members::Members;
 pub use messages::{
     EpochCall, EpochRefusalReason, LETTER_HEADER_BYTES, PeerMessage, PollAnswer, Receipt, Refusal, Reply, Request,

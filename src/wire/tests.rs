@@ -63,6 +63,7 @@ fn members_are_a_set_over_the_roster() {
     assert!(members.insert(8) && !members.insert(8) && members.insert(0));
     assert_eq!(members.count(), 2);
     assert!(members.contains(8) && !members.contains(7) && !members.contains(1000));
+    assert_eq!(Vec::from_iter(members.iter()), [0, 8]);
     assert!(members.fits(9) && !members.fits(8));
     let mut beyond = Members::none(16);
     beyond.insert(9);

@@ -1,8 +1,10 @@
-//! Test vectors of messages: `wire.json` (frames) and `signed.json` (layouts, digests, signatures).
+//! Test vectors of messages: `wire.json` (frames), `signed.json` (layouts, digests, signatures) and `list.json` (what a
+//! list is made of).
 //!
 //! Each stands twice: as the value that the library encodes or signs, and as plain JSON from which the independent
 //! decoder in `tests/decoder` arrives at the same bytes.
 
+mod list;
 mod samples;
 mod signed;
 

@@ -163,6 +163,14 @@ SIGNED_VERDICT = Struct(verdict=VERDICT, signatures=List(SIGNATURE))
 BATCH_HEADER = Struct(network=DIGEST, epoch=DIGEST, round=U64, hop=U8, count=U32, noise=U32, members=MEMBERS,
                       input=DIGEST, output=DIGEST)
 SIGNED_BATCH_HEADER = Struct(header=BATCH_HEADER, signature=SIGNATURE)
+LIST_CONTEXT = Struct(network=DIGEST, epoch=U64, round=U64)
+LIST_HEADER = Struct(context=LIST_CONTEXT, attempt=U8, count=U32, signed=U32, root=DIGEST)
+SIGNED_LIST_HEADER = Struct(header=LIST_HEADER, signature=SIGNATURE)
+LIST_COMPLAINT = Struct(context=LIST_CONTEXT, hop=U8, root=DIGEST, clients=MEMBERS)
+SIGNED_LIST_COMPLAINT = Struct(complaint=LIST_COMPLAINT, signature=SIGNATURE)
+SECOND_LIST = Struct(header=SIGNED_LIST_HEADER, complaints=List(SIGNED_LIST_COMPLAINT))
+LIST_SIGNATURE = Struct(round=U64, root=DIGEST, signature=SIGNATURE)
+LIST_COMPLETE = Struct(round=U64, root=DIGEST, signatures=List(SIGNATURE))
 REFUSAL = Enum("Malformed", "WrongRound", "Late", "Duplicate", "Full", "NotOnRoster", "NotRegistered", "WrongMix",
                "Stopping")
 
@@ -204,6 +212,17 @@ PEER_MESSAGE = Enum(
 MESSAGES = {"Request": REQUEST, "Reply": REPLY, "PeerMessage": PEER_MESSAGE}
 
 
+def read_all(kind, data):
+    """Exactly one value of a type, from all of the bytes."""
+    reader = Reader(data)
+    value = kind.decode(reader)
+    if reader.at != len(data):
+        raise BadFrame("trailing")
+    if kind.encode(value) != data:
+        raise BadFrame("not_canonical")
+    return value
+
+
 # ---- Section 5.1: frames -----------------------------------------------------------------
 
 def write_frame(kind, value):
@@ -215,10 +234,4 @@ def read_frame(kind, frame):
     n = int.from_bytes(frame[:4], "little")
     if len(frame) < 4 or not 1 <= n <= MAX_MESSAGE or n != len(frame) - 4:
         raise BadFrame("length")
-    reader = Reader(frame[4:])
-    value = MESSAGES[kind].decode(reader)
-    if reader.at != n:
-        raise BadFrame("trailing")
-    if MESSAGES[kind].encode(value) != frame[4:]:
-        raise BadFrame("not_canonical")
-    return value
+    return read_all(MESSAGES[kind], frame[4:])

@@ -15,12 +15,13 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import codec
 import echo
+import lists
 import messages
 import packets
 from mismatch import Mismatch, only
 from onion import Refused
 
-FILES = ("packet.json", "noise.json", "reject.json", "wire.json", "signed.json", "echo.json")
+FILES = ("packet.json", "noise.json", "reject.json", "wire.json", "signed.json", "list.json", "echo.json")
 # What reading a vector of another shape, or with other values, raises.
 NOT_A_VECTOR = (ArithmeticError, AssertionError, AttributeError, LookupError, StopIteration, TypeError, ValueError)
 
@@ -51,6 +52,9 @@ def checks(name, content):
         yield ("round",), echo.check_round, (content["round"],)
         for at, failure in enumerate(content["failures"]):
             yield ("failures", at), echo.check_failure, (content["round"], failure)
+    elif name == "list.json":
+        for at, vector in enumerate(content):
+            yield (at,), lists.check_list, (vector,)
     else:
         raise Mismatch("unknown file")
 

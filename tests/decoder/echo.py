@@ -1,4 +1,4 @@
-"""Checks of echo.json: the echo pass, section 8.5 of wire-spec.md."""
+"""Checks of echo.json: the echo pass, sections 8.6 and 8.7 of wire-spec.md."""
 
 import layouts
 import onion

@@ -32,6 +32,9 @@ LABELS = {
     "Possession": "mixnet v1 possession",
     "SubShares": "mixnet v1 sub-shares",
     "Echoes": "mixnet v1 echoes",
+    "Onion": "mixnet v1 onion",
+    "List": "mixnet v1 list",
+    "ListMac": "mixnet v1 list mac",
 }
 
 # Section 3, "Points", rule 2.

@@ -1,0 +1,239 @@
+//! A list at the entry: assembled, sent, complained of once, settled.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::crypto::{Identity, IdentityKey, Signature};
+use crate::wire::{
+    ClientRecords, ClientSignature, ListComplete, ListContext, ListKeys, ListSignature, Members, SecondList,
+    SignedListComplaint, SignedListHeader,
+};
+
+use super::{AnswerFault, Impossible, List, ListFault, ListRules, Struck, named};
+
+/// Why the entry does not take a client's records.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum Inadmissible {
+    /// The MACs for the entry are wrong.
+    #[error("the MACs for the entry are wrong")]
+    Mac,
+    /// The client was struck out in this epoch, and its signature does not hold.
+    #[error("the signature of a client that was struck out before does not hold")]
+    Signature,
+}
+
+impl ListRules {
+    /// Whether the entry takes a client's records: by their MACs for the entry, or by their signature once the client has
+    /// been struck out.
+    ///
+    /// # Errors
+    /// Why not; the submission is refused.
+    pub fn admit(&self, keys: &ListKeys, struck: &Struck, records: &ClientRecords) -> Result<(), Inadmissible> {
+        if struck.contains(records.index()) {
+            return if self.is_signed(records) { Ok(()) } else { Err(Inadmissible::Signature) };
+        }
+        let key = keys.get(records.index());
+        let good = key.is_some_and(|key| records.rows(0).all(|row| key.check(self.context.round, &row)));
+        if good { Ok(()) } else { Err(Inadmissible::Mac) }
+    }
+
+    fn is_signed(&self, records: &ClientRecords) -> bool {
+        self.client(records.index()).is_some_and(|client| records.is_signed_by(client, &self.context))
+    }
+}
+
+/// The list of a round at the entry, with everybody's MACs and signatures, and what the mixes say to it.
+///
+/// It holds at most one answer of each mix. How long to wait for them is the caller's business.
+pub struct EntryList {
+    rules: ListRules,
+    submissions: BTreeMap<u32, ClientRecords>,
+    list: List,
+    first: SignedListHeader,
+    second: Option<SecondList>,
+    /// About the first list, by the position of the mix.
+    complaints: BTreeMap<usize, SignedListComplaint>,
+    /// Under the list as it is now, by the position of the mix.
+    signatures: BTreeMap<usize, Signature>,
+}
+
+/// Where a list stands.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum ListRuling {
+    /// A mix has not answered.
+    Waiting,
+    /// All have, and some complained: this goes to all mixes and is to be signed. Said once; see [`EntryList::second`].
+    Second(SecondList),
+    /// Without those of whom mixes complain there are too few clients: the round is aborted.
+    TooFewClients,
+    /// All have signed: this goes to all mixes, and batches may move.
+    Complete(ListComplete),
+}
+
+impl EntryList {
+    /// The first list of the submissions that were admitted, by roster index. A client that was struck out meanwhile and
+    /// whose signature does not hold is left out, with its packets, and named beside the list in ascending order.
+    ///
+    /// # Errors
+    /// [`ListFault::Quorum`] if they are too few, another fault if the submissions are not what
+    /// [`ClientRecords::parse`] made of `packets_per_client` different packets of each client.
+    pub fn assemble(
+        rules: ListRules,
+        mut submissions: BTreeMap<u32, ClientRecords>,
+        struck: &Struck,
+        key: &IdentityKey,
+    ) -> Result<(Self, Vec<u32>), ListFault> {
+        let forged = |(index, records): &(&u32, &ClientRecords)| struck.contains(**index) && !rules.is_signed(records);
+        let named: BTreeSet<u32> = submissions.iter().filter(forged).map(|(index, _)| *index).collect();
+        submissions.retain(|index, _| !named.contains(index));
+        let records = submissions.values().flat_map(ClientRecords::records).copied().collect();
+        let signed = submissions.iter().filter(|(index, _)| struck.contains(**index));
+        let signatures = signed.map(|(&index, records)| ClientSignature { index, signature: *records.signature() });
+        let list = List::new(&rules, records, signatures.collect())?;
+        let first = list.header(0).sign(key);
+        let complaints = BTreeMap::new();
+        let mut this = Self { rules, submissions, list, first, second: None, complaints, signatures: BTreeMap::new() };
+        this.sign(key);
+        Ok((this, named.into_iter().collect()))
+    }
+
+    /// The header of the first list.
+    pub fn header(&self) -> &SignedListHeader {
+        &self.first
+    }
+
+    /// What follows the header to the mix at position `mix`, 1 to L - 1; of no use to another.
+    pub fn body(&self, mix: usize) -> Vec<u8> {
+        let first = self.submissions.values().flat_map(|records| records.rows(mix));
+        let mut body: Vec<u8> = first.flat_map(|row| row.to_bytes()).collect();
+        body.extend(self.list.signatures.iter().flat_map(ClientSignature::to_bytes));
+        body
+    }
+
+    /// The second list, if there is one.
+    pub fn second(&self) -> Option<&SecondList> {
+        self.second.as_ref()
+    }
+
+    /// The content as it is now.
+    pub fn list(&self) -> &List {
+        &self.list
+    }
+
+    /// A client's records with their signature, for blame; also of those that have been struck out.
+    pub fn submission(&self, client: u32) -> Option<&ClientRecords> {
+        self.submissions.get(&client)
+    }
+
+    /// The mix at position `mix` has signed a list.
+    ///
+    /// # Errors
+    /// If it is not its signature, of another list, or of one that it has complained of.
+    pub fn signature(&mut self, mix: usize, signature: &ListSignature) -> Result<(), AnswerFault> {
+        let identity = self.rules.network.roster.mixes.get(mix).map(|mix| mix.identity);
+        if !identity.is_some_and(|identity| signature.is_signed_by(&identity, &self.rules.context)) {
+            return Err(AnswerFault::Signer);
+        }
+        if signature.root == self.first.header.root && self.complaints.contains_key(&mix) {
+            return Err(Impossible::Contradiction.into());
+        }
+        if signature.root != self.current().header.root {
+            return Err(AnswerFault::Other);
+        }
+        self.signatures.insert(mix, signature.signature);
+        Ok(())
+    }
+
+    /// The mix at position `mix` complains of the first list. Those of whom it does are struck out, whatever becomes of the
+    /// round; [`EntryList::suspects`] tells which of them are to blame. The same complaint may come twice.
+    ///
+    /// # Errors
+    /// If it is not its complaint, about another list, or one that no honest mix makes; nobody is struck out then.
+    pub fn complaint(
+        &mut self,
+        mix: usize,
+        signed: SignedListComplaint,
+        struck: &mut Struck,
+    ) -> Result<(), AnswerFault> {
+        let complaint = &signed.complaint;
+        let identity = self.rules.mix(complaint.hop).filter(|_| mix > 0 && usize::from(complaint.hop) == mix + 1);
+        if !identity.is_some_and(|identity| signed.is_signed_by(identity)) {
+            return Err(AnswerFault::Signer);
+        }
+        if complaint.context != self.rules.context {
+            return Err(AnswerFault::Other);
+        }
+        if self.second.as_ref().is_some_and(|second| second.header.header.root == complaint.root) {
+            return Err(Impossible::Second.into());
+        }
+        if complaint.root != self.first.header.root {
+            return Err(AnswerFault::Other);
+        }
+        match self.complaints.get(&mix) {
+            Some(known) if known.complaint == *complaint => return Ok(()),
+            Some(_) => return Err(Impossible::Again.into()),
+            // When a second list is made every mix has answered: who did not complain has signed.
+            None if self.second.is_some() || self.signatures.contains_key(&mix) => {
+                return Err(Impossible::Contradiction.into());
+            }
+            None => self.list.check_named(&complaint.clients)?,
+        }
+        struck.strike(&complaint.clients, self.rules.context.round);
+        self.complaints.insert(mix, signed);
+        Ok(())
+    }
+
+    /// What follows from the answers so far.
+    pub fn rule(&mut self, key: &IdentityKey) -> ListRuling {
+        let open = if self.second.is_none() { self.complaints.len() } else { 0 };
+        if self.signatures.len() + open < self.rules.network.mixes() {
+            return ListRuling::Waiting;
+        }
+        if open == 0 {
+            let signatures = self.signatures.values().copied().collect();
+            let (round, root) = (self.rules.context.round, self.current().header.root);
+            return ListRuling::Complete(ListComplete { round, root, signatures });
+        }
+        let struck_out = named(&self.rules, self.complaints.values());
+        let Ok(list) = self.list.without(&self.rules, &struck_out) else { return ListRuling::TooFewClients };
+        let header = list.header(1).sign(key);
+        let second = SecondList { header, complaints: self.complaints.values().cloned().collect() };
+        self.list = list;
+        self.second = Some(second.clone());
+        self.signatures.clear();
+        self.sign(key);
+        ListRuling::Second(second)
+    }
+
+    /// The submissions of those of whom a mix complains, for [`Suspects::guilty`].
+    pub fn suspects(&self, clients: &Members) -> Suspects {
+        let records = clients
+            .iter()
+            .filter_map(|client| Some((*self.rules.client(client)?, self.submissions.get(&client)?.clone())));
+        Suspects { context: self.rules.context, records: records.collect() }
+    }
+
+    fn current(&self) -> &SignedListHeader {
+        self.second.as_ref().map_or(&self.first, |second| &second.header)
+    }
+
+    /// The entry's own signature.
+    fn sign(&mut self, key: &IdentityKey) {
+        let own = ListSignature::sign(key, &self.rules.context, self.current().header.root);
+        self.signatures.insert(0, own.signature);
+    }
+}
+
+/// Clients that were struck out: their signatures tell whose fault it is. A job for the thread pool.
+pub struct Suspects {
+    context: ListContext,
+    records: Vec<(Identity, ClientRecords)>,
+}
+
+impl Suspects {
+    /// Those whose signatures do not hold, by roster index: what they sent was not theirs to deny, but only the entry, which
+    /// has it from their links, can know. Of the others nothing is known: either they or the mix that complained lied.
+    pub fn guilty(&self) -> Vec<u32> {
+        let guilty = self.records.iter().filter(|(identity, records)| !records.is_signed_by(identity, &self.context));
+        guilty.map(|(_, records)| records.index()).collect()
+    }
+}

@@ -1,0 +1,62 @@
+//! What goes behind a submission's packets, so that every mix can tell whether its client's packets are in.
+
+use crate::crypto::{IdentityKey, PRF_BYTES};
+use crate::packet::{Geometry, RoundContext, commitment};
+use crate::wire::{ClientRecords, ListContext, ListKey, ListRecord, onion_digest};
+
+/// The records of a submission with their MACs and the client's signature; [`ClientRecords::to_bytes`] goes behind the
+/// packets. `packets` are those of the submission one after the other, W bytes each, `echoes` the echo of each as
+/// [`crate::packet::Builder::client_packet`] returned it, in the same order; `index` is the client's roster index, `keys`
+/// are its keys towards all mixes in cascade order, in the epoch of `context`.
+pub fn client_records(
+    geometry: Geometry,
+    context: &RoundContext,
+    index: u32,
+    packets: &[u8],
+    echoes: &[[u8; PRF_BYTES]],
+    keys: &[ListKey],
+    identity: &IdentityKey,
+) -> ClientRecords {
+    debug_assert_eq!(packets.len(), geometry.packet() * echoes.len(), "each packet has its echo");
+    let record = |(packet, echo): (&[u8], &[u8; PRF_BYTES])| ListRecord {
+        index,
+        onion: onion_digest(packet),
+        commitment: commitment(context, index, echo),
+    };
+    let records = packets.chunks_exact(geometry.packet()).zip(echoes).map(record).collect();
+    let context = ListContext { network: context.network, epoch: context.epoch, round: context.round };
+    ClientRecords::make(&context, records, keys, identity)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::{Digest, SecretKey};
+    use crate::wire::ListSecret;
+
+    #[test]
+    fn the_entry_finds_each_packets_record_behind_a_submission() {
+        let geometry = Geometry::new(3, 256).expect("a network's");
+        let context = RoundContext { network: Digest([1; 32]), epoch: 7, round: 300 };
+        let packets = [vec![0xa1; geometry.packet()], vec![0xa2; geometry.packet()]].concat();
+        let echoes = [[0xe1; 16], [0xe2; 16]];
+        let (own, mixes) = (SecretKey::from_bytes([5; 32]), [11, 12, 13].map(|seed| SecretKey::from_bytes([seed; 32])));
+        let secret = ListSecret::new(&own, context.network, context.epoch);
+        let keys = mixes.each_ref().map(|mix| secret.with_mix(&mix.public_key()).expect("a point"));
+        let identity = IdentityKey::from_seed(&[3; 32]);
+        let bytes = client_records(geometry, &context, 9, &packets, &echoes, &keys, &identity).to_bytes();
+
+        assert_eq!(bytes.len(), ClientRecords::length(2, 3));
+        let onions: Vec<Digest> = packets.chunks(geometry.packet()).map(onion_digest).collect();
+        let read = ClientRecords::parse(&bytes, 9, &onions, 3).expect("its length is right");
+        for (record, echo) in read.records().iter().zip(&echoes) {
+            assert_eq!(record.commitment, commitment(&context, 9, echo));
+        }
+        let context = ListContext { network: context.network, epoch: 7, round: 300 };
+        assert!(read.is_signed_by(&identity.identity(), &context));
+        for (at, mix) in mixes.iter().enumerate() {
+            let key = ListSecret::new(mix, context.network, 7).with_client(&own.public_key()).expect("a point");
+            assert!(read.rows(at).all(|row| key.check(300, &row)), "mix {at}");
+        }
+    }
+}
