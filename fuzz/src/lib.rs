@@ -71,6 +71,7 @@ pub fn network() -> Network {
             mailbox_letters: 1000,
             history_rounds: 16_384,
             threshold: 2,
+            sealed: true,
         },
         roster: Roster { mixes: mixes.collect(), clients: clients.collect(), mailboxes: mailboxes.collect() },
     }

@@ -89,6 +89,7 @@ pub(super) fn parameters(file: &NetworkFile) -> Result<Parameters, Vec<Invalid>>
             let all = file.mixes.len() as u64;
             rules.number("threshold", file.threshold.unwrap_or(all.clamp(2, *MIXES.end())), 2..=*MIXES.end(), all)
         },
+        sealed: file.sealed,
         history_rounds: rules.number("history_rounds", file.history_rounds, 1..=MAX_HISTORY_ROUNDS, 16_384),
     };
     if rules.broken.is_empty() {

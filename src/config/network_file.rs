@@ -65,6 +65,9 @@ pub struct NetworkFile {
     /// How many mixes together open a round; by default all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threshold: Option<u64>,
+    /// Whether rounds are opened only when everybody's packets are proven to be in them.
+    #[serde(default = "yes")]
+    pub sealed: bool,
     /// Rounds whose verdicts mixes keep.
     #[serde(default = "default_history_rounds")]
     pub history_rounds: u64,
@@ -208,6 +211,10 @@ fn default_mix_delay_ms() -> (u64, u64) {
 /// 64 MiB.
 fn default_max_message() -> u64 {
     64 << 20
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// One minute of one-second rounds.

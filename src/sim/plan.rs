@@ -31,6 +31,8 @@ pub struct Plan {
     pub epoch_rounds: u32,
     /// How many mixes together open a round; by default all.
     pub threshold: Option<u8>,
+    /// Whether rounds are sealed.
+    pub sealed: bool,
     /// Everything random follows from it.
     pub seed: u64,
 }
@@ -48,6 +50,7 @@ impl Default for Plan {
             min_share_permille: 500,
             epoch_rounds: 60,
             threshold: None,
+            sealed: true,
             seed: 1,
         }
     }
@@ -135,6 +138,7 @@ impl Plan {
             mailbox_letters: 65_536,
             history_rounds: 16_384,
             threshold: self.threshold.map_or(self.mixes as u32, u32::from),
+            sealed: self.sealed,
         }
     }
 }

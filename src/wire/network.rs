@@ -45,6 +45,8 @@ pub struct Parameters {
     pub history_rounds: u32,
     /// t: how many mixes together open a round, 2 to all.
     pub threshold: u32,
+    /// Whether rounds are sealed: opened only when every client's packet is proven to have passed every honest mix.
+    pub sealed: bool,
 }
 
 impl Parameters {
@@ -70,7 +72,8 @@ impl Parameters {
             .u32(self.poll_letters)
             .u32(self.mailbox_letters)
             .u32(self.history_rounds)
-            .u32(self.threshold);
+            .u32(self.threshold)
+            .u8(self.sealed.into());
         derive(Label::Parameters, &layout.finish())
     }
 

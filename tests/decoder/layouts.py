@@ -53,7 +53,7 @@ def parameters(p):
         u32(p["min_clients"]), u32(p["min_share_permille"]), u32(p["round_ms"]), u32(p["submit_ms"]), u32(low),
         u32(high), u32(p["payload"]), u32(p["packets_per_client"]), variable(bytes.fromhex(p["dummy_payload"])),
         u64(p["max_message"]), u32(p["epoch_rounds"]), u32(p["verdict_rounds"]), u32(p["retention_epochs"]),
-        u32(p["poll_letters"]), u32(p["mailbox_letters"]), u32(p["history_rounds"]), u32(p["threshold"])))
+        u32(p["poll_letters"]), u32(p["mailbox_letters"]), u32(p["history_rounds"]), u32(p["threshold"]), u8(1 if p["sealed"] is True else 0 if p["sealed"] is False else 2)))
 
 
 def roster(mixes, clients):

@@ -33,7 +33,7 @@ fn defaults_follow_from_the_rest() {
     assert_eq!((p.round_ms, p.submit_ms, p.mix_delay_ms), (1000, 800, (0, 50)));
     assert_eq!((p.min_share_permille, p.epoch_rounds, p.verdict_rounds), (900, 60, 5));
     assert_eq!((p.poll_letters, p.mailbox_letters, p.retention_epochs), (7, 65_536, 1440));
-    assert_eq!((p.history_rounds, p.threshold), (16_384, 2));
+    assert_eq!((p.history_rounds, p.threshold, p.sealed), (16_384, 2, true));
     assert_eq!((p.max_message, p.dummy_payload), (64 << 20, Vec::new()));
 }
 
@@ -186,7 +186,7 @@ proptest! {
         key in prop::sample::select(vec![
             "network", "messages_per_round", "start_clients", "min_clients", "min_share", "round_seconds",
             "submit_seconds", "mix_delay_ms", "payload", "packets_per_client", "dummy_payload", "max_message",
-            "epoch_rounds", "verdict_rounds", "retention_epochs", "poll_letters", "mailbox_letters", "history_rounds", "threshold", "keys_dir",
+            "epoch_rounds", "verdict_rounds", "retention_epochs", "poll_letters", "mailbox_letters", "history_rounds", "threshold", "sealed", "keys_dir",
             "mixes", "clients", "mailboxes",
         ]),
         value in prop_oneof![

@@ -155,6 +155,7 @@ fn parameters() -> Parameters {
         mailbox_letters: 64,
         history_rounds: 100,
         threshold: 3,
+        sealed: true,
     }
 }
 

@@ -62,6 +62,7 @@ impl Fake {
             mailbox_letters: 100,
             history_rounds: 16_384,
             threshold: 2,
+            sealed: true,
         };
         let entry = |(i, key): (usize, &IdentityKey)| MixEntry {
             id: format!("mix-{}", i + 1),

@@ -40,6 +40,7 @@ fn network_file() -> Vec<Value> {
         mailbox_letters: 4096,
         history_rounds: 8192,
         threshold: 2,
+        sealed: true,
     };
     let roster = Roster {
         mixes: vec![
@@ -86,6 +87,7 @@ fn network_file() -> Vec<Value> {
         "retention_epochs": parameters.retention_epochs,
         "history_rounds": parameters.history_rounds,
         "threshold": parameters.threshold,
+        "sealed": parameters.sealed,
         "poll_letters": parameters.poll_letters,
         "mailbox_letters": parameters.mailbox_letters,
     });

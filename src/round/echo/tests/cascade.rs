@@ -234,6 +234,7 @@ fn network() -> Network {
         mailbox_letters: 4096,
         history_rounds: 8192,
         threshold: 2,
+        sealed: true,
     };
     let mailboxes = (0..MAILBOXES).map(mailbox).collect();
     Network { parameters, roster: Roster { mixes: Vec::new(), clients: Vec::new(), mailboxes } }
