@@ -19,7 +19,7 @@ use super::network::Network;
 use super::report::{Sample, SeedReport};
 use super::schedule::{self, Moment, Shape, Step};
 use super::users::{Offer, User};
-use super::{Chaos, Means, Profile, remove};
+use super::{Chaos, Means, remove};
 
 /// Time for everything to arrive once nothing goes wrong any more, beside what a file needs.
 const SETTLING: Duration = Duration::from_secs(120);
@@ -89,10 +89,8 @@ impl<'a> Run<'a> {
         let clients = &network.layout.clients;
         let everybody = Arc::new(clients.iter().map(|home| home.id.clone()).collect::<Vec<_>>());
         let user = |(place, home): (usize, &Home)| {
-            // What is not marked read is seen again and again, and stays: not where disks should become steady.
-            let marks_read = chaos.profile == Profile::Calm || place % 2 == 1;
             let (control, file) = (home.control.clone(), &network.layout.network);
-            Arc::new(User::new(place, marks_read, control, everybody.clone(), file, ledger.clone()))
+            Arc::new(User::new(place, chaos.profile, control, everybody.clone(), file, ledger.clone()))
         };
         let users = clients.iter().enumerate().map(user).collect();
         Self { chaos, seed, means, say, network, users, ledger, report, began: Instant::now() }

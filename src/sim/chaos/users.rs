@@ -14,11 +14,15 @@ use crate::control::{Answer, Ask, ControlError, Failure, MessageKind, Outgoing, 
 use crate::crypto::{Csprng, from_hex, sha256};
 use crate::testnet::status;
 
+use super::Profile;
 use super::ledger::{Id, Ledger, Parcel};
 
 /// Mean rounds between two messages of one user: their 3.4 fragments on average are a quarter of what that many rounds
 /// carry, so that a client catches up with what rounds without it have left.
 const SEND_EVERY: f64 = 3.0;
+/// The same where nothing goes wrong and nobody has to catch up: so many that what a client remembers of sent messages has its
+/// full length after minutes.
+const CALM_SEND_EVERY: f64 = 1.0;
 /// How often a user looks for messages, and at what is held.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// A daemon that answers later stands still or has no disk; no user waits longer.
@@ -33,7 +37,8 @@ pub(super) struct User {
     /// The names of all clients; one may write to oneself.
     everybody: Arc<Vec<String>>,
     payload: usize,
-    round_seconds: f64,
+    /// Between two messages.
+    mean_gap: Duration,
     /// Whether what has been read is marked so.
     marks_read: bool,
     pub ledger: Arc<Mutex<Ledger>>,
@@ -53,15 +58,19 @@ pub(super) enum Offer {
 impl User {
     pub(super) fn new(
         place: usize,
-        marks_read: bool,
+        profile: Profile,
         control: PathBuf,
         everybody: Arc<Vec<String>>,
         network: &NetworkFile,
         ledger: Arc<Mutex<Ledger>>,
     ) -> Self {
         let (name, payload) = (everybody[place].clone(), network.payload as usize);
-        let round_seconds = network.round_seconds;
-        Self { name, control, everybody, payload, round_seconds, marks_read, ledger }
+        let calm = profile == Profile::Calm;
+        let send_every = if calm { CALM_SEND_EVERY } else { SEND_EVERY };
+        let mean_gap = Duration::from_secs_f64(send_every * network.round_seconds);
+        // What is not marked read is seen again and again, and stays: not where disks should become steady.
+        let marks_read = calm || place % 2 == 1;
+        Self { name, control, everybody, payload, mean_gap, marks_read, ledger }
     }
 
     /// Sends messages, drawn from `seed`, until `stop`.
@@ -69,7 +78,7 @@ impl User {
         let mut random = Csprng::seed_from_u64(seed);
         for number in 0_u64.. {
             let uniform: f64 = random.random_range(f64::EPSILON..1.0);
-            let gap = Duration::from_secs_f64(-uniform.ln() * SEND_EVERY * self.round_seconds);
+            let gap = self.mean_gap.mul_f64(-uniform.ln());
             let (parcel, data) = self.write(number, &mut random);
             if stop.run_until_cancelled(sleep(gap)).await.is_none() {
                 return;
