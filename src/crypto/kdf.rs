@@ -55,6 +55,8 @@ labels! {
     Dealing = "mixnet v1 dealing";
     /// The challenge of a proof that a mix knows its part of a joint round key.
     Possession = "mixnet v1 possession";
+    /// The digest of all that was signed on a round's way, which the mixes confirm.
+    Transcript = "mixnet v1 transcript";
 }
 
 /// Derives a 32-byte digest from `material` under `label`.

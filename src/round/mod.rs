@@ -8,6 +8,7 @@ mod collect;
 mod docket;
 mod intake;
 mod phase;
+pub mod seal;
 mod work;
 
 pub use batch::{OutgoingBatch, Shuffled};
@@ -15,4 +16,5 @@ pub use collect::{Accepted, Collection};
 pub use docket::{Docket, Ruling};
 pub use intake::{Intake, IntakeError};
 pub use phase::Phase;
+pub use seal::Seal;
 pub use work::{Done, Job, Letters};

@@ -30,6 +30,7 @@ LABELS = {
     "Submission": "mixnet v1 submission",
     "Dealing": "mixnet v1 dealing",
     "Possession": "mixnet v1 possession",
+    "Transcript": "mixnet v1 transcript",
 }
 
 # Section 3, "Points", rule 2.
