@@ -1,9 +1,10 @@
-//! Test vectors of messages: `wire.json` (frames) and `signed.json` (layouts, digests, signatures).
+//! Test vectors of messages: `wire.json` (frames), `signed.json` and `seal.json` (layouts, digests, signatures).
 //!
 //! Each stands twice: as the value that the library encodes or signs, and as plain JSON from which the independent
 //! decoder in `tests/decoder` arrives at the same bytes.
 
 mod samples;
+mod seal;
 mod signed;
 
 use serde_json::{Value, json};

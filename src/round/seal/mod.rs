@@ -134,6 +134,9 @@ impl Seal {
     /// The [`SealError`]; then nothing has changed.
     pub fn handle(&mut self, event: Event) -> Result<Vec<Step>, SealError> {
         let mut steps = Vec::new();
+        if let Event::Share { .. } = event {
+            self.must_be_exit()?;
+        }
         if let Some(from) = event.from() {
             if from >= self.position.mixes {
                 return Err(SealError::UnknownMix(from));
@@ -143,16 +146,16 @@ impl Seal {
                 return Err(SealError::OwnStatement);
             }
         }
+        if !self.matters(&event) {
+            return Ok(steps);
+        }
         match event {
             Event::Listed => self.pass(Stage::List, Stage::Mix)?,
             Event::Forwarded => self.pass(Stage::Mix, Stage::Echo)?,
             Event::Echoed(transcript) => self.echoed(transcript, &mut steps)?,
             Event::Mismatch(mismatch) => self.burn(Some(mismatch), &mut steps),
             Event::Confirm { from, transcript } => self.heard_confirm(from, transcript, &mut steps),
-            Event::Share { from } => {
-                self.must_be_exit()?;
-                self.shares.insert(from);
-            }
+            Event::Share { from } => self.shares.insert(from),
             Event::Accusation { from } => {
                 self.accusers.insert(from);
                 self.burn(None, &mut steps);
@@ -178,8 +181,8 @@ impl Seal {
     /// Whether this mix may sign that the round ended so. It signs one ending, for ever.
     ///
     /// # Errors
-    /// Why not. With an honest exit only [`SealError::StoredUnreleased`] happens, with t < L, at a restarted mix that has not
-    /// yet been shown all confirms.
+    /// Why not. With an honest exit only [`SealError::StoredUnreleased`] happens, with t < L, at a mix that has not
+    /// yet been shown the exit's confirm, or after a restart its own.
     pub fn may_sign(&self, ending: Ending) -> Result<(), SealError> {
         if let Some(signed) = self.facts.ended {
             return if signed == ending { Ok(()) } else { Err(SealError::Contradiction) };
@@ -187,12 +190,48 @@ impl Seal {
         match ending {
             Ending::Aborted if self.facts.released => Err(SealError::AbortAfterRelease),
             Ending::Aborted if self.confirms[self.position.exit()].is_some() => Err(SealError::AbortAfterConfirm),
-            // With t = L nothing opens without this mix's share; with t < L it may, once all have confirmed.
+            // With t = L nothing opens without this mix's share. With t < L it may, but not before this mix has confirmed;
+            // what others confirm must not count here, as one that says both this and that could keep the verdict from us.
             Ending::Stored if self.facts.released => Ok(()),
-            Ending::Stored if !self.position.needs_all() && self.all_confirm_alike() => Ok(()),
+            Ending::Stored if !self.position.needs_all() && self.confirms_with_the_exit() => Ok(()),
             Ending::Stored => Err(SealError::StoredUnreleased),
             // Says no more than that contents go again, which harms nobody: signed in every state.
             Ending::Aborted | Ending::OpenedNotStored => Ok(()),
+        }
+    }
+
+    /// Whether anything can still follow from what another mix says. What comes too late is not kept.
+    fn matters(&self, event: &Event) -> bool {
+        match event {
+            Event::Share { .. } => self.stage <= Stage::Confirmed,
+            Event::Accusation { .. } | Event::Burnt { .. } | Event::OnionKey { .. } => {
+                self.stage <= Stage::Confirmed || self.is_burning()
+            }
+            Event::Confirm { from, .. } => self.stage <= Stage::Opening || self.keeps_confirm(*from),
+            _ => true,
+        }
+    }
+
+    /// Whether a mix's confirm matters to the verdict.
+    fn keeps_confirm(&self, mix: usize) -> bool {
+        mix == self.position.exit() || mix == self.position.own && !self.position.needs_all()
+    }
+
+    fn is_burning(&self) -> bool {
+        matches!(self.stage, Stage::Burning | Stage::Burnt)
+    }
+
+    /// Goes on to `stage`, and forgets what cannot matter there.
+    fn enter(&mut self, stage: Stage) {
+        self.stage = stage;
+        self.shares = Mixes::default();
+        if !self.is_burning() {
+            (self.accusers, self.burnt, self.published) = Default::default();
+        }
+        if stage > Stage::Opening {
+            for mix in (0..self.position.mixes).filter(|mix| !self.keeps_confirm(*mix)).collect::<Vec<_>>() {
+                self.confirms[mix] = None;
+            }
         }
     }
 
@@ -253,6 +292,11 @@ impl Seal {
         self.confirms[0].is_some() && self.confirms.iter().all(|confirm| *confirm == self.confirms[0])
     }
 
+    fn confirms_with_the_exit(&self) -> bool {
+        let own = self.confirms[self.position.own];
+        own.is_some() && own == self.confirms[self.position.exit()]
+    }
+
     /// What several events together lead to.
     fn advance(&mut self, steps: &mut Vec<Step>) {
         match self.stage {
@@ -261,17 +305,17 @@ impl Seal {
             }
             Stage::Confirmed if self.all_confirm_alike() => {
                 if !self.position.is_exit() {
-                    self.stage = Stage::Releasing;
+                    self.enter(Stage::Releasing);
                     self.persist(Fact::Released, steps);
                 } else if self.shares.len() + 1 >= self.position.threshold {
                     // The exit's share goes nowhere: to open is its release, and until then it can still burn.
-                    self.stage = Stage::Opening;
+                    self.enter(Stage::Opening);
                     self.erase(Secret::OnionKey, steps);
                     steps.push(Step::Open);
                 }
             }
             Stage::Burnt if self.burnt.len() == self.position.mixes && self.may_follow() => {
-                self.stage = Stage::Published;
+                self.enter(Stage::Published);
                 if self.holds_onion_key {
                     steps.push(Step::Say(Message::OnionKey));
                     self.erase(Secret::OnionKey, steps);
@@ -291,7 +335,7 @@ impl Seal {
     fn burn(&mut self, own: Option<Mismatch>, steps: &mut Vec<Step>) {
         if self.stage < Stage::Releasing {
             self.accusation = own;
-            self.stage = Stage::Burning;
+            self.enter(Stage::Burning);
             self.persist(Fact::Burning, steps);
         }
     }
@@ -305,7 +349,7 @@ impl Seal {
             steps.push(Step::Say(Message::Burnt));
         } else {
             // Others could open the round without this mix, so what it did in it stays its secret.
-            self.stage = Stage::Over;
+            self.enter(Stage::Over);
             self.erase(Secret::OnionKey, steps);
             steps.push(Step::Stop);
         }
@@ -326,7 +370,7 @@ impl Seal {
                 steps.extend(self.confirms[self.position.own].map(|own| Step::Say(Message::Confirm(own))));
             }
             (Fact::Released, Stage::Releasing) => {
-                self.stage = Stage::Released;
+                self.enter(Stage::Released);
                 steps.push(Step::Say(Message::Share));
                 self.erase_all(steps);
             }
@@ -350,7 +394,7 @@ impl Seal {
     }
 
     fn let_go(&mut self, steps: &mut Vec<Step>) {
-        self.stage = Stage::Over;
+        self.enter(Stage::Over);
         self.erase_all(steps);
     }
 
