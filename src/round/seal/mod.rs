@@ -19,6 +19,7 @@
 
 mod event;
 mod facts;
+mod verdict;
 
 pub use event::{Ending, Event, Fact, Message, Position, SealError, Secret, Step};
 
@@ -178,28 +179,6 @@ impl Seal {
         Ok(steps)
     }
 
-    /// Whether this mix may sign that the round ended so. It signs one ending, for ever.
-    ///
-    /// # Errors
-    /// Why not. With an honest exit only [`SealError::StoredUnreleased`] happens, with t < L, at a mix that has not
-    /// yet been shown the exit's confirm, or after a restart its own.
-    pub fn may_sign(&self, ending: Ending) -> Result<(), SealError> {
-        if let Some(signed) = self.facts.ended {
-            return if signed == ending { Ok(()) } else { Err(SealError::Contradiction) };
-        }
-        match ending {
-            Ending::Aborted if self.facts.released => Err(SealError::AbortAfterRelease),
-            Ending::Aborted if self.confirms[self.position.exit()].is_some() => Err(SealError::AbortAfterConfirm),
-            // With t = L nothing opens without this mix's share. With t < L it may, but not before this mix has confirmed;
-            // what others confirm must not count here, as one that says both this and that could keep the verdict from us.
-            Ending::Stored if self.facts.released => Ok(()),
-            Ending::Stored if !self.position.needs_all() && self.confirms_with_the_exit() => Ok(()),
-            Ending::Stored => Err(SealError::StoredUnreleased),
-            // Says no more than that contents go again, which harms nobody: signed in every state.
-            Ending::Aborted | Ending::OpenedNotStored => Ok(()),
-        }
-    }
-
     /// Whether anything can still follow from what another mix says. What comes too late is not kept.
     fn matters(&self, event: &Event) -> bool {
         match event {
@@ -290,11 +269,6 @@ impl Seal {
 
     fn all_confirm_alike(&self) -> bool {
         self.confirms[0].is_some() && self.confirms.iter().all(|confirm| *confirm == self.confirms[0])
-    }
-
-    fn confirms_with_the_exit(&self) -> bool {
-        let own = self.confirms[self.position.own];
-        own.is_some() && own == self.confirms[self.position.exit()]
     }
 
     /// What several events together lead to.
@@ -398,43 +372,6 @@ impl Seal {
         self.erase_all(steps);
     }
 
-    /// The exit decides a round that is not opened: its confirm on disk is the border, as only then others can have released.
-    fn decide(&mut self, steps: &mut Vec<Step>) {
-        if self.position.is_exit() && self.facts.ended.is_none() {
-            let confirmed = self.facts.confirmed;
-            self.end(if confirmed { Ending::OpenedNotStored } else { Ending::Aborted }, steps);
-        }
-    }
-
-    fn not_stored(&mut self, steps: &mut Vec<Step>) -> Result<(), SealError> {
-        self.must_be_exit()?;
-        let stored = Fact::Ended(Ending::Stored);
-        let at = self.pending.iter().position(|pending| *pending == stored).ok_or(SealError::NotAsked(stored))?;
-        self.pending.remove(at);
-        self.facts.ended = None;
-        self.end(Ending::OpenedNotStored, steps);
-        Ok(())
-    }
-
-    fn heard_decision(&mut self, ending: Ending, steps: &mut Vec<Step>) -> Result<(), SealError> {
-        if self.position.is_exit() {
-            return Err(SealError::IsTheExit);
-        }
-        self.may_sign(ending)?;
-        if self.facts.ended.is_none() {
-            self.end(ending, steps);
-        }
-        Ok(())
-    }
-
-    fn end(&mut self, ending: Ending, steps: &mut Vec<Step>) {
-        // A burn goes on behind its verdict: else an exit that cheats would end it by deciding quickly.
-        if !matches!(self.stage, Stage::Burning | Stage::Burnt | Stage::Published | Stage::Lost) {
-            self.let_go(steps);
-        }
-        self.persist(Fact::Ended(ending), steps);
-    }
-
     fn erase_all(&mut self, steps: &mut Vec<Step>) {
         self.erase(Secret::Share, steps);
         self.erase(Secret::OnionKey, steps);
@@ -450,3 +387,6 @@ impl Seal {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
