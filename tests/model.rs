@@ -9,7 +9,7 @@
 //!   something late is to hear it in a later world, to hear it never is a world where nobody did, and hearing it twice
 //!   changes nothing. What a malicious mix can say is always there to be heard, so that it needs no state.
 //! - A mix is its seal, its disk and what is on the way to the disk. Seals are deterministic: what each makes of each input
-//!   is computed once and remembered (`Turns`), which keeps millions of steps cheap in an unoptimised build.
+//!   is computed once and remembered (`Model::turns`), which keeps the search cheap in an unoptimised build.
 //! - `Model::check` holds what must be true of each step, `Model::check_end` what must be true where nothing can happen any
 //!   more. The search is breadth-first, so that a violation comes with a shortest way to it.
 //! - Controls go the same way with one [`Knob`] turned; each must end in a violation.
@@ -61,6 +61,7 @@ enum Knob {
     OneBurntLess,
 }
 
+/// The transcript that honest mixes find, and another, under which a malicious mix can make echoes look good.
 const A: Digest = Digest([0xa; 32]);
 const B: Digest = Digest([0xb; 32]);
 const ENDINGS: [Ending; 3] = [Ending::Stored, Ending::Aborted, Ending::OpenedNotStored];
@@ -80,6 +81,7 @@ const MOST_WORLDS: usize = 4_000_000;
 struct Mix {
     seal: Seal,
     disk: Vec<Fact>,
+    /// Facts on their way to the disk, in order.
     queue: Vec<Fact>,
     crashes: u8,
     /// Which secrets this process has erased, or never had: share, onion key.
@@ -170,6 +172,10 @@ impl Plan {
         self.is_honest(self.mixes - 1)
     }
 
+    fn needs_all(&self) -> bool {
+        self.threshold == self.mixes
+    }
+
     fn position(&self, own: usize) -> Position {
         Position { own, mixes: self.mixes, threshold: self.threshold }
     }
@@ -223,7 +229,8 @@ impl Plan {
 }
 
 impl Mix {
-    /// A round that opens. With three mixes what comes before the echoes is over: it leads nowhere that the echoes do not.
+    /// A round that opens. With three mixes list and batch are behind it, as nothing but the way to the echoes depends on them;
+    /// with two the search begins at the list.
     fn new(plan: &Plan, own: usize) -> Self {
         let mut seal = Seal::new(plan.position(own));
         if plan.mixes > 2 {
@@ -636,12 +643,6 @@ impl Model {
         }
         way.reverse();
         way
-    }
-}
-
-impl Plan {
-    fn needs_all(&self) -> bool {
-        self.threshold == self.mixes
     }
 }
 
