@@ -65,6 +65,8 @@ labels! {
     List = "mixnet v1 list";
     /// The key of a client's MACs towards one mix in one epoch.
     ListMac = "mixnet v1 list mac";
+    /// The digest of all that was signed on a round's way, which the mixes confirm.
+    Transcript = "mixnet v1 transcript";
 }
 
 /// Derives a 32-byte digest from `material` under `label`.

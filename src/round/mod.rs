@@ -12,6 +12,7 @@ mod list;
 mod noise;
 mod origins;
 mod phase;
+pub mod seal;
 mod work;
 
 pub use batch::{OutgoingBatch, Shuffled};
@@ -26,4 +27,5 @@ pub use list::{
 pub use noise::{Noise, NoiseError, noise_added};
 pub use origins::Origins;
 pub use phase::Phase;
+pub use seal::Seal;
 pub use work::{Done, Job, Letters};

@@ -15,6 +15,7 @@ mod members;
 mod messages;
 mod network;
 mod record;
+mod seal;
 mod verdict;
 
 pub use batch::{BatchHeader, SignedBatchHeader, batch_digest};
@@ -33,6 +34,7 @@ pub use messages::{
 };
 pub use network::{ClientEntry, MailboxEntry, MixEntry, Network, Parameters, Roster};
 pub use record::{CHAIN_KEPT, Record, Recovered, StoredLetter};
+pub use seal::{Accusation, Burnt, Confirm, Mismatch, OnionKey, Release, ReleasedShare, Slot, Statement, transcript};
 pub use verdict::{AbortReason, Outcome, SignedVerdict, Verdict};
 
 /// Protocol version, as in the TLS application protocol name.

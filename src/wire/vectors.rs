@@ -1,4 +1,4 @@
-//! Test vectors of messages: `wire.json` (frames), `signed.json` (layouts, digests, signatures) and `list.json` (what a
+//! Test vectors of messages: `wire.json` (frames), `signed.json` and `seal.json` (layouts, digests, signatures) and `list.json` (what a
 //! list is made of).
 //!
 //! Each stands twice: as the value that the library encodes or signs, and as plain JSON from which the independent
@@ -6,6 +6,7 @@
 
 mod list;
 mod samples;
+mod seal;
 mod signed;
 
 use serde_json::{Value, json};

@@ -21,7 +21,7 @@ import packets
 from mismatch import Mismatch, only
 from onion import Refused
 
-FILES = ("packet.json", "noise.json", "reject.json", "wire.json", "signed.json", "list.json", "echo.json")
+FILES = ("packet.json", "noise.json", "reject.json", "wire.json", "signed.json", "list.json", "echo.json", "seal.json")
 # What reading a vector of another shape, or with other values, raises.
 NOT_A_VECTOR = (ArithmeticError, AssertionError, AttributeError, LookupError, StopIteration, TypeError, ValueError)
 
@@ -44,7 +44,7 @@ def checks(name, content):
             yield ("frames", at), messages.check_frame, (vector,)
         for at, vector in enumerate(content["malformed"]):
             yield ("malformed", at), messages.check_malformed, (vector,)
-    elif name == "signed.json":
+    elif name in ("signed.json", "seal.json"):
         for at, vector in enumerate(content):
             yield (at,), messages.check_signed, (vector,)
     elif name == "echo.json":

@@ -107,7 +107,7 @@ def members(data):
     return H("Members", data)
 
 
-# ---- 7.4 to 7.6 --------------------------------------------------------------------------
+# ---- 7.4 and 7.5 --------------------------------------------------------------------------
 
 def verdict(v):
     outcome = v["outcome"]
@@ -130,6 +130,51 @@ def batch_header(h):
 def echo_header(network_id, document, round_, hop, count, digest):
     return layout("mixnet v1 echo header", fixed(network_id), fixed(document), u64(round_), u8(hop), u32(count), digest)
 
+# ---- 7.6 and 7.11 ------------------------------------------------------------------------
 
 def receipt(network_id, round_, index, digest):
     return layout("mixnet v1 receipt", fixed(network_id), u64(round_), u32(index), digest)
+
+
+def transcript(document, list, batches, echoes):
+    headers = [b"".join([u8(len(part))] + [variable(bytes.fromhex(signed)) for signed in part]) for part in (batches, echoes)]
+    return H("Transcript", layout("mixnet v1 transcript", fixed(document), fixed(list), *headers))
+
+
+def statement(kind, network, epoch, round, rest):
+    return layout("mixnet v1 " + kind, fixed(network), u64(epoch), u64(round), rest)
+
+
+def confirm(network, epoch, round, transcript):
+    return statement("confirm", network, epoch, round, fixed(transcript))
+
+
+def release(network, epoch, round, transcript, share):
+    return statement("release", network, epoch, round, fixed(transcript) + fixed(share))
+
+
+# Kind, and which of the fields the kind has; the other is zero.
+MISMATCHES = {
+    "layer": (0, {"hop", "place"}),
+    "replay": (1, {"hop", "place"}),
+    "noise": (2, {"hop", "place"}),
+    "echo": (3, {"place"}),
+    "equivocation": (4, {"hop"}),
+    "transcript": (5, {"hop"}),
+}
+
+
+def accusation(network, epoch, round, mismatch, **where):
+    kind, named = MISMATCHES[mismatch]
+    if set(where) != named:
+        raise ValueError("other fields than its kind has")
+    return statement("accusation", network, epoch, round,
+                     u8(kind) + u8(where.get("hop", 0)) + u32(where.get("place", 0)))
+
+
+def burnt(network, epoch, round):
+    return statement("burnt", network, epoch, round, b"")
+
+
+def onion_key(network, epoch, round, key):
+    return statement("onion key", network, epoch, round, fixed(key))

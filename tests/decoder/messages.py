@@ -1,4 +1,4 @@
-"""Checks of wire.json and signed.json."""
+"""Checks of wire.json, signed.json and seal.json."""
 
 import codec
 import layouts
@@ -88,6 +88,16 @@ def check_receipt(network, round, index, packets, digest, signed, signers):
     check_signers(signed, layouts.receipt(network, round, index, computed), signers)
 
 
+def check_statement(compute):
+    return lambda fields, signed, signers: check_signers(signed, compute(**fields), signers)
+
+
+def check_onion_key(fields, signed, signers):
+    key = {name: value for name, value in fields.items() if name != "public"}
+    same("public key", fields["public"], onion.public_key(unhex(fields["key"], 32)))
+    check_signers(signed, layouts.onion_key(**key), signers)
+
+
 SIGNED = {
     "network": check_digest(layouts.network),
     "parameters": check_digest(lambda fields: layouts.parameters(fields)),
@@ -100,4 +110,11 @@ SIGNED = {
     "verdict": check_verdict,
     "batch_header": check_batch_header,
     "receipt": check_receipt,
+    # seal.json
+    "transcript": check_digest(layouts.transcript),
+    "confirm": check_statement(layouts.confirm),
+    "release": check_statement(layouts.release),
+    "accusation": check_statement(layouts.accusation),
+    "burnt": check_statement(layouts.burnt),
+    "onion_key": check_onion_key,
 }

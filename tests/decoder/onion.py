@@ -35,6 +35,7 @@ LABELS = {
     "Onion": "mixnet v1 onion",
     "List": "mixnet v1 list",
     "ListMac": "mixnet v1 list mac",
+    "Transcript": "mixnet v1 transcript",
 }
 
 # Section 3, "Points", rule 2.

@@ -129,7 +129,7 @@ fn members_of_rosters() -> Vec<Value> {
 }
 
 /// Who signs, for vectors that every mix signs.
-fn signed_by(keys: &[IdentityKey], signed: &[u8]) -> Value {
+pub(super) fn signed_by(keys: &[IdentityKey], signed: &[u8]) -> Value {
     let signers: Vec<Value> = keys
         .iter()
         .zip(SEEDS)
