@@ -218,6 +218,21 @@ impl Epochs {
         Some(Builder::new(self.geometry, self.context(round)?, self.backend, onions, envelope))
     }
 
+    /// Erases this mix's share of `round`, and what it was made from.
+    pub fn erase_share(&mut self, round: u64) {
+        if let Some(keys) = self.secrets_mut(round) {
+            keys.shares.erase(round);
+        }
+    }
+
+    /// Erases this mix's onion key of `round`.
+    pub fn erase_onion_key(&mut self, round: u64) {
+        let position = self.document(round).and_then(|document| document.position(round));
+        if let (Some(position), Some(keys)) = (position, self.secrets_mut(round)) {
+            keys.onion.erase(position);
+        }
+    }
+
     /// Erases this mix's secrets of `round`: its verdict is signed.
     pub fn erase(&mut self, round: u64) {
         let documents = self.chain.iter().map(|signed| &signed.document);
@@ -234,6 +249,11 @@ impl Epochs {
     /// The network this mix is in.
     pub fn network(&self) -> &Network {
         &self.network
+    }
+
+    fn secrets_mut(&mut self, round: u64) -> Option<&mut EpochKeys> {
+        let epoch = self.document(round)?.epoch;
+        self.keys.iter_mut().find(|keys| keys.epoch() == epoch)
     }
 
     /// The secrets of `round`, which are those of the document that serves it and of no other.

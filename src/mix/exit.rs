@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::crypto::{Label, MailboxId, derive_parts};
+use crate::crypto::{Digest, Label, MailboxId, Signature, derive_parts};
 use crate::round::Letters;
+use crate::round::seal::Event as SealEvent;
 use crate::threshold::Share;
-use crate::wire::{AbortReason, Members, Outcome, PeerMessage, Record, Refusal, SecretPart, Verdict};
+use crate::wire::{AbortReason, Members, Outcome, PeerMessage, Record, Refusal, Release, ReleasedShare, SecretPart, Statement, Verdict};
 
 use super::{Action, Mix, Note, PersistError, Persisting, RequestId};
 
@@ -106,7 +107,17 @@ impl Mix {
 
     /// A mix releases its share of a round. A wrong one is proof against it; without the right one, if all are needed, the
     /// round cannot be opened.
-    pub(super) fn released(&mut self, from: usize, epoch: u64, round: u64, share: &SecretPart) {
+    pub(super) fn released(
+        &mut self,
+        from: usize,
+        (epoch, round): (u64, u64),
+        transcript: Digest,
+        share: &SecretPart,
+        signature: &Signature,
+    ) {
+        if self.is_sealed() && !self.is_release(from, round, transcript, share, signature) {
+            return self.reject("bad_release", 1);
+        }
         if self.epochs.document(round).is_none_or(|document| document.epoch != epoch)
             || self.signed.contains_key(&round)
             || self.is_deciding(round)
@@ -118,7 +129,10 @@ impl Mix {
             None => {}
             Some(Ok(())) => {
                 self.keep_share(round, from, Share::from_bytes(share.0));
-                self.open_released(round);
+                match self.is_sealed() {
+                    true => self.sealed_event(round, SealEvent::Share { from }),
+                    false => self.open_released(round),
+                }
             }
             Some(Err(_)) => {
                 self.reject("wrong_share", 1);
@@ -127,6 +141,20 @@ impl Mix {
                 }
             }
         }
+    }
+
+    /// Whether the mix has signed this release; with it a wrong share proves itself.
+    fn is_release(
+        &self,
+        from: usize,
+        round: u64,
+        transcript: Digest,
+        share: &SecretPart,
+        signature: &Signature,
+    ) -> bool {
+        let Some(slot) = self.slot(round) else { return false };
+        let release = Release { slot, transcript, share: ReleasedShare::from_bytes(share.0) };
+        release.is_signed_by(&self.identities[from], signature)
     }
 
     /// The exit has the whole batch: its own share counts from now on.
@@ -180,10 +208,11 @@ impl Mix {
         if self.epochs.document(round).is_none_or(|document| document.epoch != epoch) {
             return self.reject("wrong_round", 1);
         }
+        let Some(outcome) = self.unopened(round, reason) else { return };
         // What still arrives of it is not opened while the decision is on its way to the disk.
         self.forget_batch(round, reason);
         let none = Members::none(self.network.roster.clients.len());
-        if let Some(verdict) = self.verdict(round, none, Outcome::Aborted(reason)) {
+        if let Some(verdict) = self.verdict(round, none, outcome) {
             self.decide(verdict, Vec::new());
         }
     }

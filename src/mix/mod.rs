@@ -13,6 +13,7 @@ mod entry;
 mod event;
 mod exit;
 mod persisting;
+mod sealing;
 mod status;
 mod tickets;
 mod transit;
@@ -28,7 +29,7 @@ use crate::crypto::{Backend, Csprng, Identity, IdentityKey};
 use crate::epoch::{Assent, Epochs};
 use crate::packet::Geometry;
 use crate::round::Done;
-use crate::wire::{Network, PeerMessage, Record, Recovered, Refusal, Reply, Verdict};
+use crate::wire::{Bond, Network, PeerMessage, Record, Recovered, Refusal, Reply, Verdict};
 
 pub use event::{Action, Event, Note, PersistError, RequestId};
 pub use status::{LinkStatus, Status};
@@ -36,6 +37,7 @@ pub use status::{LinkStatus, Status};
 use entry::Entry;
 use exit::Exit;
 use persisting::Persisting;
+use sealing::Sealing;
 use transit::Transit;
 
 /// What a mix needs to know to begin.
@@ -72,6 +74,10 @@ pub struct Mix {
     /// Verdicts that this mix has signed (the exit: decided), of the newest rounds.
     signed: BTreeMap<u64, Verdict>,
     assent: Assent,
+    /// Sealed rounds without a verdict of this mix's.
+    sealings: BTreeMap<u64, Sealing>,
+    /// What earlier runs said in sealed rounds without a verdict and this one cannot take back.
+    bonds: BTreeMap<u64, Bond>,
     entry: Option<Entry>,
     exit: Option<Exit>,
     persisting: BTreeMap<u64, (Persisting, Option<Record>)>,
@@ -116,6 +122,8 @@ impl Mix {
             transit: BTreeMap::new(),
             signed,
             assent: Assent::new(recovered.epoch_signed),
+            sealings: BTreeMap::new(),
+            bonds: recovered.bonds.into_iter().collect(),
             entry,
             exit,
             persisting: BTreeMap::new(),
@@ -154,7 +162,8 @@ impl Mix {
 
     /// When to call [`Mix::handle`] with [`Event::Timeout`] if nothing else happens before.
     pub fn poll_timeout(&self) -> Option<Duration> {
-        let delays = self.transit.values().filter_map(Transit::wakes_at).min();
+        let delays = self.transit.iter().filter(|(round, _)| self.may_forward(**round));
+        let delays = delays.filter_map(|(_, transit)| transit.wakes_at()).min();
         let entry = self.entry.as_ref().and_then(|entry| entry.wakes_at(self));
         let exit = self.exit.as_ref().and_then(Exit::wakes_at);
         let repeats = self.repeats.iter().map(|(at, _, _)| *at).min();
@@ -232,6 +241,7 @@ impl Mix {
         self.restarted_peer(now, from);
         self.resend_batches(from);
         self.resend_shares(from);
+        self.say_again(from);
         self.resend_verdicts(from);
     }
 
@@ -262,10 +272,21 @@ impl Mix {
             PeerMessage::BatchAccepted { round, digest } if from == self.own + 1 => {
                 self.batch_accepted(now, round, digest);
             }
-            PeerMessage::Release { epoch, round, share } if self.is_exit() => {
-                self.released(from, epoch, round, &share);
+            PeerMessage::List { header, piece } if from_entry => self.list_comes(header, &piece),
+            PeerMessage::SecondList(second) if from_entry => self.second_list(now, second),
+            PeerMessage::ListComplete(complete) if from_entry => self.list_complete(now, complete),
+            PeerMessage::ListSignature(signature) if self.own == 0 => self.list_signed(now, from, &signature),
+            PeerMessage::ListComplaint(complaint) if self.own == 0 => self.list_complained(now, from, complaint),
+            PeerMessage::BatchHeader(header) => self.batch_told(now, from, header),
+            PeerMessage::Echoes { header, piece } => self.echoes_come(now, from, &header, &piece),
+            PeerMessage::EchoHeader(header) => self.echoes_told(now, from, &header),
+            PeerMessage::Confirm { confirm, signature } => self.confirmed_by(from, &confirm, &signature),
+            PeerMessage::Release { epoch, round, transcript, share, signature } if self.is_exit() => {
+                self.released(from, (epoch, round), transcript, &share, &signature);
             }
-            PeerMessage::Abort { epoch, round, reason } if self.is_exit() => self.abort_asked(epoch, round, reason),
+            PeerMessage::Abort { epoch, round, reason } if self.is_exit() => {
+                self.abort_asked(epoch, round, reason);
+            }
             PeerMessage::Decision { verdict, signature } => self.decision(from, verdict, signature),
             PeerMessage::VerdictSignature { round, signature } if self.own == 0 => {
                 self.verdict_signature(from, round, signature);
@@ -285,6 +306,10 @@ impl Mix {
             }
             Done::Digest { round, batch, digest } => self.batch_digested(now, round, batch, digest),
             Done::Open { round, letters } => self.opened(round, letters),
+            Done::List { round, result } => self.list_checked(now, round, result),
+            Done::FirstEchoes { round, segments, echoes } => self.echoes_begun(now, round, segments, &echoes),
+            Done::Back { round, result } => self.echoes_returned(now, round, result),
+            Done::CheckEchoes { round, result } => self.echoes_checked(now, round, result),
         }
     }
 

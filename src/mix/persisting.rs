@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::epoch::EpochKeys;
-use crate::wire::{Record, SignedEpoch, SignedVerdict, Verdict};
+use crate::wire::{Bond, Record, SignedEpoch, SignedVerdict, Verdict};
 
 use super::{Action, Mix, PersistError};
 
@@ -19,6 +19,7 @@ pub(super) enum Persisting {
     Decided(Verdict),
     Signed(Verdict),
     Complete(Box<SignedVerdict>),
+    Sealed(u64, Bond),
 }
 
 impl Persisting {
@@ -30,6 +31,7 @@ impl Persisting {
             (Persisting::Epoch(own, _), Persisting::Epoch(older, _)) => own.document.epoch == older.document.epoch,
             (Persisting::Signed(own), Persisting::Signed(older)) => own.round == older.round,
             (Persisting::Complete(own), Persisting::Complete(older)) => own.verdict.round == older.verdict.round,
+            (Persisting::Sealed(own, _), Persisting::Sealed(older, _)) => own == older,
             _ => false,
         }
     }
@@ -68,6 +70,7 @@ impl Mix {
             Persisting::Decided(verdict) => self.decided_on_disk(now, result.unwrap_or(verdict)),
             Persisting::Signed(verdict) => self.verdict_signed_on_disk(verdict),
             Persisting::Complete(signed) => self.verdict_complete_on_disk(*signed),
+            Persisting::Sealed(round, bond) => self.bond_on_disk(round, bond),
         }
     }
 

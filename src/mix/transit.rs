@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rand::RngExt;
 
-use crate::crypto::Digest;
+use crate::crypto::{Digest, Signature};
 use crate::packet::{PeelError, Slots};
 use crate::round::{Intake, IntakeError, Job, OutgoingBatch, Phase, Shuffled};
 use crate::threshold::JointKeyError;
@@ -43,6 +43,7 @@ enum Stage {
 }
 
 impl Transit {
+    /// When its delay is over.
     pub(super) fn wakes_at(&self) -> Option<Duration> {
         match &self.stage {
             Stage::Delayed(until, _) => Some(*until),
@@ -92,7 +93,7 @@ impl Mix {
         let round = header.header.round;
         let digest = header.header.output;
         let Some(known) = self.transit.get_mut(&round) else {
-            return self.begin_intake(now, stream, header);
+            return self.begin_intake(now, from, stream, header);
         };
         match (&mut known.stage, &known.incoming) {
             (Stage::Void(_), _) => {}
@@ -130,7 +131,7 @@ impl Mix {
         if sound { Ok(()) } else { Err("bad_batch") }
     }
 
-    fn begin_intake(&mut self, now: Duration, stream: u64, header: SignedBatchHeader) {
+    fn begin_intake(&mut self, now: Duration, from: usize, stream: u64, header: SignedBatchHeader) {
         let round = header.header.round;
         let most = self.network.parameters.verdict_rounds as usize * 2;
         let members = self.epochs.document(round).map_or(0, |document| document.members);
@@ -142,6 +143,7 @@ impl Mix {
         if self.transit.len() >= most {
             return self.reject("full", 1);
         }
+        self.note_header(round, from, &header);
         let transit = Transit {
             since: now,
             members: header.header.members.clone(),
@@ -152,7 +154,15 @@ impl Mix {
         self.transit.insert(round, transit);
         self.actions.push_back(Action::Note(Note::RoundBegan));
         if header.header.members.count() < self.network.parameters.quorum(members) {
-            self.void(round, AbortReason::TooFewClients);
+            return self.void(round, AbortReason::TooFewClients);
+        }
+        self.advance(now, round);
+    }
+
+    /// What a header that came with its batch says counts like one that came alone.
+    fn note_header(&mut self, round: u64, from: usize, header: &SignedBatchHeader) {
+        if let Some(sealing) = self.sealing_of(round) {
+            sealing.note_batch(from, &header.header);
         }
     }
 
@@ -191,7 +201,11 @@ impl Mix {
         let digest = intake.batch();
         self.send(self.own - 1, PeerMessage::BatchAccepted { round, digest });
         self.phase_ended(now, round, Phase::Collect);
-        if self.is_exit() { self.seal_envelopes(round, whole) } else { self.shuffle(round, whole) }
+        match (self.is_exit(), self.is_sealed()) {
+            (true, true) => self.actions.push_back(Action::Work(Job::FirstEchoes { round, segments: whole })),
+            (true, false) => self.seal_envelopes(round, whole),
+            (false, _) => self.shuffle(round, whole),
+        }
     }
 
     /// The entry's round becomes a batch.
@@ -210,13 +224,15 @@ impl Mix {
     }
 
     /// The exit shuffles too, before it opens and stores.
-    fn seal_envelopes(&mut self, round: u64, segments: Vec<Slots>) {
+    pub(super) fn seal_envelopes(&mut self, round: u64, segments: Vec<Slots>) {
         let batch = Shuffled::new(&mut self.rng, self.geometry, segments);
         if let Some(transit) = self.transit.get_mut(&round) {
             transit.stage = Stage::Sealed(batch);
         }
         self.release_own(round);
-        self.open_released(round);
+        if !self.is_sealed() {
+            self.open_released(round);
+        }
     }
 
     /// Opens a round whose batch is whole once t shares of its secret are there.
@@ -237,7 +253,7 @@ impl Mix {
         }
     }
 
-    pub(super) fn batch_digested(&mut self, now: Duration, round: u64, batch: Shuffled, output: Digest) {
+    pub(super) fn batch_digested(&mut self, now: Duration, round: u64, mut batch: Shuffled, output: Digest) {
         let Some(document) = self.epochs.document(round) else { return };
         let (lo, hi) = self.network.parameters.mix_delay_ms;
         let Some(transit) = self.transit.get_mut(&round).filter(|transit| matches!(transit.stage, Stage::Digesting))
@@ -255,15 +271,19 @@ impl Mix {
             input: transit.input,
             output,
         };
-        let batch = OutgoingBatch { header: header.sign(&self.key), packets: batch };
+        let header = header.sign(&self.key);
+        let path = batch.take_return_path();
+        let batch = OutgoingBatch { header: header.clone(), packets: batch };
         let delay = Duration::from_micros(self.rng.random_range(u64::from(lo) * 1000..=u64::from(hi) * 1000));
         transit.stage = Stage::Delayed(now + delay, Arc::new(batch));
+        self.keep_path(round, path, &header);
     }
 
     /// Hands on every batch whose delay is over.
     pub(super) fn forward_due(&mut self, now: Duration) {
         let due = |transit: &Transit| transit.wakes_at().is_some_and(|until| now >= until);
-        let rounds: Vec<u64> = self.transit.iter().filter(|(_, transit)| due(transit)).map(|(r, _)| *r).collect();
+        let due = self.transit.iter().filter(|(round, transit)| due(transit) && self.may_forward(**round));
+        let rounds: Vec<u64> = due.map(|(round, _)| *round).collect();
         for round in rounds {
             let Some(transit) = self.transit.get_mut(&round) else { continue };
             let Stage::Delayed(_, batch) = &transit.stage else { continue };
@@ -288,14 +308,14 @@ impl Mix {
     fn release(&mut self, round: u64) {
         let epoch = self.epochs.document(round).map(|document| document.epoch);
         if let (Some(epoch), Some(share)) = (epoch, self.epochs.share(round)) {
-            let share = SecretPart(*share.expose());
-            self.send(self.exit_index(), PeerMessage::Release { epoch, round, share });
+            let (share, transcript, signature) = (SecretPart(*share.expose()), Digest([0; 32]), Signature([0; 64]));
+            self.send(self.exit_index(), PeerMessage::Release { epoch, round, transcript, share, signature });
         }
     }
 
     /// The exit is back: it may have missed shares.
     pub(super) fn resend_shares(&mut self, to: usize) {
-        if to != self.exit_index() {
+        if to != self.exit_index() || self.is_sealed() {
             return;
         }
         let forwarded = self.transit.iter().filter(|(_, transit)| matches!(transit.stage, Stage::Forwarded));
@@ -322,7 +342,10 @@ impl Mix {
         {
             transit.stage = Stage::Forwarded;
             self.phase_ended(now, round, Phase::Forward);
-            self.release(round);
+            match self.is_sealed() {
+                true => self.handed_on(now, round),
+                false => self.release(round),
+            }
         }
     }
 
@@ -350,6 +373,7 @@ impl Mix {
     pub(super) fn void(&mut self, round: u64, reason: AbortReason) {
         let epoch = self.epochs.document(round).map_or(0, |document| document.epoch);
         self.forget_batch(round, reason);
+        self.let_go(round);
         if self.is_exit() {
             self.abort_asked(epoch, round, reason);
         } else {
@@ -357,7 +381,7 @@ impl Mix {
         }
     }
 
-    fn phase_ended(&mut self, now: Duration, round: u64, phase: Phase) {
+    pub(super) fn phase_ended(&mut self, now: Duration, round: u64, phase: Phase) {
         if let Some(transit) = self.transit.get_mut(&round) {
             let took = now.saturating_sub(transit.since);
             transit.since = now;

@@ -28,6 +28,7 @@ impl Mix {
         if !sound {
             return self.reject("bad_verdict", 1);
         }
+        self.ending(&verdict);
         self.persist(Record::Signed { verdict: verdict.clone() }, Persisting::Signed(verdict));
     }
 
@@ -40,13 +41,16 @@ impl Mix {
         let held = self.transit.get(&verdict.round);
         let members = match (verdict.outcome, held) {
             (Outcome::Aborted(_), _) => verdict.members.count() == 0,
+            // Says no more than that everybody's contents go again.
+            (Outcome::OpenedNotStored, _) => true,
             (_, Some(transit)) => transit.was_forwarded() && transit.members == verdict.members,
             (_, None) => restarted,
         };
         let roster = self.network.roster.clients.len();
         // The list of a round before the roster changed has that roster's length.
         let fits = verdict.members.fits(roster) || document.roster != self.network.roster.digest();
-        members && verdict.network == document.network && verdict.epoch == document.epoch && fits
+        let same = verdict.network == document.network && verdict.epoch == document.epoch;
+        members && same && fits && self.may_end(verdict)
     }
 
     fn decision_at_entry(&mut self, verdict: Verdict, signature: Signature) {
@@ -62,6 +66,7 @@ impl Mix {
         let ruling = entry.docket.decide(&self.identities[exit], self.network.mixes(), verdict, signature);
         match ruling {
             Ruling::Decided(verdict) => {
+                self.ending(&verdict);
                 self.persist(Record::Signed { verdict: verdict.clone() }, Persisting::Signed(verdict));
             }
             Ruling::Refused => self.reject("bad_verdict", 1),
@@ -162,6 +167,8 @@ impl Mix {
     /// Nothing more will be done with a round's packets or keys.
     pub(super) fn round_over(&mut self, round: u64) {
         self.transit.remove(&round);
+        self.sealings.remove(&round);
+        self.bonds.remove(&round);
         self.epochs.erase(round);
         if let Some(exit) = self.exit.as_mut() {
             exit.forget_shares(round);

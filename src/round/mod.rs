@@ -12,6 +12,7 @@ mod list;
 mod noise;
 mod origins;
 mod phase;
+mod pieces;
 pub mod seal;
 mod work;
 
@@ -27,5 +28,6 @@ pub use list::{
 pub use noise::{Noise, NoiseError, noise_added};
 pub use origins::Origins;
 pub use phase::Phase;
+pub use pieces::{BadPiece, Pieces, pieces};
 pub use seal::Seal;
 pub use work::{Done, Job, Letters};

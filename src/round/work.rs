@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use crate::crypto::{Digest, Label, MailboxId, derive_parts};
-use crate::packet::{EnvelopeKey, NO_EXTRA, PeelError, Peeler, Slots};
-use crate::wire::{StoredLetter, batch_digest};
+use crate::packet::{Commitment, Echo, EnvelopeKey, NO_EXTRA, PeelError, Peeler, RoundContext, Slots};
+use crate::wire::{ListKeys, SignedListHeader, StoredLetter, batch_digest};
 
 use super::batch::Shuffled;
+use super::{EchoError, ListFault, ListRules, ReturnPath, Struck, TakenList, check_echoes, first_echoes};
 
 /// Work asked for.
 pub enum Job {
@@ -49,6 +50,50 @@ pub enum Job {
         batch: Shuffled,
         /// The exit's key.
         key: Box<EnvelopeKey>,
+    },
+    /// Hold a round's first list against its header and its MACs.
+    List {
+        /// The round.
+        round: u64,
+        /// What lists are held against.
+        rules: ListRules,
+        /// This mix, 2 to L.
+        hop: u8,
+        /// Its keys towards the clients.
+        keys: Arc<ListKeys>,
+        /// Who has been struck out in the epoch.
+        struck: Struck,
+        /// The list's.
+        header: Box<SignedListHeader>,
+        /// What followed it.
+        body: Vec<u8>,
+    },
+    /// Begin the echoes of a batch that the exit has whole.
+    FirstEchoes {
+        /// The round.
+        round: u64,
+        /// The batch, peeled.
+        segments: Vec<Slots>,
+    },
+    /// Send echoes back through this mix's shuffle.
+    Back {
+        /// The round.
+        round: u64,
+        /// The way.
+        path: Box<ReturnPath>,
+        /// In the order of the batch handed on.
+        echoes: Vec<Echo>,
+    },
+    /// Hold published echoes against what clients committed to.
+    CheckEchoes {
+        /// The round.
+        round: u64,
+        /// What it is bound to.
+        context: RoundContext,
+        /// In the order of the list: the client and its commitment.
+        commitments: Vec<(u32, Commitment)>,
+        /// In the same order.
+        echoes: Vec<Echo>,
     },
 }
 
@@ -96,6 +141,36 @@ pub enum Done {
         /// What the envelopes held.
         letters: Letters,
     },
+    /// Of [`Job::List`].
+    List {
+        /// The round.
+        round: u64,
+        /// The list, good but for some clients; or why it is none.
+        result: Result<Box<TakenList>, ListFault>,
+    },
+    /// Of [`Job::FirstEchoes`].
+    FirstEchoes {
+        /// The round.
+        round: u64,
+        /// The batch.
+        segments: Vec<Slots>,
+        /// In its order.
+        echoes: Vec<Echo>,
+    },
+    /// Of [`Job::Back`].
+    Back {
+        /// The round.
+        round: u64,
+        /// In the order of the batch taken in.
+        result: Result<Vec<Echo>, EchoError>,
+    },
+    /// Of [`Job::CheckEchoes`].
+    CheckEchoes {
+        /// The round.
+        round: u64,
+        /// Whether all commitments hold.
+        result: Result<(), EchoError>,
+    },
 }
 
 /// The content of a round's envelopes, in shuffled order.
@@ -126,6 +201,20 @@ impl Job {
                 Done::Digest { round, digest: digest.finish(), batch }
             }
             Job::Open { round, batch, key } => Done::Open { round, letters: open(batch, &key) },
+            Job::List { round, rules, hop, keys, struck, header, body } => {
+                let taken = TakenList::take(&rules, hop, &keys, &struck, *header, &body);
+                Done::List { round, result: taken.map(Box::new) }
+            }
+            Job::FirstEchoes { round, segments } => {
+                let echoes = first_echoes(round, &segments);
+                Done::FirstEchoes { round, segments, echoes }
+            }
+            Job::Back { round, path, echoes } => {
+                Done::Back { round, result: path.back(&echoes).map(|(echoes, _)| echoes) }
+            }
+            Job::CheckEchoes { round, context, commitments, echoes } => {
+                Done::CheckEchoes { round, result: check_echoes(&context, &commitments, &echoes) }
+            }
         }
     }
 }

@@ -4,14 +4,16 @@ use std::ops::ControlFlow;
 
 use crate::crypto::Digest;
 use crate::wire::codec::{Decode, Encode};
-use crate::wire::{CHAIN_KEPT, Outcome, Record, Recovered, SignedVerdict, Verdict};
+use crate::wire::{Bond, CHAIN_KEPT, Outcome, Record, Recovered, SignedVerdict, Verdict};
 
-use super::kv::field;
+use super::kv::{field, key};
 use super::step::{Step, collect, parse};
 use super::{Kv, Store, StoreError, Table, epochs, mailbox};
 
 const EPOCH_SIGNED: &[u8] = b"epoch signed";
 const OPENED: &[u8] = b"opened";
+/// Behind it the round, 8.
+const BOND: &[u8] = b"bond ";
 
 /// The durable steps of a mix.
 pub struct Decisions {
@@ -53,6 +55,7 @@ impl Decisions {
                 Record::Signed { verdict } => self.sign(step, verdict)?,
                 Record::Complete(verdict) => self.complete(step, &verdict)?,
                 Record::Decided { verdict, letters } => return self.decide(step, verdict, letters).map(Some),
+                Record::Sealed { round, bond } => step.put_record(Table::Meta, &bond_key(round), &bond),
             }
             Ok(None)
         })
@@ -71,6 +74,7 @@ impl Decisions {
             opened: self.store.record(Table::Meta, OPENED)?.unwrap_or(0),
             signed: rows(kv, Table::Signed)?.into_iter().map(|row: Signed| row.verdict).collect(),
             complete: rows::<SignedVerdict>(kv, Table::Complete)?,
+            bonds: bonds(kv)?,
         })
     }
 
@@ -108,6 +112,9 @@ impl Decisions {
             return Err(StoreError::AlreadySigned(round));
         }
         step.put_record(Table::Signed, &round.to_be_bytes(), &row);
+        if step.get(Table::Meta, &bond_key(round))?.is_some() {
+            step.delete(Table::Meta, &bond_key(round));
+        }
         Ok(())
     }
 
@@ -166,6 +173,18 @@ fn open(step: &mut Step<'_>, round: u64) -> Result<(), StoreError> {
             Ok(())
         }
     }
+}
+
+fn bond_key(round: u64) -> Vec<u8> {
+    key(&[BOND, &round.to_be_bytes()])
+}
+
+fn bonds(kv: &dyn Kv) -> Result<Vec<(u64, Bond)>, StoreError> {
+    collect(kv, Table::Meta, BOND, |key, value| {
+        let round = key.strip_prefix(BOND)?;
+        let row = || Ok((u64::from_be_bytes(field(Table::Meta, round, 0)?), parse(Table::Meta, value)?));
+        Some(row())
+    })
 }
 
 fn rows<T: Decode<()> + Encode>(kv: &dyn Kv, table: Table) -> Result<Vec<T>, StoreError> {

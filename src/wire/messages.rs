@@ -9,7 +9,8 @@ use crate::crypto::{Digest, Identity, IdentityKey, Signature};
 
 use super::codec::{Decode, Encode};
 use super::{
-    AbortReason, EpochDocument, Layout, MixKeys, SecretPart, SignedBatchHeader, SignedEpoch, SignedVerdict, SubShares,
+    AbortReason, Confirm, EpochDocument, Layout, ListComplete, ListSignature, MixKeys, SecondList, SecretPart,
+    SignedBatchHeader, SignedEchoHeader, SignedEpoch, SignedListComplaint, SignedListHeader, SignedVerdict, SubShares,
     Verdict,
 };
 
@@ -198,6 +199,19 @@ pub enum EpochRefusalReason {
     Dealing,
 }
 
+/// A piece of what is too long for one message: [`PIECE_BYTES`] each, the last what is left. Streams are not ordered, so
+/// that each says which it is.
+#[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
+pub struct Piece {
+    /// Which, from 0.
+    pub number: u32,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// Half of what a message may have.
+pub const PIECE_BYTES: usize = 512 << 10;
+
 /// What mixes tell each other.
 #[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
 pub enum PeerMessage {
@@ -269,14 +283,51 @@ pub enum PeerMessage {
         /// The batch's output digest.
         digest: Digest,
     },
+    /// Entry to each other mix: a piece of the rows and signatures of the round's first list.
+    List {
+        /// The list's.
+        header: SignedListHeader,
+        /// Of what is for this mix.
+        piece: Piece,
+    },
+    /// Entry to all: the list without those of whom mixes complained.
+    SecondList(SecondList),
+    /// To the entry: the list is good.
+    ListSignature(ListSignature),
+    /// To the entry: it is not.
+    ListComplaint(SignedListComplaint),
+    /// Entry to all: all have signed; batches may move.
+    ListComplete(ListComplete),
+    /// To all: which batch I hand on.
+    BatchHeader(SignedBatchHeader),
+    /// To the previous mix, of hop 1 to all: a piece of the echoes of a batch.
+    Echoes {
+        /// The echoes'.
+        header: SignedEchoHeader,
+        /// Of the echoes.
+        piece: Piece,
+    },
+    /// To all: which echoes I hand back.
+    EchoHeader(SignedEchoHeader),
+    /// To all: every client's packet is accounted for.
+    Confirm {
+        /// What is confirmed.
+        confirm: Confirm,
+        /// The mix's.
+        signature: Signature,
+    },
     /// To the exit: my share of the round's secret; with t of them its envelopes open.
     Release {
         /// The round's epoch.
         epoch: u64,
         /// The round.
         round: u64,
+        /// What all have confirmed; zero if the round is not sealed.
+        transcript: Digest,
         /// `threshold::Share`.
         share: SecretPart,
+        /// The mix's over [`super::Release`].
+        signature: Signature,
     },
     /// To the exit: decide this round, as aborted unless it is stored.
     Abort {

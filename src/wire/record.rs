@@ -48,6 +48,22 @@ pub enum Record {
     },
     /// The entry has a verdict with all signatures.
     Complete(SignedVerdict),
+    /// What this mix is bound to in a sealed round, until it has signed its verdict.
+    Sealed {
+        /// The round.
+        round: u64,
+        /// To what.
+        bond: Bond,
+    },
+}
+
+/// What a mix has said in a sealed round and cannot take back.
+#[derive(Clone, Copy, Debug, Decode, Encode, Eq, PartialEq)]
+pub enum Bond {
+    /// The exit has confirmed: it never calls the round aborted.
+    Confirmed,
+    /// The share is released: this mix never signs that the round was aborted.
+    Released,
 }
 
 /// What a mix knows when it starts.
@@ -63,6 +79,8 @@ pub struct Recovered {
     pub signed: Vec<Verdict>,
     /// The complete verdicts of the newest rounds.
     pub complete: Vec<SignedVerdict>,
+    /// What the mix is bound to in rounds without its verdict.
+    pub bonds: Vec<(u64, Bond)>,
 }
 
 /// Complete documents that a mix hands to clients which missed epochs.

@@ -28,6 +28,12 @@ pub enum AbortReason {
     Stopping,
     /// A mix released a share that is not its own.
     WrongShare,
+    /// The round's list is not one that a mix may sign.
+    BadList,
+    /// A client's packet, or a mix's own, did not come through.
+    BadEcho,
+    /// Mixes confirm different transcripts, or one of them signed two.
+    Transcript,
 }
 
 impl AbortReason {
@@ -44,6 +50,9 @@ impl AbortReason {
             AbortReason::Timeout => "timeout",
             AbortReason::Stopping => "stopping",
             AbortReason::WrongShare => "wrong_share",
+            AbortReason::BadList => "bad_list",
+            AbortReason::BadEcho => "bad_echo",
+            AbortReason::Transcript => "transcript",
         }
     }
 }

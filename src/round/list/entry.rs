@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::crypto::{Identity, IdentityKey, Signature};
+use crate::crypto::{Digest, Identity, IdentityKey, Signature};
 use crate::wire::{
     ClientRecords, ClientSignature, ListComplete, ListContext, ListKeys, ListSignature, Members, SecondList,
     SignedListComplaint, SignedListHeader,
@@ -112,6 +112,11 @@ impl EntryList {
     /// The second list, if there is one.
     pub fn second(&self) -> Option<&SecondList> {
         self.second.as_ref()
+    }
+
+    /// The root of the list as it is now.
+    pub fn root(&self) -> Digest {
+        self.current().header.root
     }
 
     /// The content as it is now.

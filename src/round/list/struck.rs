@@ -6,7 +6,7 @@ use crate::wire::Members;
 
 /// The clients that some mix has struck out of a list of one epoch: from then on their signatures travel behind the rows
 /// and every mix takes them by these, so that no client is struck out twice, by the same mix or by another.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Struck {
     verdict_rounds: u64,
     /// By client, the round of which it was struck out.

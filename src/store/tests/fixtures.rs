@@ -12,7 +12,7 @@ use data_encoding::HEXLOWER;
 
 use super::*;
 use crate::crypto::{PublicKey, Signature};
-use crate::wire::{AbortReason, Record, SignedVerdict};
+use crate::wire::{AbortReason, Bond, Record, SignedVerdict};
 
 const FORMAT: u32 = 3;
 /// From this one on documents are kept.
@@ -54,6 +54,7 @@ fn write_mix(store: &Store) {
         Record::Epoch(document(1, 0)),
         Record::Epoch(document(2, 1)),
         Record::Opened { round: 9 },
+        Record::Sealed { round: 10, bond: Bond::Released },
         Record::Signed { verdict: verdict(7, STORED) },
         Record::Complete(SignedVerdict { verdict: verdict(6, STORED), signatures: vec![Signature([3; 64])] }),
         Record::Decided {
@@ -70,6 +71,7 @@ fn read_mix(store: Store, format: u32) {
     let chain = if format < CHAINED { vec![] } else { vec![document(1, 0), document(2, 1)] };
     assert_eq!(found.chain, chain);
     assert_eq!((found.epoch_signed, found.opened), (2, 9));
+    assert_eq!(found.bonds.len(), usize::from(format >= CHAINED));
     let refused = Outcome::Stored { refused: 1 };
     assert_eq!(
         found.signed,
@@ -87,6 +89,7 @@ fn read_mix(store: Store, format: u32) {
     let decisions = Decisions::new(store, 2, HISTORY);
     assert!(matches!(decisions.apply(Record::Opened { round: 9 }), Err(StoreError::RoundUsed(9))));
     decisions.apply(Record::Signed { verdict: verdict(10, STORED) }).unwrap();
+    assert_eq!(decisions.recover().unwrap().bonds, []);
 }
 
 /// A store of every kind of row that a client writes.

@@ -1,0 +1,224 @@
+//! The echo pass: proof, backwards through all shuffles, that every client's packet is in the round.
+
+use std::time::Duration;
+
+use crate::crypto::Digest;
+use crate::packet::{Echo, RoundContext, Slots};
+use crate::round::seal::Stage;
+use crate::round::{EchoError, Job, Pieces, ReturnPath, pieces, published};
+use crate::wire::{
+    AbortReason, EchoHeader, PeerMessage, Piece, SignedBatchHeader, SignedEchoHeader, echoes_digest, transcript,
+};
+
+use super::super::{Action, Mix};
+use super::{Sealing, To};
+
+/// Bytes of an echo.
+const ECHO: usize = size_of::<Echo>();
+
+impl Mix {
+    /// This mix's batch is made: the way back is kept, and everybody hears which batch it is.
+    pub(in crate::mix) fn keep_path(&mut self, round: u64, path: Option<ReturnPath>, header: &SignedBatchHeader) {
+        let own = self.own;
+        let Some(sealing) = self.sealings.get_mut(&round) else { return };
+        sealing.path = path;
+        sealing.batches[own] = Some(header.header.clone());
+        self.say(round, To::All, PeerMessage::BatchHeader(header.clone()));
+    }
+
+    /// A mix tells which batch it hands on.
+    pub(in crate::mix) fn batch_told(&mut self, now: Duration, from: usize, signed: SignedBatchHeader) {
+        let header = signed.header;
+        let document = self.epochs.document(header.round).map(|document| document.digest());
+        let sound = from < self.exit_index()
+            && usize::from(header.hop) == from + 1
+            && header.network == self.network.id()
+            && Some(header.epoch) == document
+            && SignedBatchHeader { header: header.clone(), signature: signed.signature }.is_signed_by(&self.identities[from]);
+        if !sound {
+            return self.reject("bad_batch", 1);
+        }
+        let round = header.round;
+        let Some(sealing) = self.sealing(round) else { return };
+        match &sealing.batches[from] {
+            None => sealing.batches[from] = Some(header),
+            Some(known) if *known == header => return,
+            Some(_) => {
+                self.reject("second_batch", 1);
+                return self.void(round, AbortReason::SecondBatch);
+            }
+        }
+        self.advance(now, round);
+    }
+
+    /// At the exit: the batch is whole and its echoes are made.
+    pub(in crate::mix) fn echoes_begun(&mut self, now: Duration, round: u64, segments: Vec<Slots>, echoes: &[Echo]) {
+        self.seal_envelopes(round, segments);
+        self.hand_back(now, round, echoes);
+        self.handed_on(now, round);
+    }
+
+    /// This mix's echoes go to the mix before; the entry's to all.
+    fn hand_back(&mut self, now: Duration, round: u64, echoes: &[Echo]) {
+        let Some(document) = self.epochs.document(round) else { return };
+        let header = EchoHeader {
+            network: document.network,
+            epoch: document.digest(),
+            round,
+            hop: self.own as u8 + 1,
+            count: echoes.len() as u32,
+            digest: echoes_digest(echoes),
+        };
+        let header = header.sign(&self.key);
+        let own = self.own;
+        let Some(sealing) = self.sealings.get_mut(&round) else { return };
+        sealing.echoes[own] = Some(header.clone());
+        let to = own.checked_sub(1).map_or(To::All, To::One);
+        for piece in pieces(echoes.as_flattened()) {
+            self.say(round, to, PeerMessage::Echoes { header: header.clone(), piece });
+        }
+        if own > 0 {
+            self.say(round, To::All, PeerMessage::EchoHeader(header));
+        } else if let Some(sealing) = self.sealings.get_mut(&round) {
+            sealing.published = Some(echoes.to_vec());
+        }
+        self.advance(now, round);
+    }
+
+    /// Takes a mix's echo header; whether its echoes are still of use.
+    fn echo_header(&mut self, from: usize, signed: &SignedEchoHeader) -> bool {
+        let header = &signed.header;
+        let round = header.round;
+        let document = self.epochs.document(round).map(|document| document.digest());
+        let sound = usize::from(header.hop) == from + 1
+            && header.network == self.network.id()
+            && Some(header.epoch) == document
+            && signed.is_signed_by(&self.identities[from]);
+        if !sound {
+            self.reject("bad_echo", 1);
+            return false;
+        }
+        let Some(sealing) = self.sealing(round) else { return false };
+        match &sealing.echoes[from] {
+            Some(known) if known.header != *header => {
+                self.reject("bad_echo", 1);
+                self.void(round, AbortReason::BadEcho);
+                false
+            }
+            known => {
+                if known.is_none() {
+                    sealing.echoes[from] = Some(signed.clone());
+                }
+                true
+            }
+        }
+    }
+
+    /// A mix tells which echoes it hands back.
+    pub(in crate::mix) fn echoes_told(&mut self, now: Duration, from: usize, signed: &SignedEchoHeader) {
+        if self.echo_header(from, signed) {
+            self.advance(now, signed.header.round);
+        }
+    }
+
+    /// A piece of echoes: of the next mix's, for this one's batch; of the entry's, for all.
+    pub(in crate::mix) fn echoes_come(&mut self, now: Duration, from: usize, signed: &SignedEchoHeader, piece: &Piece) {
+        let round = signed.header.round;
+        let is_published = from == 0 && self.own != 0;
+        let most = self.network.roster.clients.len() * self.network.parameters.packets_per_client as usize;
+        if !is_published && from != self.own + 1 || !self.echo_header(from, signed) {
+            return self.reject("unexpected", 1);
+        }
+        let Some(sealing) = self.sealings.get_mut(&round) else { return };
+        let count = signed.header.count as usize;
+        let wanted = match is_published {
+            true => sealing.published.is_none() && (1..=most).contains(&count),
+            false => sealing.path.as_ref().is_some_and(|path| path.outputs() == count && count > 0),
+        };
+        if !wanted {
+            // Said again, or not what was handed on: then the count shows it where it is checked.
+            return;
+        }
+        let (_, coming) = match &mut sealing.coming {
+            Some(coming) if coming.0 == from => coming,
+            other => other.insert((from, Pieces::new(count * ECHO))),
+        };
+        let whole = match coming.take(piece) {
+            Ok(None) => return,
+            Ok(Some(whole)) => whole,
+            Err(_) => return self.reject("bad_echo", 1),
+        };
+        sealing.coming = None;
+        let echoes: Vec<Echo> = whole.as_chunks().0.to_vec();
+        if echoes_digest(&echoes) != signed.header.digest {
+            return self.reject("bad_echo", 1);
+        }
+        if is_published {
+            sealing.published = Some(echoes);
+            return self.advance(now, round);
+        }
+        if let Some(path) = sealing.path.take() {
+            self.actions.push_back(Action::Work(Job::Back { round, path: Box::new(path), echoes }));
+        }
+    }
+
+    /// The echoes have gone back through this mix's shuffle.
+    pub(in crate::mix) fn echoes_returned(&mut self, now: Duration, round: u64, result: Result<Vec<Echo>, EchoError>) {
+        let Some(sealing) = self.sealings.get(&round) else { return };
+        let echoes = match result {
+            Ok(echoes) if self.own == 0 => published(&sealing.places, &echoes),
+            other => other,
+        };
+        match echoes {
+            Ok(echoes) => self.hand_back(now, round, &echoes),
+            Err(_) => {
+                self.reject("bad_echo", 1);
+                self.void(round, AbortReason::BadEcho);
+            }
+        }
+    }
+
+    /// Holds what the entry published against the list, once both are there.
+    pub(super) fn check_published(&mut self, round: u64) {
+        let Some(context) = self.epochs.context(round) else { return };
+        let Some(sealing) = self.sealings.get_mut(&round) else { return };
+        if sealing.list().is_none() || sealing.checked {
+            return;
+        }
+        let Some(echoes) = sealing.published.as_mut().filter(|echoes| !echoes.is_empty()).map(std::mem::take) else { return };
+        let commitments = sealing.list().map(|list| {
+            list.records().iter().map(|record| (record.index, record.commitment)).collect::<Vec<_>>()
+        });
+        let Some(commitments) = commitments else { return };
+        let context = RoundContext { ..context };
+        self.actions.push_back(Action::Work(Job::CheckEchoes { round, context, commitments, echoes }));
+    }
+
+    /// Whether every client's packet has come through.
+    pub(in crate::mix) fn echoes_checked(&mut self, now: Duration, round: u64, result: Result<(), EchoError>) {
+        let Some(sealing) = self.sealings.get_mut(&round) else { return };
+        match result {
+            Ok(()) => {
+                sealing.checked = true;
+                self.advance(now, round);
+            }
+            Err(_) => {
+                self.reject("bad_echo", 1);
+                self.void(round, AbortReason::BadEcho);
+            }
+        }
+    }
+
+    /// The digest of all that was signed on the round's way, once it is all there and every echo is checked.
+    pub(super) fn transcript(&self, round: u64) -> Option<Digest> {
+        let sealing: &Sealing = self.sealings.get(&round)?;
+        if !sealing.checked || sealing.seal.stage() != Stage::Echo {
+            return None;
+        }
+        let batches = sealing.batches.iter().cloned().collect::<Option<Vec<_>>>()?;
+        // From hop L to 1, as they were handed back.
+        let echoes = sealing.echoes.iter().rev().map(|signed| Some(signed.as_ref()?.signed_bytes()));
+        let echoes = echoes.collect::<Option<Vec<_>>>()?;
+        Some(transcript(&self.epochs.document(round)?.digest(), &sealing.root()?, &batches, &echoes))
+    }
+}

@@ -1,0 +1,198 @@
+//! Sealed rounds: nobody opens a round before every client's packet is proven to be in it.
+//!
+//! One [`Sealing`] holds what a mix knows of a round until its verdict. `list` settles who is in, `echo` sends the echoes
+//! back, `statement` confirms and releases. [`Mix::advance`] does whatever has become possible, in any order of arrival.
+
+mod echo;
+mod list;
+mod statement;
+
+use std::time::Duration;
+
+use crate::crypto::Digest;
+use crate::packet::Echo;
+use crate::round::seal::{Event as SealEvent, Position, Seal, Stage};
+use crate::round::{Collected, EntryList, List, ListPlace, Phase, Pieces, ReturnPath, TakenList};
+use crate::wire::{AbortReason, BatchHeader, ListComplete, PeerMessage, SecondList, SignedEchoHeader};
+
+use super::Mix;
+
+/// One sealed round at this mix.
+pub(super) struct Sealing {
+    seal: Seal,
+    listing: Listing,
+    /// What the entry said before this mix had taken its first list.
+    early: (Option<SecondList>, Option<ListComplete>),
+    /// The batch was handed on and taken; at the exit: taken in, whole.
+    handed_on: bool,
+    /// What each mix but the exit hands on.
+    batches: Vec<Option<BatchHeader>>,
+    /// What each mix hands back.
+    echoes: Vec<Option<SignedEchoHeader>>,
+    /// Echoes that arrive: the mix that sends them, and the pieces.
+    coming: Option<(usize, Pieces)>,
+    path: Option<ReturnPath>,
+    /// At the entry: where each packet of its batch stands in the list.
+    places: Vec<ListPlace>,
+    published: Option<Vec<Echo>>,
+    checked: bool,
+    /// What was said, to be said again to a mix that comes back.
+    said: Vec<(To, PeerMessage)>,
+}
+
+/// Where the list of a round stands at this mix.
+enum Listing {
+    /// Nothing has come.
+    Expected,
+    /// Its pieces arrive.
+    Coming(Pieces),
+    /// It is being checked.
+    Checking,
+    /// It is good, but for some clients.
+    Taken(Box<TakenList>),
+    /// At the entry, with the submissions until all have signed.
+    Made(Box<EntryList>, Option<Collected>),
+}
+
+#[derive(Clone, Copy)]
+enum To {
+    One(usize),
+    All,
+}
+
+impl Sealing {
+    fn new(position: Position, listing: Listing) -> Self {
+        Self {
+            seal: Seal::new(position),
+            listing,
+            early: (None, None),
+            handed_on: false,
+            batches: vec![None; position.mixes - 1],
+            echoes: vec![None; position.mixes],
+            coming: None,
+            path: None,
+            places: Vec::new(),
+            published: None,
+            checked: false,
+            said: Vec::new(),
+        }
+    }
+
+    /// The list, once all have signed it.
+    fn list(&self) -> Option<&List> {
+        match &self.listing {
+            Listing::Taken(taken) if taken.is_complete() => Some(taken.list()),
+            Listing::Made(made, None) => Some(made.list()),
+            _ => None,
+        }
+    }
+
+    /// Which batch a mix hands on, if nothing is known of that yet.
+    pub(super) fn note_batch(&mut self, from: usize, header: &BatchHeader) {
+        if let Some(place) = self.batches.get_mut(from) {
+            place.get_or_insert_with(|| header.clone());
+        }
+    }
+
+    fn root(&self) -> Option<Digest> {
+        match &self.listing {
+            Listing::Taken(taken) if taken.is_complete() => Some(taken.header().header.root),
+            Listing::Made(made, None) => Some(made.root()),
+            _ => None,
+        }
+    }
+}
+
+impl Mix {
+    pub(super) fn is_sealed(&self) -> bool {
+        self.network.parameters.sealed
+    }
+
+    fn position(&self) -> Position {
+        let mixes = self.network.mixes();
+        Position { own: self.own, mixes, threshold: self.network.parameters.threshold as usize }
+    }
+
+    /// The round's sealing; a new one if this mix has the round's keys and has not ended it.
+    fn sealing(&mut self, round: u64) -> Option<&mut Sealing> {
+        let known = self.sealings.contains_key(&round);
+        let open = || !self.signed.contains_key(&round) && !self.is_deciding(round);
+        if !known && (!self.is_sealed() || !open() || self.epochs.peeler(round).is_none()) {
+            self.reject("wrong_round", 1);
+            return None;
+        }
+        if !known && self.sealings.len() >= self.network.parameters.verdict_rounds as usize * 2 {
+            self.reject("full", 1);
+            return None;
+        }
+        let position = self.position();
+        Some(self.sealings.entry(round).or_insert_with(|| Sealing::new(position, Listing::Expected)))
+    }
+
+    /// As [`Mix::sealing`], in a sealed network.
+    pub(super) fn sealing_of(&mut self, round: u64) -> Option<&mut Sealing> {
+        if self.is_sealed() { self.sealing(round) } else { None }
+    }
+
+    /// Whether the round's batch may go to the next mix.
+    pub(super) fn may_forward(&self, round: u64) -> bool {
+        !self.is_sealed() || self.sealings.get(&round).is_some_and(|sealing| sealing.seal.may_forward())
+    }
+
+    /// Does what has become possible in a round.
+    pub(super) fn advance(&mut self, now: Duration, round: u64) {
+        let Some(sealing) = self.sealings.get_mut(&round) else { return };
+        if sealing.seal.stage() == Stage::List && sealing.list().is_some() {
+            self.sealed_event(round, SealEvent::Listed);
+            self.agree_on_members(round);
+            self.forward_due(now);
+        }
+        let Some(sealing) = self.sealings.get_mut(&round) else { return };
+        if sealing.seal.stage() == Stage::Mix && sealing.handed_on {
+            self.sealed_event(round, SealEvent::Forwarded);
+        }
+        self.check_published(round);
+        let Some(transcript) = self.transcript(round) else { return };
+        self.phase_ended(now, round, Phase::Echo);
+        self.sealed_event(round, SealEvent::Echoed(transcript));
+    }
+
+    /// The clients of the batch are those of the list.
+    fn agree_on_members(&mut self, round: u64) {
+        let listed = self.sealings.get(&round).and_then(Sealing::list).map(List::members);
+        let held = self.transit.get(&round).map(|transit| &transit.members);
+        if let (Some(listed), Some(held)) = (listed, held)
+            && listed != held
+        {
+            self.reject("bad_batch", 1);
+            self.void(round, AbortReason::BadBatch);
+        }
+    }
+
+    /// The batch of a sealed round was taken by the next mix; at the exit: taken in.
+    pub(super) fn handed_on(&mut self, now: Duration, round: u64) {
+        if let Some(sealing) = self.sealings.get_mut(&round) {
+            sealing.handed_on = true;
+        }
+        self.advance(now, round);
+    }
+
+    /// Says something about a round, and again to a mix that comes back before the verdict.
+    fn say(&mut self, round: u64, to: To, message: PeerMessage) {
+        match to {
+            To::One(to) => self.send(to, message.clone()),
+            To::All => self.broadcast(&message),
+        }
+        if let Some(sealing) = self.sealings.get_mut(&round) {
+            sealing.said.push((to, message));
+        }
+    }
+
+    /// A mix is back: it may have missed what was said of rounds without a verdict.
+    pub(super) fn say_again(&mut self, to: usize) {
+        let said = self.sealings.values().flat_map(|sealing| &sealing.said);
+        let theirs = said.filter(|(whom, _)| matches!(whom, To::All) || matches!(whom, To::One(one) if *one == to));
+        let messages: Vec<PeerMessage> = theirs.map(|(_, message)| message.clone()).collect();
+        messages.into_iter().for_each(|message| self.send(to, message));
+    }
+}

@@ -1,0 +1,137 @@
+//! Confirm and release: what the seal of a round asks for.
+
+use crate::crypto::Signature;
+use crate::round::seal::{Ending, Event as SealEvent, Fact, Message as SealMessage, Secret, Stage, Step as SealStep};
+use crate::wire::{
+    AbortReason, Bond, Confirm, Outcome, PeerMessage, Record, Release, ReleasedShare, SecretPart, Slot, Statement, Verdict,
+};
+
+use super::super::{Mix, Persisting};
+use super::To;
+
+impl Mix {
+    pub(in crate::mix) fn slot(&self, round: u64) -> Option<Slot> {
+        let document = self.epochs.document(round)?;
+        Some(Slot { network: document.network, epoch: document.epoch, round })
+    }
+
+    /// Tells the seal of a round what happened, and does what it asks for.
+    pub(in crate::mix) fn sealed_event(&mut self, round: u64, event: SealEvent) {
+        let Some(sealing) = self.sealings.get_mut(&round) else { return };
+        match sealing.seal.handle(event) {
+            Ok(steps) => steps.into_iter().for_each(|step| self.sealed_step(round, step)),
+            Err(_) => self.reject("unexpected", 1),
+        }
+    }
+
+    fn sealed_step(&mut self, round: u64, step: SealStep) {
+        match step {
+            SealStep::Persist(fact) => self.persist_bond(round, fact),
+            SealStep::Say(SealMessage::Confirm(transcript)) => {
+                let Some(slot) = self.slot(round) else { return };
+                let confirm = Confirm { slot, transcript };
+                let signature = confirm.sign(&self.key);
+                self.say(round, To::All, PeerMessage::Confirm { confirm, signature });
+            }
+            SealStep::Say(SealMessage::Share) => self.release_sealed(round),
+            SealStep::Erase(Secret::Share) => self.epochs.erase_share(round),
+            SealStep::Erase(Secret::OnionKey) => self.epochs.erase_onion_key(round),
+            SealStep::Open => self.open_released(round),
+            SealStep::Equivocated(_) => self.reject("second_confirm", 1),
+            // Verdicts go their own way; accusations are not made yet: a round that does not fit is let go.
+            SealStep::Say(_) | SealStep::Stop => {}
+        }
+    }
+
+    fn persist_bond(&mut self, round: u64, fact: Fact) {
+        let bond = match fact {
+            Fact::Confirmed => Bond::Confirmed,
+            Fact::Released => Bond::Released,
+            // A verdict is a record of its own.
+            Fact::Burning | Fact::Ended(_) => return,
+        };
+        self.persist(Record::Sealed { round, bond }, Persisting::Sealed(round, bond));
+    }
+
+    pub(in crate::mix) fn bond_on_disk(&mut self, round: u64, bond: Bond) {
+        let fact = match bond {
+            Bond::Confirmed => Fact::Confirmed,
+            Bond::Released => Fact::Released,
+        };
+        self.sealed_event(round, SealEvent::Persisted(fact));
+    }
+
+    /// Another mix confirms.
+    pub(in crate::mix) fn confirmed_by(&mut self, from: usize, confirm: &Confirm, signature: &Signature) {
+        let round = confirm.slot.round;
+        let sound = self.slot(round) == Some(confirm.slot) && confirm.is_signed_by(&self.identities[from], signature);
+        if !sound {
+            return self.reject("bad_confirm", 1);
+        }
+        if self.sealing(round).is_none() {
+            return;
+        }
+        self.sealed_event(round, SealEvent::Confirm { from, transcript: confirm.transcript });
+        if self.sealings.get(&round).is_some_and(|sealing| sealing.seal.stage() == Stage::Burning) {
+            // Two transcripts, or one mix with two: nobody may open this.
+            self.reject("bad_confirm", 1);
+            self.void(round, AbortReason::Transcript);
+        }
+    }
+
+    fn release_sealed(&mut self, round: u64) {
+        let transcript = self.sealings.get(&round).and_then(|sealing| sealing.seal.transcript());
+        let (Some(slot), Some(share), Some(transcript)) = (self.slot(round), self.epochs.share(round), transcript) else {
+            return;
+        };
+        let release = Release { slot, transcript, share: ReleasedShare::from_bytes(*share.expose()) };
+        let signature = release.sign(&self.key);
+        let share = SecretPart(*share.expose());
+        let message = PeerMessage::Release { epoch: slot.epoch, round, transcript, share, signature };
+        self.say(round, To::One(self.exit_index()), message);
+    }
+
+    /// The round is not to be opened by this mix's doing any more.
+    pub(in crate::mix) fn let_go(&mut self, round: u64) {
+        self.sealed_event(round, SealEvent::TimedOut);
+    }
+
+    /// Whether this mix may sign the verdict: what it has said in a sealed round binds it.
+    pub(in crate::mix) fn may_end(&self, verdict: &Verdict) -> bool {
+        let bond = self.bonds.get(&verdict.round);
+        let aborted = matches!(verdict.outcome, Outcome::Aborted(_));
+        if aborted && bond.is_some() {
+            return false;
+        }
+        let sealing = self.sealings.get(&verdict.round);
+        sealing.is_none_or(|sealing| sealing.seal.may_sign(ending(verdict.outcome)).is_ok())
+    }
+
+    /// This mix is about to sign how the round ended.
+    pub(in crate::mix) fn ending(&mut self, verdict: &Verdict) {
+        if !self.is_exit() {
+            self.sealed_event(verdict.round, SealEvent::Decision(ending(verdict.outcome)));
+        }
+    }
+
+    /// How the exit ends a round that it does not open: once it has confirmed, others may have released. `None` while the
+    /// round is being opened.
+    pub(in crate::mix) fn unopened(&mut self, round: u64, reason: AbortReason) -> Option<Outcome> {
+        self.let_go(round);
+        let sealing = self.sealings.get(&round);
+        if sealing.is_some_and(|sealing| sealing.seal.stage() == Stage::Opening) {
+            return None;
+        }
+        let bound = self.bonds.contains_key(&round) || sealing.is_some_and(|sealing| sealing.seal.has_confirmed());
+        Some(if bound { Outcome::OpenedNotStored } else { Outcome::Aborted(reason) })
+    }
+}
+
+fn ending(outcome: Outcome) -> Ending {
+    match outcome {
+        Outcome::Stored { .. } => Ending::Stored,
+        Outcome::Aborted(_) => Ending::Aborted,
+        Outcome::OpenedNotStored => Ending::OpenedNotStored,
+    }
+}
+

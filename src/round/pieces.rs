@@ -1,0 +1,68 @@
+//! What is too long for one message, cut into pieces and put together again.
+
+use crate::wire::{PIECE_BYTES, Piece};
+
+/// Pieces that arrive in any order, any of them twice.
+pub struct Pieces {
+    bytes: Vec<u8>,
+    missing: Vec<u32>,
+}
+
+/// A piece that does not belong where it says.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("the piece does not fit")]
+pub struct BadPiece;
+
+impl Pieces {
+    /// None so far of `length` bytes, which the caller has bounded; at least 1.
+    pub fn new(length: usize) -> Self {
+        let count = u32::try_from(length.div_ceil(PIECE_BYTES)).expect("what is sent has far fewer pieces");
+        Self { bytes: vec![0; length], missing: (0..count).collect() }
+    }
+
+    /// Takes a piece; the whole once nothing is missing, and only then.
+    ///
+    /// # Errors
+    /// If it is not one of these, or has another length.
+    pub fn take(&mut self, piece: &Piece) -> Result<Option<Vec<u8>>, BadPiece> {
+        let from = (piece.number as usize).checked_mul(PIECE_BYTES).ok_or(BadPiece)?;
+        let to = from.saturating_add(PIECE_BYTES).min(self.bytes.len());
+        let place = self.bytes.get_mut(from..to).filter(|place| place.len() == piece.bytes.len()).ok_or(BadPiece)?;
+        let Some(at) = self.missing.iter().position(|number| *number == piece.number) else { return Ok(None) };
+        self.missing.swap_remove(at);
+        place.copy_from_slice(&piece.bytes);
+        Ok(self.missing.is_empty().then(|| std::mem::take(&mut self.bytes)))
+    }
+}
+
+/// Cuts `bytes` into pieces.
+pub fn pieces(bytes: &[u8]) -> impl Iterator<Item = Piece> {
+    (0..).zip(bytes.chunks(PIECE_BYTES)).map(|(number, bytes)| Piece { number, bytes: bytes.to_vec() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_make_the_whole_in_any_order_and_no_other_way() {
+        for length in [1, PIECE_BYTES - 1, PIECE_BYTES, PIECE_BYTES + 1, 3 * PIECE_BYTES] {
+            let whole: Vec<u8> = (0..length).map(|at| (at % 251) as u8).collect();
+            let mut cut: Vec<Piece> = pieces(&whole).collect();
+            let (mut coming, last) = (Pieces::new(length), cut.remove(0));
+            for piece in cut.iter().rev().chain(&cut) {
+                assert_eq!(coming.take(piece), Ok(None), "once or twice");
+            }
+            for wrong in [
+                Piece { number: cut.len() as u32 + 1, bytes: last.bytes.clone() },
+                Piece { number: u32::MAX, bytes: last.bytes.clone() },
+                Piece { number: 0, bytes: Vec::new() },
+                Piece { number: 0, bytes: [last.bytes.as_slice(), &[0]].concat() },
+            ] {
+                assert_eq!(coming.take(&wrong), Err(BadPiece));
+            }
+            assert_eq!(coming.take(&last), Ok(Some(whole)));
+            assert_eq!(coming.take(&last), Err(BadPiece), "it is gone");
+        }
+    }
+}
