@@ -12,10 +12,11 @@ mod list;
 mod noise;
 mod origins;
 mod phase;
+mod submission;
 mod work;
 
 pub use batch::{OutgoingBatch, Shuffled};
-pub use collect::{Accepted, Collection};
+pub use collect::{Collected, Collection};
 pub use docket::{Docket, Ruling};
 pub use echo::{EchoError, ListPlace, ReturnPath, check_echoes, first_echoes, published};
 pub use intake::{Intake, IntakeError};
@@ -26,4 +27,5 @@ pub use list::{
 pub use noise::{Noise, NoiseError, noise_added};
 pub use origins::Origins;
 pub use phase::Phase;
+pub use submission::{Admission, Attempt, Judged, Submission, SubmissionFault};
 pub use work::{Done, Job, Letters};

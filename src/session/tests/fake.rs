@@ -27,6 +27,10 @@ pub(super) fn letter_secret(client: usize) -> SecretKey {
     SecretKey::from_bytes([150 + client as u8; 32])
 }
 
+pub(super) fn list_secret(client: usize) -> SecretKey {
+    SecretKey::from_bytes([200 + client as u8; 32])
+}
+
 pub(super) fn address(client: usize) -> Address {
     Address { mailbox: MailboxId([client as u8 + 1; 16]), letter_key: letter_secret(client).public_key() }
 }
@@ -72,7 +76,7 @@ impl Fake {
         let client = |i| ClientEntry {
             id: format!("client-{i}"),
             identity: client_key(i).identity(),
-            list_key: letter_secret(i).public_key(),
+            list_key: list_secret(i).public_key(),
         };
         let mailbox = |i| MailboxEntry { id: address(i).mailbox, letter_key: address(i).letter_key };
         let roster = Roster {
@@ -91,10 +95,11 @@ impl Fake {
         let others = (0..CLIENTS).filter(|other| *other != client);
         SessionConfig {
             network: self.network.clone(),
-            identity: client_key(client).identity(),
+            identity: Arc::new(client_key(client)),
             mailbox: address(client).mailbox,
             capability: [client as u8; 32],
             letter: letter_secret(client),
+            list: list_secret(client),
             epochs: Vec::new(),
             unsettled: Vec::new(),
             seats: vec![Seat { first_round: 0, index: client as u32 }],

@@ -55,7 +55,7 @@ fn world_without_client_3() -> (World, Plan) {
     let mut world = World::new(plan.clone());
     world.run_for(Duration::from_millis(3300));
     world.crash_client(3);
-    world.at_mix(0, Event::Request { id: RequestId(1 << 61), client: 3, request: Request::Register, packets: None });
+    world.at_mix(0, Event::Request { id: RequestId(1 << 61), client: 3, request: Request::Register, submission: None });
     world.run_until(MINUTE, |world| world.mixes[0].engine.as_ref().expect("it runs").status().phase == "collect");
     (world, plan)
 }
@@ -140,7 +140,7 @@ fn a_stranger_to_a_mailbox_gets_nothing_and_a_lost_answer_costs_nothing() {
     let mut world = World::new(Plan::default());
     world.run_for(Duration::from_secs(2));
     let poll = Request::PollMessages { round: 1, capability: [9; 32], acknowledged: [0xff; 8], after: [0xff; 8] };
-    world.at_mix(2, Event::Request { id: RequestId(1 << 60), client: 3, request: poll, packets: None });
+    world.at_mix(2, Event::Request { id: RequestId(1 << 60), client: 3, request: poll, submission: None });
     assert_eq!(rejected(&world, 2, "unknown_mailbox"), 1);
     // Answers are lost with the link for a while; letters stay until they are acknowledged.
     world.partition(Party::Client(1), Party::Mix(2));
@@ -158,14 +158,14 @@ fn requests_to_the_wrong_mix_or_before_registration_are_refused() {
     let mut world = World::new(Plan::default());
     world.run_for(Duration::from_secs(2));
     let mut ask = |mix: usize, client: u32, request: Request| {
-        world.at_mix(mix, Event::Request { id: RequestId(1 << 60), client, request, packets: None });
+        world.at_mix(mix, Event::Request { id: RequestId(1 << 60), client, request, submission: None });
     };
     ask(1, 0, Request::Register);
     ask(2, 0, Request::WaitForStart { epoch: 0 });
     ask(0, 0, Request::PollMessages { round: 1, capability: [0; 32], acknowledged: [0; 8], after: [0; 8] });
     world.crash_client(3);
     let mut ask = |mix: usize, client: u32, request: Request| {
-        world.at_mix(mix, Event::Request { id: RequestId(1 << 60), client, request, packets: None });
+        world.at_mix(mix, Event::Request { id: RequestId(1 << 60), client, request, submission: None });
     };
     ask(0, 3, Request::WaitForStart { epoch: 0 });
     ask(0, 3, Request::NextRound { epoch: 0, after: 0, unsettled: 1 });
