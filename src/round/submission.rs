@@ -98,8 +98,8 @@ impl Attempt {
         Self { peeler, admission, struck }
     }
 
-    /// Judges what `client` has sent. Records come first: they cost two passes over the packets and no curve arithmetic, and
-    /// name the packets as they came, which peeling overwrites.
+    /// Judges what `client` has sent. Records come first: they name the packets as they came, which peeling overwrites, and
+    /// cost next to nothing beside it.
     pub(super) fn judge(&self, client: u32, submission: Submission) -> Judged {
         let Submission { packets: mut slots, records } = submission;
         let packets: Vec<&[u8]> = (0..slots.len()).map(|i| slots.received(i)).collect();

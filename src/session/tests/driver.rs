@@ -184,6 +184,12 @@ impl Client {
         self.seen.iter().filter_map(submission).collect()
     }
 
+    /// What is behind the packets of the last submission.
+    pub(super) fn records(&self) -> Vec<u8> {
+        let records = |seen: &Seen| if let Seen::Submit { records, .. } = seen { Some(records.clone()) } else { None };
+        self.seen.iter().rev().find_map(records).expect("submitted")
+    }
+
     pub(super) fn submitted(&self) -> Vec<u64> {
         self.submissions().iter().map(|(_, round, _)| *round).collect()
     }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::crypto::{Backend, Digest, IdentityKey, Label, MailboxId, SecretKey, derive};
-use crate::packet::{Address, EnvelopeKey, Geometry, MessageId, NO_EXTRA, Peeler, RoundContext, Slots};
+use crate::packet::{
+    Address, Echo, EnvelopeKey, Geometry, MessageId, NO_EXTRA, Peeler, RoundContext, Slots, first_echo, next_echo,
+};
 use crate::session::*;
 use crate::wire::*;
 
@@ -85,6 +87,13 @@ impl Fake {
             mailboxes: (0..CLIENTS).map(mailbox).collect(),
         };
         Self { network: Arc::new(Network { parameters, roster }), mixes }
+    }
+
+    pub(super) fn unsealed() -> Self {
+        let Self { network, mixes } = Self::new();
+        let mut network = Arc::unwrap_or_clone(network);
+        network.parameters.sealed = false;
+        Self { network: Arc::new(network), mixes }
     }
 
     pub(super) fn geometry(&self) -> Geometry {
@@ -183,6 +192,41 @@ impl Fake {
             (opened.mailbox, StoredLetter { epoch, round, letter: opened.letter.to_vec() })
         };
         (0..packets.len() / geometry.packet()).map(&mut open).collect()
+    }
+
+    /// What is behind a submission's packets, as the entry reads it; right for every mix.
+    pub(super) fn records(&self, epoch: u64, round: u64, index: u32, packets: &[u8], bytes: &[u8]) -> ClientRecords {
+        let onions: Vec<Digest> = packets.chunks(self.geometry().packet()).map(onion_digest).collect();
+        let records = ClientRecords::parse(bytes, index, &onions, self.mixes.len()).expect("its length is right");
+        for mix in 0..self.mixes.len() {
+            let own = ListSecret::new(&secret("list", mix, epoch, 0), self.network.id(), epoch);
+            let key = own.with_client(&list_secret(index as usize).public_key()).expect("a point");
+            assert!(records.rows(mix).all(|row| key.check(round, &row)), "mix {mix} epoch {epoch}");
+        }
+        let context = ListContext { network: self.network.id(), epoch, round };
+        assert!(records.is_signed_by(&client_key(index as usize).identity(), &context));
+        records
+    }
+
+    /// The echoes of a submission's packets, in order, as the mixes make them.
+    pub(super) fn echoes(&self, epoch: u64, round: u64, index: u32, packets: &[u8]) -> Vec<Echo> {
+        let geometry = self.geometry();
+        let context = RoundContext { network: self.network.id(), epoch, round };
+        let one = |packet: &[u8]| {
+            let mut slots = Slots::from_packets(geometry, packet).expect("a whole packet");
+            let (mut keys, mut peeled) = (Vec::new(), Vec::new());
+            for mix in 0..self.mixes.len() {
+                let key = secret("onion", mix, epoch, round);
+                let peeler = Peeler::new(geometry, context, mix as u8 + 1, &key, Backend::default());
+                peeler.peel(&mut slots, if mix == 0 { index } else { NO_EXTRA }).expect("peels");
+                keys.extend(slots.take_echo_keys());
+                peeled = slots.peeled(0).to_vec();
+                slots = Slots::from_packets(geometry, &peeled).expect("a whole packet");
+            }
+            let exit = keys.pop().expect("one of each mix");
+            keys.iter().rev().fold(first_echo(&exit, geometry, round, &peeled), |echo, key| next_echo(key, &echo))
+        };
+        packets.chunks(geometry.packet()).map(one).collect()
     }
 
     /// The answer to a poll.
