@@ -76,6 +76,15 @@ fn submit_with(world: &mut World, round: u64, client: u32, packets: &Packets, re
     world.run_for(Duration::from_millis(1));
 }
 
+/// Runs until the round behind `round` takes submissions.
+fn next_round(world: &mut World, round: u64) {
+    let open = |world: &World| {
+        let status = world.mixes[0].engine.as_ref().expect("it runs").status();
+        status.round > round && status.phase == "collect"
+    };
+    assert!(world.run_until(MINUTE, open));
+}
+
 fn world_without_client_3() -> (World, Plan) {
     let plan = Plan::default();
     let mut world = World::new(plan.clone());
@@ -152,7 +161,7 @@ fn a_wrong_mac_for_the_entry_is_refused_there_and_a_lie_about_an_echo_is_not_see
     wrong[last] ^= 1;
     submit_with(&mut world, round, 3, &packets, wrong);
     assert_eq!(rejected(&world, 0, "bad_mac"), 2);
-    world.run_until(MINUTE, |world| world.mixes[0].disk.recover().expect("memory").opened > round);
+    next_round(&mut world, round);
 
     let (round, builder) = self::builder(&world, &plan);
     packets = self::packets(&builder, &plan, 3, to);
@@ -160,7 +169,7 @@ fn a_wrong_mac_for_the_entry_is_refused_there_and_a_lie_about_an_echo_is_not_see
     changed[0] ^= 1;
     submit_with(&mut world, round, 3, &packets, changed);
     assert_eq!(rejected(&world, 0, "bad_mac"), 4, "a commitment that was changed on its way");
-    world.run_until(MINUTE, |world| world.mixes[0].disk.recover().expect("memory").opened > round);
+    next_round(&mut world, round);
 
     let (round, builder) = self::builder(&world, &plan);
     packets = self::packets(&builder, &plan, 3, to);
