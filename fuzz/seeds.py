@@ -52,6 +52,13 @@ def parts():
             seed("codec", bytes([kind]) + body[1:])
 
 
+def records():
+    """What follows a submission's packets; the vectors' network has as many mixes and packets as the target's."""
+    for entry in vectors("list"):
+        if entry["kind"] == "submission":
+            seed("codec", bytes([9]) + bytes.fromhex(entry["behind"]))
+
+
 def packets():
     reject = vectors("reject")
     for place in range(5):
@@ -86,3 +93,4 @@ if __name__ == "__main__":
     parts()
     packets()
     texts()
+    records()

@@ -154,7 +154,7 @@ async fn malformed_requests_of_every_kind_harm_nobody() {
     assert_eq!(registered, Reply::Registered { index: 4 });
     rounds_go_on(&network, 1).await;
 
-    let packet = plan.geometry().packet();
+    let (packet, records) = (plan.geometry().packet(), network.network.records_length());
     let submit = frame::write(&Request::Submit { round: 1 });
     let requests = [
         Request::Register,
@@ -175,6 +175,8 @@ async fn malformed_requests_of_every_kind_harm_nobody() {
         [submit.as_slice(), &vec![0; packet]].concat(),
         [submit.as_slice(), &vec![0; packet * 2 + 1]].concat(),
         [submit.as_slice(), &vec![0; packet * 2]].concat(),
+        [submit.as_slice(), &vec![0; packet * 2 + records - 1]].concat(),
+        [submit.as_slice(), &vec![0; packet * 2 + records + 1]].concat(),
     ];
     hostile.extend(requests.iter().map(|request| [frame::write(request), vec![0]].concat()));
     hostile.extend(requests.iter().map(|request| {
@@ -186,6 +188,9 @@ async fn malformed_requests_of_every_kind_harm_nobody() {
         let asked = tokio::time::timeout(Duration::from_secs(30), ask_raw(&entry, bytes)).await.expect("no stall");
         assert!(matches!(asked, Err(_) | Ok(Reply::Refused(_))), "{asked:?} to {} bytes", bytes.len());
     }
+    // Exactly the bytes of a submission are read as one.
+    let whole = [submit.as_slice(), &vec![0; packet * 2 + records]].concat();
+    assert_eq!(ask_raw(&entry, &whole).await.expect("answered"), Reply::Refused(Refusal::Late));
     let wrong = ask_raw(&entry, &frame::write(&requests[3])).await.expect("answered");
     assert_eq!(wrong, Reply::Refused(Refusal::WrongMix));
     let exit = endpoint.connect(&mixes[2].address, mixes[2].identity, Dial::Client).await.expect("admitted");

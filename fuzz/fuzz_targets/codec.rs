@@ -9,7 +9,7 @@ use mixnet::crypto::{Digest, Identity, Signature};
 use mixnet::threshold::{Commitments, Opening, Scheme, Window};
 use mixnet::wire::codec::{Decode, Encode, decode, encode};
 use mixnet::wire::{
-    EpochDocument, Members, Network, PeerMessage, Reply, Request, SignedBatchHeader, SignedEpoch, SignedVerdict,
+    ClientRecords, EpochDocument, ListContext, Members, Network, PeerMessage, Reply, Request, SignedBatchHeader, SignedEpoch, SignedVerdict,
     StoredLetter, Verdict,
 };
 use mixnet_fuzz::network;
@@ -19,7 +19,7 @@ static MIXES: LazyLock<Vec<Identity>> = LazyLock::new(|| NETWORK.mix_identities(
 
 fuzz_target!(|data: &[u8]| {
     let Some((kind, bytes)) = data.split_first() else { return };
-    match kind % 9 {
+    match kind % 10 {
         0 => drop(message::<Request>(bytes)),
         1 => message::<Reply>(bytes).into_iter().for_each(reply),
         2 => message::<PeerMessage>(bytes).into_iter().for_each(peer),
@@ -28,7 +28,8 @@ fuzz_target!(|data: &[u8]| {
         5 => message::<SignedEpoch>(bytes).into_iter().for_each(epoch),
         6 => message::<SignedVerdict>(bytes).into_iter().for_each(|signed| verdict(&signed)),
         7 => message::<SignedBatchHeader>(bytes).into_iter().for_each(|signed| batch(&signed)),
-        _ => drop(message::<StoredLetter>(bytes)),
+        8 => drop(message::<StoredLetter>(bytes)),
+        _ => records(bytes),
     }
 });
 
@@ -127,6 +128,20 @@ fn decision(verdict: &Verdict, signature: &Signature) {
 fn batch(signed: &SignedBatchHeader) {
     assert!(!signed.is_signed_by(&MIXES[0]), "the entry has not signed it");
     members(&signed.header.members);
+}
+
+/// Behind a submission: bytes of the one length that there is are read, and are what would be sent.
+fn records(bytes: &[u8]) {
+    let (mixes, packets) = (NETWORK.mixes(), NETWORK.parameters.packets_per_client as usize);
+    let onions = vec![Digest([7; 32]); packets];
+    let Ok(records) = ClientRecords::parse(bytes, 1, &onions, mixes) else {
+        return assert_ne!(bytes.len(), ClientRecords::length(packets, mixes));
+    };
+    assert_eq!(records.to_bytes(), bytes);
+    assert!((0..mixes).all(|mix| records.rows(mix).count() == packets));
+    assert_eq!(records.rows(mixes).count(), 0);
+    let context = ListContext { network: NETWORK.id(), epoch: 1, round: 1 };
+    assert!(!records.is_signed_by(&NETWORK.roster.clients[1].identity, &context), "nobody has signed it");
 }
 
 fn members(members: &Members) {

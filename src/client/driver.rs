@@ -129,9 +129,9 @@ impl Driver {
     fn act(&mut self) {
         while let Some(action) = self.session.poll_action() {
             match action {
-                Action::Request { link, id, request } => self.request(link, id, request, Vec::new()),
-                Action::Submit { id, round, packets } => {
-                    self.request(Link::Entry, id, Request::Submit { round }, packets);
+                Action::Request { link, id, request } => self.request(link, id, request, Default::default()),
+                Action::Submit { id, round, packets, records } => {
+                    self.request(Link::Entry, id, Request::Submit { round }, [packets, records]);
                 }
                 Action::Cancel { id } => {
                     if let Some(task) = self.requests.remove(&id) {
@@ -164,7 +164,7 @@ impl Driver {
         }
     }
 
-    fn request(&mut self, link: Link, id: RequestId, request: Request, packets: Vec<u8>) {
+    fn request(&mut self, link: Link, id: RequestId, request: Request, behind: [Vec<u8>; 2]) {
         let results = self.results.clone();
         let Some(connection) = self.connections.get(&(link == Link::Entry)).cloned() else {
             let _ended = results.send(Event::Failed { id });
@@ -173,7 +173,7 @@ impl Driver {
         let place = LETTER_HEADER_BYTES + self.geometry.letter();
         let letters = self.network.parameters.poll_letters as usize * place;
         let task = tokio::spawn(async move {
-            let event = match ask(&connection, &request, packets, letters).await {
+            let event = match ask(&connection, &request, behind, letters).await {
                 Ok((reply, letters)) => Event::Reply { id, reply, letters },
                 Err(error) => {
                     tracing::debug!(%error, "a request was not answered");

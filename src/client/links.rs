@@ -40,17 +40,19 @@ pub(super) fn keep(
     }
 }
 
-/// Asks over a stream of its own: the request, `packets` behind it; the reply, and behind [`Reply::Letters`] the
+/// Asks over a stream of its own: the request, `behind` it a submission's packets and records; the reply, and behind [`Reply::Letters`] the
 /// letters, `letters` bytes.
 pub(super) async fn ask(
     connection: &Connection,
     request: &Request,
-    packets: Vec<u8>,
+    behind: [Vec<u8>; 2],
     letters: usize,
 ) -> Result<(Reply, Vec<u8>), NetError> {
     let (mut send, mut receive) = connection.open_bi().await?;
     send.message(request).await?;
-    send.raw_chunk(packets.into()).await?;
+    for bytes in behind {
+        send.raw_chunk(bytes.into()).await?;
+    }
     send.finish()?;
     let reply: Reply = receive.answer().await?;
     let mut bytes = Vec::new();

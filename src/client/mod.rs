@@ -102,15 +102,17 @@ impl Client {
         store.tie_to_payload(network.parameters.payload)?;
         let disk = Arc::new(Disk::new(store, &network.parameters, disk_limits));
         disk.outbox.give_up_drafts()?;
-        let ClientSecrets { identity, letter, capability, .. } = secrets;
+        let ClientSecrets { identity, letter, list, capability } = secrets;
+        let identity = Arc::new(identity);
         let index = network.roster.client(&identity.identity()).ok_or(SessionError::NotOnRoster)?;
         let mailbox = capability.mailbox(&network.id());
         let session = SessionConfig {
             network: network.clone(),
-            identity: identity.identity(),
+            identity: identity.clone(),
             mailbox,
             capability: *capability.expose(),
             letter,
+            list,
             epochs: disk.epochs()?,
             unsettled: disk.unsettled()?,
             seats: disk.seats(index)?,
@@ -118,12 +120,7 @@ impl Client {
         };
         let session = Session::new(session, os_csprng())?;
         let listener = Listener::bind(control).await?;
-        let endpoint = Endpoint::bind(EndpointConfig {
-            listen: None,
-            identity: Arc::new(identity),
-            admit: Arc::new(|_| false),
-            limits,
-        })?;
+        let endpoint = Endpoint::bind(EndpointConfig { listen: None, identity, admit: Arc::new(|_| false), limits })?;
         let metrics = Arc::new(Metrics::default());
         let (inputs, received) = mpsc::channel(INPUTS);
         let stop = CancellationToken::new();

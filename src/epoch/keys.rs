@@ -1,17 +1,19 @@
 //! The documents a mix knows and the secrets it holds for their rounds.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::crypto::{Backend, Csprng, Digest, LockedKeys, SecretKey};
 use crate::packet::{Builder, EnvelopeKey, Geometry, Peeler, RoundContext};
 use crate::threshold::{EpochShares, JointKeyError, JointKeys, Opening, Share, Window};
-use crate::wire::{CHAIN_KEPT, EpochDocument, MixKeys, Network, SignedEpoch};
+use crate::wire::{CHAIN_KEPT, EpochDocument, ListContext, ListKeys, ListSecret, MixKeys, Network, SignedEpoch};
 
 /// One mix's secrets for the rounds of one epoch. They are never written anywhere.
 pub struct EpochKeys {
     own: usize,
     list: SecretKey,
+    /// Made when the first list of the epoch needs them.
+    clients: OnceLock<Arc<ListKeys>>,
     onion: LockedKeys,
     shares: EpochShares,
     joint: Option<JointKeys>,
@@ -31,7 +33,7 @@ impl EpochKeys {
             onion_keys: (0..count).filter_map(|i| onion.get(i)).map(SecretKey::public_key).collect(),
             dealing: opening.commitment(&window, mix),
         };
-        (Self { own, list, onion, shares, joint: None, public }, opening)
+        (Self { own, list, clients: OnceLock::new(), onion, shares, joint: None, public }, opening)
     }
 
     /// The epoch they were drawn for.
@@ -187,6 +189,23 @@ impl Epochs {
         let hop = self.own as u8 + 1;
         let secret = keys.onion.get(position)?;
         Some(Peeler::new(self.geometry, self.context(round)?, hop, secret, self.backend))
+    }
+
+    /// What the list of `round` is bound to.
+    pub fn list_context(&self, round: u64) -> Option<ListContext> {
+        let document = self.document(round)?;
+        Some(ListContext { network: document.network, epoch: document.epoch, round })
+    }
+
+    /// This mix's keys towards all clients in the epoch of `round`, the same ones for all its rounds; `None` if it never
+    /// had its secrets.
+    pub fn list_keys(&self, round: u64) -> Option<Arc<ListKeys>> {
+        let (keys, _) = self.secrets(round)?;
+        let made = keys.clients.get_or_init(|| {
+            let secret = ListSecret::new(keys.list_key(), self.network.id(), keys.epoch());
+            Arc::new(ListKeys::new(secret, self.network.roster.clients.iter().map(|client| client.list_key)))
+        });
+        Some(made.clone())
     }
 
     /// This mix's share of the secret of `round`; `None` once it is erased, or if it never had one.

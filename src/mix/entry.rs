@@ -3,10 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::crypto::Digest;
 use crate::epoch::Proposal;
-use crate::packet::{PeelError, Slots};
-use crate::round::{Accepted, Collection, Docket, Job, Phase};
+use crate::round::{Admission, Collection, Docket, Job, Judged, ListRules, Phase, Submission};
 use crate::wire::{
     AbortReason, Network, PeerMessage, Receipt, Record, Recovered, Refusal, Reply, Request, SignedVerdict,
 };
@@ -111,7 +109,7 @@ impl Mix {
         id: RequestId,
         client: u32,
         request: Request,
-        packets: Option<Slots>,
+        submission: Option<Submission>,
     ) {
         if self.stopping && !matches!(request, Request::PollMessages { .. }) {
             return self.refuse(id, Refusal::Stopping, "stopping");
@@ -131,7 +129,7 @@ impl Mix {
             Request::NextRound { epoch, after, unsettled } if self.own == 0 => {
                 self.next_round_asked(now, client, Waiting { id, epoch, after, unsettled });
             }
-            Request::Submit { round } if self.own == 0 => self.submit(now, id, client, round, packets),
+            Request::Submit { round } if self.own == 0 => self.submit(now, id, client, round, submission),
             _ => self.refuse(id, Refusal::WrongMix, "wrong_mix"),
         }
     }
@@ -149,11 +147,11 @@ impl Mix {
         }
     }
 
-    fn submit(&mut self, now: Duration, id: RequestId, client: u32, round: u64, packets: Option<Slots>) {
-        let expected = self.network.parameters.packets_per_client as usize;
-        let Some(slots) = packets.filter(|slots| slots.len() == expected && slots.geometry() == self.geometry) else {
+    fn submit(&mut self, now: Duration, id: RequestId, client: u32, round: u64, submission: Option<Submission>) {
+        let Some(submission) = submission.filter(|submission| self.fits(submission)) else {
             return self.refuse(id, Refusal::Malformed, "malformed");
         };
+        let struck = self.is_struck(client, round);
         let Some(entry) = self.entry.as_mut() else { return };
         if !entry.registered.contains(&client) {
             return self.refuse(id, Refusal::NotRegistered, "not_registered");
@@ -165,50 +163,56 @@ impl Mix {
         let Some(open) = open.filter(|open| !open.is_closed() && now < open.closes_at) else {
             return self.refuse(id, Refusal::Late, "late");
         };
-        let Some(peeler) = open.attempt(client) else {
+        let Some(attempt) = open.attempt(client, struck) else {
             return self.refuse(id, Refusal::Duplicate, "duplicate");
         };
         entry.submissions.insert(client, id);
-        let count = slots.len() as u64;
+        let count = submission.packets.len() as u64;
         self.counters.packets_in += count;
         self.actions.push_back(Action::Note(Note::PacketsIn(count)));
-        self.actions.push_back(Action::Work(Job::Submission { round, client, slots, peeler }));
+        self.actions.push_back(Action::Work(Job::Submission { round, client, submission, attempt }));
     }
 
-    pub(super) fn submission_peeled(
-        &mut self,
-        now: Duration,
-        round: u64,
-        client: u32,
-        slots: Slots,
-        digest: Digest,
-        result: Result<(), PeelError>,
-    ) {
+    /// Whether a submission has the size that every one has.
+    fn fits(&self, submission: &Submission) -> bool {
+        let Submission { packets, records } = submission;
+        packets.len() == self.network.parameters.packets_per_client as usize
+            && packets.geometry() == self.geometry
+            && records.len() == self.network.records_length()
+    }
+
+    /// Whether a client has been struck out of a list in the epoch of `round`.
+    fn is_struck(&self, client: u32, round: u64) -> bool {
+        let struck = self.epochs.document(round).and_then(|document| self.struck.get(&document.epoch));
+        struck.is_some_and(|struck| struck.contains(client))
+    }
+
+    /// What lists of `round` are held against; `None` if no document serves it.
+    pub(super) fn list_rules(&self, round: u64) -> Option<ListRules> {
+        let (document, context) = (self.epochs.document(round)?, self.epochs.list_context(round)?);
+        let quorum = self.network.parameters.quorum(document.members);
+        Some(ListRules { network: self.network.clone(), context, quorum })
+    }
+
+    pub(super) fn submission_judged(&mut self, now: Duration, round: u64, client: u32, judged: Judged) {
         let Some(entry) = self.entry.as_mut() else { return };
         let Some(open) = entry.collection.as_mut().filter(|open| open.round == round) else { return };
-        let count = slots.len() as u64;
-        let accepted = open.peeled(client, digest, slots, result);
+        let (count, digest) = (judged.slots.len() as u64, judged.digest);
+        let taken = open.take(client, judged);
         let full = open.packets() >= self.network.parameters.messages_per_round as usize;
         if full && !open.is_closed() {
             open.close();
         }
         let id = entry.submissions.remove(&client);
-        let reason = match accepted {
-            Accepted::Yes => {
-                if let Some(id) = id {
-                    let receipt = Receipt::sign(&self.key, &self.network.id(), round, client, &digest);
-                    self.reply(id, Reply::Receipt(receipt));
-                }
-                return self.collected(now);
-            }
-            Accepted::Replay => "replay",
-            Accepted::Bad(PeelError::Malformed) => "malformed",
-            Accepted::Bad(PeelError::LowOrder) => "low_order",
-            Accepted::Bad(PeelError::BadTag) => "bad_tag",
-        };
-        self.reject(reason, count);
+        if let Err(fault) = taken {
+            self.reject(fault.reason(), count);
+        }
         if let Some(id) = id {
-            self.reply(id, Reply::Refused(Refusal::Malformed));
+            let reply = match taken {
+                Ok(()) => Reply::Receipt(Receipt::sign(&self.key, &self.network.id(), round, client, &digest)),
+                Err(_) => Reply::Refused(Refusal::Malformed),
+            };
+            self.reply(id, reply);
         }
         self.collected(now);
     }
@@ -253,7 +257,11 @@ impl Mix {
         if !enough {
             return self.abort_round(round, AbortReason::TooFewClients);
         }
-        let (members, input, segments) = done.finish(self.network.roster.clients.len());
+        let collected = done.finish();
+        if self.is_sealed() {
+            return self.begin_list(now, round, collected);
+        }
+        let (members, input, segments) = collected.into_batch(self.network.roster.clients.len());
         self.mix(now, round, members, input, segments);
     }
 
@@ -301,16 +309,18 @@ impl Mix {
         let length = Duration::from_millis(parameters.round_ms.into());
         let patience = (length * parameters.verdict_rounds * 2).max(Duration::from_secs(10));
         let (document, peeler) = (self.epochs.document(round), self.epochs.peeler(round));
+        let (rules, keys) = (self.list_rules(round), self.epochs.list_keys(round));
         let Some(entry) = self.entry.as_mut() else { return };
         entry.opening = false;
         entry.opened = entry.opened.max(round);
-        let (Some(document), Some(peeler)) = (document, peeler) else { return };
+        let (Some(document), Some(peeler), Some(rules), Some(keys)) = (document, peeler, rules, keys) else { return };
         entry.docket.open(document.epoch, round);
         if entry.renew || self.stopping {
             // The epoch was lost while the disk worked: the number is spent, the round is over.
             return self.abort_round(round, AbortReason::Lost);
         }
-        entry.collection = Some(Collection::new(round, now, now + submit, peeler));
+        let admission = parameters.sealed.then(|| Admission::new(rules, keys));
+        entry.collection = Some(Collection::new(round, now, now + submit, peeler, admission));
         entry.opens_at = Some(entry.opens_at.map_or(now, |at| at.max(now.saturating_sub(length))) + length);
         entry.deadlines.insert(round, now + patience);
         self.actions.push_back(Action::Note(Note::RoundBegan));

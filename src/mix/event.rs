@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::crypto::MailboxId;
 use crate::packet::Slots;
-use crate::round::{Done, Job, OutgoingBatch, Phase};
+use crate::round::{Done, Job, OutgoingBatch, Phase, Submission};
 use crate::wire::{Outcome, PeerMessage, Record, Reply, Request, SignedBatchHeader, Verdict};
 
 /// Names a client's request until it is answered; drawn by the driver, never reused.
@@ -59,8 +59,8 @@ pub enum Event {
         client: u32,
         /// What it asks.
         request: Request,
-        /// The packets of a submission: `packets_per_client` of them.
-        packets: Option<Slots>,
+        /// What came behind [`Request::Submit`].
+        submission: Option<Submission>,
     },
     /// Bytes came that are no message, from a client or another mix.
     Malformed,

@@ -7,7 +7,9 @@ use crate::crypto::{Digest, Label, MailboxId, Signature, derive_parts};
 use crate::round::Letters;
 use crate::round::seal::Event as SealEvent;
 use crate::threshold::Share;
-use crate::wire::{AbortReason, Members, Outcome, PeerMessage, Record, Refusal, Release, ReleasedShare, SecretPart, Statement, Verdict};
+use crate::wire::{
+    AbortReason, Members, Outcome, PeerMessage, Record, Refusal, Release, ReleasedShare, SecretPart, Statement, Verdict,
+};
 
 use super::{Action, Mix, Note, PersistError, Persisting, RequestId};
 

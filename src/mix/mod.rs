@@ -28,7 +28,7 @@ use rand::Rng;
 use crate::crypto::{Backend, Csprng, Identity, IdentityKey};
 use crate::epoch::{Assent, Epochs};
 use crate::packet::Geometry;
-use crate::round::Done;
+use crate::round::{Done, Struck};
 use crate::wire::{Bond, Network, PeerMessage, Record, Recovered, Refusal, Reply, Verdict};
 
 pub use event::{Action, Event, Note, PersistError, RequestId};
@@ -78,6 +78,8 @@ pub struct Mix {
     sealings: BTreeMap<u64, Sealing>,
     /// What earlier runs said in sealed rounds without a verdict and this one cannot take back.
     bonds: BTreeMap<u64, Bond>,
+    /// Who has been struck out of lists, by epoch.
+    struck: BTreeMap<u64, Struck>,
     entry: Option<Entry>,
     exit: Option<Exit>,
     persisting: BTreeMap<u64, (Persisting, Option<Record>)>,
@@ -124,6 +126,7 @@ impl Mix {
             assent: Assent::new(recovered.epoch_signed),
             sealings: BTreeMap::new(),
             bonds: recovered.bonds.into_iter().collect(),
+            struck: BTreeMap::new(),
             entry,
             exit,
             persisting: BTreeMap::new(),
@@ -144,7 +147,7 @@ impl Mix {
             Event::Peer { from, message } => self.peer(now, from, message),
             Event::Batch { from, stream, header } => self.batch(now, from, stream, header),
             Event::Segment { from, stream, round, slots } => self.segment(from, stream, round, slots),
-            Event::Request { id, client, request, packets } => self.request(now, id, client, request, packets),
+            Event::Request { id, client, request, submission } => self.request(now, id, client, request, submission),
             Event::Malformed => self.reject("malformed", 1),
             Event::ClientGone { client } => self.client_gone(client),
             Event::Worked(done) => self.worked(now, done),
@@ -298,9 +301,7 @@ impl Mix {
 
     fn worked(&mut self, now: Duration, done: Done) {
         match done {
-            Done::Submission { round, client, slots, digest, result } => {
-                self.submission_peeled(now, round, client, slots, digest, result);
-            }
+            Done::Submission { round, client, judged } => self.submission_judged(now, round, client, judged),
             Done::Segment { round, stream, segment, slots, result } => {
                 self.segment_peeled(now, round, stream, segment, slots, result);
             }

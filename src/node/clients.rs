@@ -8,11 +8,15 @@ use tokio::sync::oneshot;
 use crate::mix::Event;
 use crate::net::{Connection, NetError, Receiver, Sender};
 use crate::packet::Slots;
+use crate::round::Submission;
 use crate::wire::{Refusal, Reply, Request};
 
 use super::World;
 use super::engine::Input;
 use super::peers::next_number;
+
+/// Memory for records is taken in pieces of this many bytes as they come: a round's, for most networks.
+const PIECE: usize = 4096;
 
 /// What the streams of one connection share.
 #[derive(Clone, Default)]
@@ -49,7 +53,7 @@ impl World {
         mut send: Sender,
         mut receive: Receiver,
     ) -> Result<(), NetError> {
-        let (request, packets) = match self.read_request(&shared, &mut receive).await {
+        let (request, submission) = match self.read_request(&shared, &mut receive).await {
             Ok(read) => read,
             Err(refusal) => {
                 if refusal == Refusal::Malformed {
@@ -60,7 +64,7 @@ impl World {
             }
         };
         let (answer, answered) = oneshot::channel();
-        let input = Input::Request { client, request, packets, answer };
+        let input = Input::Request { client, request, submission, answer };
         if self.inputs.send(input).await.is_err() {
             return Ok(());
         }
@@ -71,8 +75,12 @@ impl World {
         send.finish()
     }
 
-    /// A request to its last byte, with the packets of a submission; one submission at a time.
-    async fn read_request(&self, shared: &Shared, receive: &mut Receiver) -> Result<(Request, Option<Slots>), Refusal> {
+    /// A request to its last byte, with what a submission has behind it; one submission at a time.
+    async fn read_request(
+        &self,
+        shared: &Shared,
+        receive: &mut Receiver,
+    ) -> Result<(Request, Option<Submission>), Refusal> {
         let request: Request = receive.message().await.map_err(|_| Refusal::Malformed)?;
         if !matches!(request, Request::Submit { .. }) {
             receive.end().await.map_err(|_| Refusal::Malformed)?;
@@ -81,19 +89,26 @@ impl World {
         if shared.submitting.swap(true, Ordering::AcqRel) {
             return Err(Refusal::Duplicate);
         }
-        let read = self.read_packets(receive).await;
+        let read = self.read_submission(receive).await;
         shared.submitting.store(false, Ordering::Release);
-        let slots = read.map_err(|_| Refusal::Malformed)?;
+        let submission = read.map_err(|_| Refusal::Malformed)?;
         receive.end().await.map_err(|_| Refusal::Malformed)?;
-        Ok((request, Some(slots)))
+        Ok((request, Some(submission)))
     }
 
-    async fn read_packets(&self, receive: &mut Receiver) -> Result<Slots, NetError> {
+    async fn read_submission(&self, receive: &mut Receiver) -> Result<Submission, NetError> {
         let count = self.network.parameters.packets_per_client as usize;
-        let mut slots = Slots::zeroed(self.geometry, count);
+        let mut packets = Slots::zeroed(self.geometry, count);
         for slot in 0..count {
-            receive.raw(slots.received_mut(slot)).await?;
+            receive.raw(packets.received_mut(slot)).await?;
         }
-        Ok(slots)
+        let length = self.network.records_length();
+        let mut records = Vec::new();
+        while records.len() < length {
+            let read = records.len();
+            records.resize(length.min(read + PIECE), 0);
+            receive.raw(&mut records[read..]).await?;
+        }
+        Ok(Submission { packets, records })
     }
 }

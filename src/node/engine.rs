@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::crypto::{Backend, MailboxId};
 use crate::mix::{Action, Event, Mix, Note, RequestId};
 use crate::net::Connection;
-use crate::packet::Slots;
+use crate::round::Submission;
 use crate::wire::{Network, PeerMessage, Record, Refusal, Reply, Request};
 
 use super::peers::Outgoing;
@@ -26,7 +26,7 @@ pub(super) enum Input {
     /// That connection is gone.
     PeerDown { mix: usize, number: u64 },
     /// A client asks; answered through the channel, which is dropped if there is nothing to say.
-    Request { client: u32, request: Request, packets: Option<Slots>, answer: oneshot::Sender<(Reply, Vec<u8>)> },
+    Request { client: u32, request: Request, submission: Option<Submission>, answer: oneshot::Sender<(Reply, Vec<u8>)> },
     /// A client's connection stands; it replaces an older one.
     ClientUp { client: u32, number: u64 },
     /// That connection is gone.
@@ -175,7 +175,7 @@ impl Engine {
                     self.handle(Event::ClientGone { client });
                 }
             }
-            Input::Request { client, request, packets, answer } => {
+            Input::Request { client, request, submission, answer } => {
                 self.next_request += 1;
                 let id = RequestId(self.next_request);
                 if self.pending.len() >= self.sweep_at {
@@ -183,7 +183,7 @@ impl Engine {
                     self.sweep_at = (self.pending.len() * 2).max(SWEEP);
                 }
                 self.pending.insert(id, answer);
-                self.handle(Event::Request { id, client, request, packets });
+                self.handle(Event::Request { id, client, request, submission });
             }
             Input::Status(answer) => {
                 // Whoever asked may have gone.

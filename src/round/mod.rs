@@ -14,10 +14,11 @@ mod origins;
 mod phase;
 mod pieces;
 pub mod seal;
+mod submission;
 mod work;
 
 pub use batch::{OutgoingBatch, Shuffled};
-pub use collect::{Accepted, Collection};
+pub use collect::{Collected, Collection};
 pub use docket::{Docket, Ruling};
 pub use echo::{EchoError, ListPlace, ReturnPath, check_echoes, first_echoes, published};
 pub use intake::{Intake, IntakeError};
@@ -30,4 +31,5 @@ pub use origins::Origins;
 pub use phase::Phase;
 pub use pieces::{BadPiece, Pieces, pieces};
 pub use seal::Seal;
+pub use submission::{Admission, Attempt, Judged, Submission, SubmissionFault};
 pub use work::{Done, Job, Letters};

@@ -2,25 +2,26 @@
 
 use std::sync::Arc;
 
-use crate::crypto::{Digest, Label, MailboxId, derive_parts};
+use crate::crypto::{Digest, MailboxId};
 use crate::packet::{Commitment, Echo, EnvelopeKey, NO_EXTRA, PeelError, Peeler, RoundContext, Slots};
 use crate::wire::{ListKeys, SignedListHeader, StoredLetter, batch_digest};
 
 use super::batch::Shuffled;
+use super::submission::{Attempt, Judged, Submission};
 use super::{EchoError, ListFault, ListRules, ReturnPath, Struck, TakenList, check_echoes, first_echoes};
 
 /// Work asked for.
 pub enum Job {
-    /// Peel a client's submission.
+    /// Judge a client's submission and peel it.
     Submission {
         /// The round.
         round: u64,
         /// The client's roster index.
         client: u32,
-        /// Its packets.
-        slots: Slots,
-        /// The entry's key.
-        peeler: Arc<Peeler>,
+        /// What it has sent.
+        submission: Submission,
+        /// What that is held against.
+        attempt: Attempt,
     },
     /// Peel a piece of a batch.
     Segment {
@@ -105,12 +106,8 @@ pub enum Done {
         round: u64,
         /// The client's roster index.
         client: u32,
-        /// The packets, peeled.
-        slots: Slots,
-        /// The digest of the packets as they came.
-        digest: Digest,
-        /// The first failure, if any.
-        result: Result<(), PeelError>,
+        /// What it has sent.
+        judged: Judged,
     },
     /// Of [`Job::Segment`].
     Segment {
@@ -185,11 +182,8 @@ impl Job {
     /// Does the work.
     pub fn run(self) -> Done {
         match self {
-            Job::Submission { round, client, mut slots, peeler } => {
-                let packets: Vec<&[u8]> = (0..slots.len()).map(|i| slots.received(i)).collect();
-                let digest = derive_parts(Label::Submission, &packets);
-                let result = peeler.peel(&mut slots, client).map_err(|(_, error)| error);
-                Done::Submission { round, client, slots, digest, result }
+            Job::Submission { round, client, submission, attempt } => {
+                Done::Submission { round, client, judged: attempt.judge(client, submission) }
             }
             Job::Segment { round, stream, segment, mut slots, peeler } => {
                 let result = peeler.peel(&mut slots, NO_EXTRA).map_err(|(_, error)| error);

@@ -88,7 +88,7 @@ pub enum Action {
         /// The message.
         request: Request,
     },
-    /// Ask the entry [`Request::Submit`] with these packets behind it; answered like a request. Never tried again.
+    /// Ask the entry [`Request::Submit`] with these packets behind it, and the records behind them; answered like a request. Never tried again.
     Submit {
         /// Names the answer.
         id: RequestId,
@@ -96,6 +96,8 @@ pub enum Action {
         round: u64,
         /// `packets_per_client` packets.
         packets: Vec<u8>,
+        /// [`crate::wire::Network::records_length`] bytes.
+        records: Vec<u8>,
     },
     /// Nobody waits for this request any more: reset its stream.
     Cancel {

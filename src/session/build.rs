@@ -7,16 +7,21 @@ use zeroize::Zeroizing;
 
 use crate::crypto::{Csprng, Digest, Label, derive};
 use crate::packet::{Address, Body, Builder, Correspondent, Kind, MessageId, Recipe, permutation};
-use crate::wire::Network;
+use crate::wire::{EpochDocument, Network};
 
 use super::Fragment;
 use super::correspondence::Correspondence;
+use super::records::RecordKeys;
 
 /// Everything a round's packets are built from. Whatever is carried, the same number of packets goes through the same
 /// steps and comes out in an order of its own.
 pub struct BuildJob {
     pub(super) network: Arc<Network>,
     pub(super) correspondence: Arc<Correspondence>,
+    /// `None` if rounds are not sealed.
+    pub(super) records: Option<Arc<RecordKeys>>,
+    /// That of the round.
+    pub(super) document: Arc<EpochDocument>,
     pub(super) builder: Builder,
     pub(super) index: u32,
     /// Of dummies; inside the encryption, only for form.
@@ -30,6 +35,7 @@ pub struct BuildJob {
 pub struct Built {
     pub(super) round: u64,
     pub(super) packets: Vec<u8>,
+    pub(super) records: Vec<u8>,
     pub(super) digest: Digest,
     pub(super) unsendable: Vec<MessageId>,
 }
@@ -43,7 +49,7 @@ struct Item<'a> {
 
 impl BuildJob {
     /// Builds `packets_per_client` packets; for 3 mixes about ten scalar multiplications each and five passes over the
-    /// payload.
+    /// payload. In a sealed round its records follow, in the order of the packets.
     pub fn run(self) -> Built {
         let mut rng = Csprng::from_seed(*self.seed);
         let count = self.network.parameters.packets_per_client as usize;
@@ -61,13 +67,19 @@ impl BuildJob {
         let mut packets =
             Vec::with_capacity(self.builder.geometry().packet() * count + self.builder.geometry().stride());
         // A position in the submission must not tell a fragment from a dummy.
+        let mut echoes = Zeroizing::new(Vec::with_capacity(count));
         for position in permutation(&mut rng, count) {
             let Item { to, body, sender } = &items[position as usize];
             let recipe = Recipe { to: *to, body: body.clone(), sender: sender.as_deref() };
-            self.builder.client_packet(&mut rng, self.index, &recipe, &mut packets);
+            echoes.push(self.builder.client_packet(&mut rng, self.index, &recipe, &mut packets));
         }
         let digest = derive(Label::Submission, &packets);
-        Built { round: self.builder.context().round, packets, digest, unsendable }
+        let (geometry, context) = (self.builder.geometry(), self.builder.context());
+        let records = self
+            .records
+            .as_ref()
+            .map(|keys| keys.records(geometry, (context, &self.document), self.index, &packets, &echoes));
+        Built { round: context.round, packets, records: records.unwrap_or_default(), digest, unsendable }
     }
 
     /// `None` if the fragment cannot be sealed.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::crypto::{Identity, MailboxId, SecretKey};
+use crate::crypto::{IdentityKey, MailboxId, SecretKey};
 use crate::packet::Geometry;
 use crate::wire::{Network, SignedEpoch};
 
@@ -13,13 +13,15 @@ pub struct SessionConfig {
     /// The network file.
     pub network: Arc<Network>,
     /// Who we are on the roster.
-    pub identity: Identity,
+    pub identity: Arc<IdentityKey>,
     /// Our mailbox.
     pub mailbox: MailboxId,
     /// What polls it: the secret whose hash the mailbox's id is.
     pub capability: [u8; 32],
     /// Opens our letters.
     pub letter: SecretKey,
+    /// Authenticates our records.
+    pub list: SecretKey,
     /// The newest epoch documents from disk, oldest first; empty at the very first start.
     pub epochs: Vec<SignedEpoch>,
     /// Every round on disk that is used and not settled, in any order.
@@ -38,6 +40,11 @@ pub enum SessionError {
         "this client is not in the network file: give the operators its public identity, or take their newest file"
     )]
     NotOnRoster,
+    /// The list key that the roster has for us is another one: no mix would take our records.
+    #[error(
+        "this client's list key is not the one in the network file: give the operators this client's public identity again, or restore its key files"
+    )]
+    ListKey,
     /// The number of mixes or the payload is out of range.
     #[error("the network file's mixes or payload are out of range: run `check` on it")]
     Geometry,
@@ -61,6 +68,10 @@ impl SessionConfig {
         if roster.mailboxes.is_empty() || roster.mailboxes.iter().any(|m| m.letter_key.check().is_err()) {
             return Err(SessionError::Mailboxes);
         }
-        Ok((roster.client(&self.identity).ok_or(SessionError::NotOnRoster)?, geometry))
+        let index = roster.client(&self.identity.identity()).ok_or(SessionError::NotOnRoster)?;
+        if roster.clients[index as usize].list_key != self.list.public_key() {
+            return Err(SessionError::ListKey);
+        }
+        Ok((index, geometry))
     }
 }

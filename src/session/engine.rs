@@ -17,6 +17,7 @@ use super::correspondence::Correspondence;
 use super::entry::Step;
 use super::ledger::Ledger;
 use super::polls::Polls;
+use super::records::RecordKeys;
 use super::turn::Turn;
 use super::{Action, Contacts, Event, Link, Note, RequestId, SessionConfig, SessionError, Status};
 
@@ -29,6 +30,7 @@ pub struct Session {
     pub(super) geometry: Geometry,
     pub(super) index: u32,
     pub(super) correspondence: Arc<Correspondence>,
+    pub(super) records: Arc<RecordKeys>,
     pub(super) capability: Zeroizing<[u8; 32]>,
     pub(super) contacts: Arc<Contacts>,
     pub(super) rng: Csprng,
@@ -67,7 +69,8 @@ impl Session {
     /// If the network file is not one that this client can take part in.
     pub fn new(config: SessionConfig, mut rng: Csprng) -> Result<Self, SessionError> {
         let (index, geometry) = config.check()?;
-        let SessionConfig { network, mailbox, capability, letter, epochs, unsettled, seats, contacts, .. } = config;
+        let SessionConfig { network, identity, mailbox, capability, letter, list, epochs, unsettled, seats, contacts } =
+            config;
         let ledger = Ledger::new(&network, seats, unsettled);
         let polls = Polls::new(&mut rng, network.parameters.round_ms, in_flight(&network));
         let chain = Chain::new(network.clone(), epochs);
@@ -76,6 +79,7 @@ impl Session {
             geometry,
             index,
             correspondence: Arc::new(Correspondence::new(network.id(), mailbox, letter)),
+            records: Arc::new(RecordKeys::new(identity, list)),
             capability: Zeroizing::new(capability),
             contacts,
             rng,

@@ -129,6 +129,8 @@ impl Session {
         let job = BuildJob {
             network: self.network.clone(),
             correspondence: self.correspondence.clone(),
+            records: self.network.parameters.sealed.then(|| self.records.clone()),
+            document: document.clone(),
             builder: Builder::new(self.geometry, context, Backend::default(), onion_keys, envelope_key),
             index: self.index,
             expiry: document.epoch.saturating_add(u64::from(self.network.parameters.retention_epochs)),
@@ -171,7 +173,7 @@ impl Session {
         }
         let id = self.await_answer(Pending::Submit { round, digest: built.digest });
         self.status.counters.submissions += 1;
-        self.act(Action::Submit { id, round, packets: built.packets });
+        self.act(Action::Submit { id, round, packets: built.packets, records: built.records });
     }
 
     /// Counted, and nothing else: to act on a receipt would tell its absence.

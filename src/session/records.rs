@@ -1,8 +1,50 @@
 //! What goes behind a submission's packets, so that every mix can tell whether its client's packets are in.
 
-use crate::crypto::{IdentityKey, PRF_BYTES};
-use crate::packet::{Geometry, RoundContext, commitment};
-use crate::wire::{ClientRecords, ListContext, ListKey, ListRecord, onion_digest};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::crypto::{IdentityKey, PRF_BYTES, SecretKey};
+use crate::packet::{Echo, Geometry, RoundContext, commitment};
+use crate::wire::{ClientRecords, EpochDocument, ListContext, ListKey, ListRecord, ListSecret, onion_digest};
+
+/// What a client makes its records with; shared by the jobs.
+pub(super) struct RecordKeys {
+    identity: Arc<IdentityKey>,
+    list: SecretKey,
+    /// Its keys towards the mixes in cascade order, of the epoch last asked for: rounds come one after the other.
+    agreed: Mutex<Option<(u64, Arc<[ListKey]>)>>,
+}
+
+impl RecordKeys {
+    pub(super) fn new(identity: Arc<IdentityKey>, list: SecretKey) -> Self {
+        Self { identity, list, agreed: Mutex::default() }
+    }
+
+    /// The bytes behind `packets`, a submission to the round of `context`, whose verified document is `document`: see
+    /// [`client_records`]. The first job of an epoch agrees on the keys, one scalar multiplication a mix.
+    pub(super) fn records(
+        &self,
+        geometry: Geometry,
+        (context, document): (&RoundContext, &EpochDocument),
+        index: u32,
+        packets: &[u8],
+        echoes: &[Echo],
+    ) -> Vec<u8> {
+        let keys = self.towards_mixes(document);
+        client_records(geometry, context, index, packets, echoes, &keys, &self.identity).to_bytes()
+    }
+
+    fn towards_mixes(&self, document: &EpochDocument) -> Arc<[ListKey]> {
+        let mut agreed = self.agreed.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, keys)) = agreed.as_ref().filter(|(epoch, _)| *epoch == document.epoch) {
+            return keys.clone();
+        }
+        let secret = ListSecret::new(&self.list, document.network, document.epoch);
+        let towards = |key| secret.with_mix(key).expect("a verified document's keys are points");
+        let keys: Arc<[ListKey]> = document.mixes.iter().map(|mix| towards(&mix.list_key)).collect();
+        *agreed = Some((document.epoch, keys.clone()));
+        keys
+    }
+}
 
 /// The records of a submission with their MACs and the client's signature; [`ClientRecords::to_bytes`] goes behind the
 /// packets. `packets` are those of the submission one after the other, W bytes each, `echoes` the echo of each as
@@ -31,8 +73,7 @@ pub fn client_records(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::crypto::{Digest, SecretKey};
-    use crate::wire::ListSecret;
+    use crate::crypto::Digest;
 
     #[test]
     fn the_entry_finds_each_packets_record_behind_a_submission() {

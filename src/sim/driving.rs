@@ -8,7 +8,7 @@ use rand::RngExt;
 use crate::client;
 use crate::mix;
 use crate::packet::Slots;
-use crate::round::OutgoingBatch;
+use crate::round::{OutgoingBatch, Submission};
 use crate::session::{self, Link};
 use crate::wire::{Record, Refusal, Reply, Request, SignedBatchHeader, batch_digest};
 
@@ -218,13 +218,14 @@ impl World {
                 self.ask(me, to, id, request, None);
                 None
             }
-            session::Action::Submit { id, round, packets } => {
+            session::Action::Submit { id, round, packets, records } => {
                 let packets = Slots::from_packets(self.plan.geometry(), &packets);
+                let submission = packets.map(|packets| Submission { packets, records });
                 self.clients[own].submitted.insert(id, round);
                 if let Some(witness) = self.witness.as_mut() {
                     witness.submitted(own, round);
                 }
-                self.ask(me, Party::Mix(0), id, Request::Submit { round }, packets);
+                self.ask(me, Party::Mix(0), id, Request::Submit { round }, submission);
                 None
             }
             session::Action::Build(job) => Some(session::Event::Built(job.run())),
@@ -249,8 +250,15 @@ impl World {
         }
     }
 
-    fn ask(&mut self, from: Party, to: Party, id: session::RequestId, request: Request, mut packets: Option<Slots>) {
-        self.post(from, to, || Parcel::Request { id, request: request.clone(), packets: packets.take() });
+    fn ask(
+        &mut self,
+        from: Party,
+        to: Party,
+        id: session::RequestId,
+        request: Request,
+        mut submission: Option<Submission>,
+    ) {
+        self.post(from, to, || Parcel::Request { id, request: request.clone(), submission: submission.take() });
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::crypto::{Digest, IdentityKey};
 use crate::packet::Geometry;
-use crate::wire::{PeerMessage, SubShares};
+use crate::wire::{PeerMessage, Release, ReleasedShare, Slot, Statement, SubShares};
 
 /// What every link does to its messages. Links are reliable while they stand, as QUIC's are: a message lost for good
 /// means a link that breaks and is made anew.
@@ -93,9 +93,12 @@ impl Malice {
     pub fn say(self, message: PeerMessage, key: &IdentityKey, network: &Digest, to: usize) -> Option<PeerMessage> {
         match (self, message) {
             (Malice::WithholdShare, PeerMessage::Release { .. }) => None,
-            (Malice::WrongShare, PeerMessage::Release { epoch, round, mut share }) => {
+            (Malice::WrongShare, PeerMessage::Release { epoch, round, transcript, mut share, .. }) => {
                 share.0[0] ^= 1;
-                Some(PeerMessage::Release { epoch, round, share })
+                let slot = Slot { network: *network, epoch, round };
+                let release = Release { slot, transcript, share: ReleasedShare::from_bytes(share.0) };
+                let signature = release.sign(key);
+                Some(PeerMessage::Release { epoch, round, transcript, share, signature })
             }
             (Malice::WrongOpening, PeerMessage::EpochOpening { epoch, mut opening }) => {
                 opening[0] ^= 1;

@@ -186,10 +186,11 @@ impl SimClient {
         self.clock = clock;
         let config = SessionConfig {
             network: network.clone(),
-            identity: network.roster.clients[own].identity,
+            identity: Arc::new(IdentityKey::from_seed(&self.secrets.identity)),
             mailbox: self.secrets.address.mailbox,
             capability: self.secrets.capability,
             letter: SecretKey::from_bytes(self.secrets.letter),
+            list: SecretKey::from_bytes(self.secrets.list),
             epochs: self.disk.epochs().expect("memory does not fail"),
             unsettled: self.disk.unsettled().expect("memory does not fail"),
             seats: self.disk.seats(own as u32).expect("memory does not fail"),

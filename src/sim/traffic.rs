@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::mix;
 use crate::packet::Slots;
+use crate::round::Submission;
 use crate::session;
 use crate::wire::{PeerMessage, Reply, Request, SignedBatchHeader};
 
@@ -26,7 +27,7 @@ pub(super) enum Parcel {
     /// Packets of a batch.
     Segment { stream: u64, round: u64, slots: Slots },
     /// From a client to a mix.
-    Request { id: session::RequestId, request: Request, packets: Option<Slots> },
+    Request { id: session::RequestId, request: Request, submission: Option<Submission> },
     /// From a mix to a client.
     Reply { id: session::RequestId, reply: Reply, letters: Vec<u8> },
 }

@@ -304,11 +304,11 @@ impl World {
             (Party::Mix(from), Party::Mix(to), Parcel::Segment { stream, round, slots }) => {
                 self.at_mix(to, mix::Event::Segment { from, stream, round, slots });
             }
-            (Party::Client(client), Party::Mix(to), Parcel::Request { id: asked, request, packets }) => {
+            (Party::Client(client), Party::Mix(to), Parcel::Request { id: asked, request, submission }) => {
                 self.next_request += 1;
                 let id = mix::RequestId(self.next_request);
                 self.mixes[to].requests.insert(id, (client, asked));
-                self.at_mix(to, mix::Event::Request { id, client: client as u32, request, packets });
+                self.at_mix(to, mix::Event::Request { id, client: client as u32, request, submission });
             }
             (Party::Mix(_), Party::Client(client), Parcel::Reply { id, reply, letters }) => {
                 self.at_client(client, session::Event::Reply { id, reply, letters });

@@ -29,8 +29,8 @@ pub use list::{
 };
 pub use members::Members;
 pub use messages::{
-    EpochCall, EpochRefusalReason, LETTER_HEADER_BYTES, PIECE_BYTES, PeerMessage, Piece, PollAnswer, Receipt, Refusal, Reply, Request,
-    Start, Ticket, receipt_bytes,
+    EpochCall, EpochRefusalReason, LETTER_HEADER_BYTES, PIECE_BYTES, PeerMessage, Piece, PollAnswer, Receipt, Refusal,
+    Reply, Request, Start, Ticket, receipt_bytes,
 };
 pub use network::{ClientEntry, MailboxEntry, MixEntry, Network, Parameters, Roster};
 pub use record::{Bond, CHAIN_KEPT, Record, Recovered, StoredLetter};

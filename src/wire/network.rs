@@ -2,7 +2,7 @@
 
 use crate::crypto::{Digest, Identity, Label, MailboxId, PublicKey, derive};
 
-use super::Layout;
+use super::{ClientRecords, Layout};
 
 /// The parameters of a network file, validated, in the units of the wire.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -183,6 +183,12 @@ impl Network {
     /// L.
     pub fn mixes(&self) -> usize {
         self.roster.mixes.len()
+    }
+
+    /// The bytes behind the packets of every submission: the client's records if rounds are sealed, else none.
+    pub fn records_length(&self) -> usize {
+        let packets = self.parameters.packets_per_client as usize;
+        if self.parameters.sealed { ClientRecords::length(packets, self.mixes()) } else { 0 }
     }
 
     /// The mixes' identities in cascade order: whose signatures documents and verdicts need.

@@ -168,7 +168,7 @@ fn peer_messages() -> Vec<Value> {
         ),
         message(
             "Release",
-            Release { epoch: 8, round: 300, share: SecretPart([0x5a; 32]) },
+            Release { epoch: 8, round: 300, transcript: Digest([0xdd; 32]), share: SecretPart([0x5a; 32]), signature: Signature([0x51; 64]) },
             json!({ "Release": { "epoch": 8, "round": 300, "share": to_hex(&[0x5a; 32]) } }),
         ),
         message(

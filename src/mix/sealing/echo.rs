@@ -34,7 +34,8 @@ impl Mix {
             && usize::from(header.hop) == from + 1
             && header.network == self.network.id()
             && Some(header.epoch) == document
-            && SignedBatchHeader { header: header.clone(), signature: signed.signature }.is_signed_by(&self.identities[from]);
+            && SignedBatchHeader { header: header.clone(), signature: signed.signature }
+                .is_signed_by(&self.identities[from]);
         if !sound {
             return self.reject("bad_batch", 1);
         }
@@ -185,10 +186,12 @@ impl Mix {
         if sealing.list().is_none() || sealing.checked {
             return;
         }
-        let Some(echoes) = sealing.published.as_mut().filter(|echoes| !echoes.is_empty()).map(std::mem::take) else { return };
-        let commitments = sealing.list().map(|list| {
-            list.records().iter().map(|record| (record.index, record.commitment)).collect::<Vec<_>>()
-        });
+        let Some(echoes) = sealing.published.as_mut().filter(|echoes| !echoes.is_empty()).map(std::mem::take) else {
+            return;
+        };
+        let commitments = sealing
+            .list()
+            .map(|list| list.records().iter().map(|record| (record.index, record.commitment)).collect::<Vec<_>>());
         let Some(commitments) = commitments else { return };
         let context = RoundContext { ..context };
         self.actions.push_back(Action::Work(Job::CheckEchoes { round, context, commitments, echoes }));

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::round::{AnswerFault, Collected, EntryList, Job, ListAnswer, ListFault, ListRuling, Pieces, Struck, TakenList, pieces};
+use crate::round::{
+    AnswerFault, Collected, EntryList, Job, ListAnswer, ListFault, ListRuling, Pieces, Struck, TakenList, pieces,
+};
 use crate::wire::{
     AbortReason, ListComplete, ListSignature, PeerMessage, Piece, SecondList, SignedListComplaint, SignedListHeader,
 };
@@ -170,7 +172,7 @@ impl Mix {
         let context = second.header.header.context;
         let round = context.round;
         let Some(rules) = self.list_rules(round) else { return self.reject("wrong_round", 1) };
-        let mut struck = self.struck(context.epoch).clone();
+        let (mut struck, key) = (self.struck(context.epoch).clone(), self.key.clone());
         let Some(sealing) = self.sealing(round) else { return };
         let Listing::Taken(taken) = &mut sealing.listing else {
             sealing.early.0 = Some(second);
@@ -180,7 +182,7 @@ impl Mix {
             self.reject("bad_list", 1);
             return self.void(round, AbortReason::BadList);
         }
-        let answer = taken.answer(&self.key);
+        let answer = taken.answer(&key);
         self.struck.insert(context.epoch, struck);
         self.answer_list(round, answer);
         self.advance(now, round);

@@ -3,7 +3,8 @@
 use crate::crypto::Signature;
 use crate::round::seal::{Ending, Event as SealEvent, Fact, Message as SealMessage, Secret, Stage, Step as SealStep};
 use crate::wire::{
-    AbortReason, Bond, Confirm, Outcome, PeerMessage, Record, Release, ReleasedShare, SecretPart, Slot, Statement, Verdict,
+    AbortReason, Bond, Confirm, Outcome, PeerMessage, Record, Release, ReleasedShare, SecretPart, Slot, Statement,
+    Verdict,
 };
 
 use super::super::{Mix, Persisting};
@@ -81,7 +82,8 @@ impl Mix {
 
     fn release_sealed(&mut self, round: u64) {
         let transcript = self.sealings.get(&round).and_then(|sealing| sealing.seal.transcript());
-        let (Some(slot), Some(share), Some(transcript)) = (self.slot(round), self.epochs.share(round), transcript) else {
+        let (Some(slot), Some(share), Some(transcript)) = (self.slot(round), self.epochs.share(round), transcript)
+        else {
             return;
         };
         let release = Release { slot, transcript, share: ReleasedShare::from_bytes(*share.expose()) };
@@ -134,4 +136,3 @@ fn ending(outcome: Outcome) -> Ending {
         Outcome::OpenedNotStored => Ending::OpenedNotStored,
     }
 }
-

@@ -1,5 +1,6 @@
 //! A network of three mixes and six clients with two packets each, and lists of it, honest and not.
 
+mod admission;
 mod answers;
 mod strike;
 mod taking;

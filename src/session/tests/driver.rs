@@ -15,7 +15,7 @@ use crate::wire::*;
 pub(super) enum Seen {
     Ask(RequestId, Request),
     Poll { id: RequestId, round: u64, acknowledged: u64 },
-    Submit { id: RequestId, round: u64, packets: Vec<u8> },
+    Submit { id: RequestId, round: u64, packets: Vec<u8>, records: Vec<u8> },
     Cancel(RequestId),
     Settle(u64, bool),
     Abandon(u64),
@@ -92,8 +92,9 @@ impl Client {
                 self.asked = Some(id);
                 (format!("{request:?}"), Some(Seen::Ask(id, request)))
             }
-            Action::Submit { id, round, packets } => {
-                (format!("submit {round} {}", packets.len()), Some(Seen::Submit { id, round, packets }))
+            Action::Submit { id, round, packets, records } => {
+                let text = format!("submit {round} {} {}", packets.len(), records.len());
+                (text, Some(Seen::Submit { id, round, packets, records }))
             }
             Action::Cancel { id } => (format!("cancel {id:?}"), Some(Seen::Cancel(id))),
             Action::Reserve { round, expiry, count } => {
@@ -177,10 +178,16 @@ impl Client {
 
     pub(super) fn submissions(&self) -> Vec<(RequestId, u64, Vec<u8>)> {
         let submission = |seen: &Seen| match seen {
-            Seen::Submit { id, round, packets } => Some((*id, *round, packets.clone())),
+            Seen::Submit { id, round, packets, .. } => Some((*id, *round, packets.clone())),
             _ => None,
         };
         self.seen.iter().filter_map(submission).collect()
+    }
+
+    /// What is behind the packets of the last submission.
+    pub(super) fn records(&self) -> Vec<u8> {
+        let records = |seen: &Seen| if let Seen::Submit { records, .. } = seen { Some(records.clone()) } else { None };
+        self.seen.iter().rev().find_map(records).expect("submitted")
     }
 
     pub(super) fn submitted(&self) -> Vec<u64> {

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::crypto::{Backend, Digest, IdentityKey, Label, MailboxId, SecretKey, derive};
-use crate::packet::{Address, EnvelopeKey, Geometry, MessageId, NO_EXTRA, Peeler, RoundContext, Slots};
+use crate::packet::{
+    Address, Echo, EnvelopeKey, Geometry, MessageId, NO_EXTRA, Peeler, RoundContext, Slots, first_echo, next_echo,
+};
 use crate::session::*;
 use crate::wire::*;
 
@@ -25,6 +27,10 @@ fn client_key(client: usize) -> IdentityKey {
 
 pub(super) fn letter_secret(client: usize) -> SecretKey {
     SecretKey::from_bytes([150 + client as u8; 32])
+}
+
+pub(super) fn list_secret(client: usize) -> SecretKey {
+    SecretKey::from_bytes([200 + client as u8; 32])
 }
 
 pub(super) fn address(client: usize) -> Address {
@@ -72,7 +78,7 @@ impl Fake {
         let client = |i| ClientEntry {
             id: format!("client-{i}"),
             identity: client_key(i).identity(),
-            list_key: letter_secret(i).public_key(),
+            list_key: list_secret(i).public_key(),
         };
         let mailbox = |i| MailboxEntry { id: address(i).mailbox, letter_key: address(i).letter_key };
         let roster = Roster {
@@ -83,6 +89,13 @@ impl Fake {
         Self { network: Arc::new(Network { parameters, roster }), mixes }
     }
 
+    pub(super) fn unsealed() -> Self {
+        let Self { network, mixes } = Self::new();
+        let mut network = Arc::unwrap_or_clone(network);
+        network.parameters.sealed = false;
+        Self { network: Arc::new(network), mixes }
+    }
+
     pub(super) fn geometry(&self) -> Geometry {
         Geometry::new(self.mixes.len(), 256).expect("valid")
     }
@@ -91,10 +104,11 @@ impl Fake {
         let others = (0..CLIENTS).filter(|other| *other != client);
         SessionConfig {
             network: self.network.clone(),
-            identity: client_key(client).identity(),
+            identity: Arc::new(client_key(client)),
             mailbox: address(client).mailbox,
             capability: [client as u8; 32],
             letter: letter_secret(client),
+            list: list_secret(client),
             epochs: Vec::new(),
             unsettled: Vec::new(),
             seats: vec![Seat { first_round: 0, index: client as u32 }],
@@ -178,6 +192,41 @@ impl Fake {
             (opened.mailbox, StoredLetter { epoch, round, letter: opened.letter.to_vec() })
         };
         (0..packets.len() / geometry.packet()).map(&mut open).collect()
+    }
+
+    /// What is behind a submission's packets, as the entry reads it; right for every mix.
+    pub(super) fn records(&self, epoch: u64, round: u64, index: u32, packets: &[u8], bytes: &[u8]) -> ClientRecords {
+        let onions: Vec<Digest> = packets.chunks(self.geometry().packet()).map(onion_digest).collect();
+        let records = ClientRecords::parse(bytes, index, &onions, self.mixes.len()).expect("its length is right");
+        for mix in 0..self.mixes.len() {
+            let own = ListSecret::new(&secret("list", mix, epoch, 0), self.network.id(), epoch);
+            let key = own.with_client(&list_secret(index as usize).public_key()).expect("a point");
+            assert!(records.rows(mix).all(|row| key.check(round, &row)), "mix {mix} epoch {epoch}");
+        }
+        let context = ListContext { network: self.network.id(), epoch, round };
+        assert!(records.is_signed_by(&client_key(index as usize).identity(), &context));
+        records
+    }
+
+    /// The echoes of a submission's packets, in order, as the mixes make them.
+    pub(super) fn echoes(&self, epoch: u64, round: u64, index: u32, packets: &[u8]) -> Vec<Echo> {
+        let geometry = self.geometry();
+        let context = RoundContext { network: self.network.id(), epoch, round };
+        let one = |packet: &[u8]| {
+            let mut slots = Slots::from_packets(geometry, packet).expect("a whole packet");
+            let (mut keys, mut peeled) = (Vec::new(), Vec::new());
+            for mix in 0..self.mixes.len() {
+                let key = secret("onion", mix, epoch, round);
+                let peeler = Peeler::new(geometry, context, mix as u8 + 1, &key, Backend::default());
+                peeler.peel(&mut slots, if mix == 0 { index } else { NO_EXTRA }).expect("peels");
+                keys.extend(slots.take_echo_keys());
+                peeled = slots.peeled(0).to_vec();
+                slots = Slots::from_packets(geometry, &peeled).expect("a whole packet");
+            }
+            let exit = keys.pop().expect("one of each mix");
+            keys.iter().rev().fold(first_echo(&exit, geometry, round, &peeled), |echo, key| next_echo(key, &echo))
+        };
+        packets.chunks(geometry.packet()).map(one).collect()
     }
 
     /// The answer to a poll.

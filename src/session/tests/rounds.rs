@@ -2,7 +2,7 @@
 
 use super::driver::*;
 use super::fake::*;
-use crate::packet::{Kind, RoundContext, open_letter};
+use crate::packet::{Kind, RoundContext, commitment, open_letter};
 use crate::session::*;
 use crate::wire::*;
 
@@ -183,6 +183,40 @@ fn positions_in_a_submission_tell_nothing_and_dummies_go_to_everybody() {
     assert_eq!((positions.iter().sum::<u32>(), cover.iter().sum::<u32>()), (20, 60));
     assert!(positions.iter().all(|n| *n >= 1), "{positions:?}");
     assert!(cover.iter().all(|n| *n >= 10), "{cover:?}");
+}
+
+#[test]
+fn behind_the_packets_go_their_records_in_the_order_in_which_they_are_sent() {
+    let fake = Fake::new();
+    let mut client = Client::joined(&fake, 8);
+    let first = fake.first_epoch();
+    let second = fake.epoch(2, 5, first.document.digest());
+    for round in 1..=7u64 {
+        client.outbox.push_back(fragment(1, 9));
+        let chain = if round == 5 { vec![second.clone()] } else { Vec::new() };
+        let verdicts = Vec::from_iter((round > DELAY).then(|| fake.stored(round - DELAY)));
+        client.ticket_with(Ticket { round, closes_in_ms: 500, chain, verdicts });
+        client.pass(ms(1000));
+        let (_, submitted, packets) = client.submissions().pop().expect("submitted");
+        let epoch = if round < 5 { 1 } else { 2 };
+        let records = fake.records(epoch, round, 0, &packets, &client.records());
+        let context = RoundContext { network: fake.network.id(), epoch, round };
+        let echoes = fake.echoes(epoch, round, 0, &packets);
+        assert_eq!((submitted, echoes.len()), (round, PACKETS as usize));
+        for (record, echo) in records.records().iter().zip(&echoes) {
+            assert_eq!(record.commitment, commitment(&context, 0, echo));
+        }
+    }
+}
+
+#[test]
+fn where_rounds_are_not_sealed_nothing_is_behind_the_packets() {
+    let fake = Fake::unsealed();
+    let mut client = Client::joined(&fake, 8);
+    client.ticket(1, Vec::new());
+    client.pass(ms(1000));
+    assert_eq!(client.submitted(), [1]);
+    assert!(client.records().is_empty());
 }
 
 #[test]

@@ -245,6 +245,7 @@ fn a_session_needs_a_network_it_is_in() {
     let refused = |change| Session::new(config(change), rand::SeedableRng::seed_from_u64(1)).err();
     assert_eq!(refused(|_| {}), None);
     assert_eq!(refused(|n| drop(n.roster.clients.remove(0))), Some(SessionError::NotOnRoster));
+    assert_eq!(refused(|n| n.roster.clients[0].list_key.0[0] ^= 1), Some(SessionError::ListKey));
     assert_eq!(refused(|n| n.roster.mailboxes.clear()), Some(SessionError::Mailboxes));
     assert_eq!(refused(|n| n.roster.mailboxes[1].letter_key.0 = [0; 32]), Some(SessionError::Mailboxes));
     assert_eq!(refused(|n| n.parameters.dummy_payload = vec![0; 257]), Some(SessionError::Parameters));

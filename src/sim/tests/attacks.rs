@@ -3,10 +3,12 @@
 use rand::SeedableRng;
 
 use super::*;
-use crate::crypto::{Backend, Csprng};
+use crate::crypto::{Backend, Csprng, IdentityKey, SecretKey};
 use crate::mix::{Event, RequestId};
-use crate::packet::{Address, Body, Builder, Kind, MessageId, Recipe, RoundContext, Slots};
-use crate::wire::{AbortReason, Members, PeerMessage, Request, Verdict};
+use crate::packet::{Address, Body, Builder, Echo, Kind, MessageId, Recipe, RoundContext, Slots};
+use crate::round::Submission;
+use crate::session::client_records;
+use crate::wire::{AbortReason, ListKey, ListSecret, Members, PeerMessage, Request, Verdict};
 
 /// A builder of honest packets for the round after the last one opened.
 fn builder(world: &World, plan: &Plan) -> (u64, Builder) {
@@ -19,10 +21,12 @@ fn builder(world: &World, plan: &Plan) -> (u64, Builder) {
     (round, Builder::new(plan.geometry(), context, Backend::default(), onions, envelope))
 }
 
-fn packets(builder: &Builder, plan: &Plan, index: u32, to: Address) -> Vec<u8> {
-    let mut out = Vec::new();
+/// Packets of W bytes with the echoes that they must cause.
+type Packets = Vec<(Vec<u8>, Echo)>;
+
+fn packets(builder: &Builder, plan: &Plan, index: u32, to: Address) -> Packets {
     let mut rng = Csprng::seed_from_u64(u64::from(index));
-    for _ in 0..plan.packets_per_client {
+    let one = |_| {
         let body = Body {
             kind: Kind::Dummy,
             message: MessageId([0; 16]),
@@ -32,22 +36,53 @@ fn packets(builder: &Builder, plan: &Plan, index: u32, to: Address) -> Vec<u8> {
             sender: None,
             data: b"",
         };
-        builder.client_packet(&mut rng, index, &Recipe { to, body, sender: None }, &mut out);
-    }
-    out
+        let mut packet = Vec::new();
+        let echo = builder.client_packet(&mut rng, index, &Recipe { to, body, sender: None }, &mut packet);
+        (packet, echo)
+    };
+    (0..plan.packets_per_client).map(one).collect()
+}
+
+/// What a client that says the truth about these packets sends behind them.
+fn records(world: &World, round: u64, client: u32, packets: &Packets) -> Vec<u8> {
+    let recovered = world.mixes[0].disk.recover().expect("memory");
+    let document = &recovered.chain.last().expect("the network runs").document;
+    let context = RoundContext { network: document.network, epoch: document.epoch, round };
+    let secrets = &world.clients[client as usize].secrets;
+    let own = ListSecret::new(&SecretKey::from_bytes(secrets.list), document.network, document.epoch);
+    let keys: Vec<ListKey> =
+        document.mixes.iter().map(|mix| own.with_mix(&mix.list_key).expect("a document's keys are points")).collect();
+    let (packets, echoes): (Vec<Vec<u8>>, Vec<Echo>) = packets.iter().cloned().unzip();
+    let (identity, geometry) = (IdentityKey::from_seed(&secrets.identity), Plan::default().geometry());
+    client_records(geometry, &context, client, &packets.concat(), &echoes, &keys, &identity).to_bytes()
 }
 
 fn rejected(world: &World, mix: usize, reason: &str) -> u64 {
     world.mixes[mix].engine.as_ref().and_then(|engine| engine.status().rejected.get(reason).copied()).unwrap_or(0)
 }
 
-/// Stops in the middle of an open round and submits for client 3, which has been cut off before.
-fn submit(world: &mut World, round: u64, client: u32, packets: &[u8]) {
-    let geometry = world.mixes[0].engine.as_ref().map(|_| Plan::default().geometry()).expect("it runs");
-    let slots = Slots::from_packets(geometry, packets);
+/// Stops in the middle of an open round and submits for a client, which has been cut off before.
+fn submit(world: &mut World, round: u64, client: u32, packets: &Packets) {
+    let records = records(world, round, client, packets);
+    submit_with(world, round, client, packets, records);
+}
+
+fn submit_with(world: &mut World, round: u64, client: u32, packets: &Packets, records: Vec<u8>) {
+    let bytes: Vec<u8> = packets.iter().flat_map(|(packet, _)| packet.clone()).collect();
+    let slots = Slots::from_packets(Plan::default().geometry(), &bytes);
+    let submission = slots.map(|packets| Submission { packets, records });
     let request = Request::Submit { round };
-    world.at_mix(0, Event::Request { id: RequestId(1 << 60), client, request, packets: slots });
+    world.at_mix(0, Event::Request { id: RequestId(1 << 60), client, request, submission });
     world.run_for(Duration::from_millis(1));
+}
+
+/// Runs until the round behind `round` takes submissions.
+fn next_round(world: &mut World, round: u64) {
+    let open = |world: &World| {
+        let status = world.mixes[0].engine.as_ref().expect("it runs").status();
+        status.round > round && status.phase == "collect"
+    };
+    assert!(world.run_until(MINUTE, open));
 }
 
 fn world_without_client_3() -> (World, Plan) {
@@ -55,7 +90,7 @@ fn world_without_client_3() -> (World, Plan) {
     let mut world = World::new(plan.clone());
     world.run_for(Duration::from_millis(3300));
     world.crash_client(3);
-    world.at_mix(0, Event::Request { id: RequestId(1 << 61), client: 3, request: Request::Register, packets: None });
+    world.at_mix(0, Event::Request { id: RequestId(1 << 61), client: 3, request: Request::Register, submission: None });
     world.run_until(MINUTE, |world| world.mixes[0].engine.as_ref().expect("it runs").status().phase == "collect");
     (world, plan)
 }
@@ -66,7 +101,7 @@ fn the_same_onion_is_refused_in_the_same_round_in_the_next_and_from_another_clie
     let to = world.clients[0].secrets.address;
     let (round, builder) = builder(&world, &plan);
     let packets = packets(&builder, &plan, 3, to);
-    let twice = [&packets[..packets.len() / 2], &packets[..packets.len() / 2]].concat();
+    let twice = vec![packets[0].clone(), packets[0].clone()];
     submit(&mut world, round, 2, &packets);
     assert_eq!(rejected(&world, 0, "bad_tag"), 2, "another member's onions");
     submit(&mut world, round, 3, &twice);
@@ -88,10 +123,79 @@ fn a_submission_of_the_wrong_size_is_malformed() {
     let to = world.clients[0].secrets.address;
     let (round, builder) = builder(&world, &plan);
     let packets = packets(&builder, &plan, 3, to);
-    submit(&mut world, round, 3, &packets[..packets.len() / 2]);
+    submit(&mut world, round, 3, &packets[..1].to_vec());
     submit(&mut world, round, 3, &[packets.as_slice(), &packets].concat());
-    submit(&mut world, round, 3, &[]);
+    submit(&mut world, round, 3, &Vec::new());
     assert_eq!(rejected(&world, 0, "malformed"), 3);
+}
+
+#[test]
+fn records_of_the_wrong_size_are_malformed_and_cost_no_attempt() {
+    let (mut world, plan) = world_without_client_3();
+    let to = world.clients[0].secrets.address;
+    let (round, builder) = builder(&world, &plan);
+    let packets = packets(&builder, &plan, 3, to);
+    let honest = records(&world, round, 3, &packets);
+    let one_less = honest[..honest.len() - 1].to_vec();
+    let one_more = [honest.as_slice(), &[0]].concat();
+    for (count, wrong) in (1..).zip([Vec::new(), one_less, one_more]) {
+        submit_with(&mut world, round, 3, &packets, wrong);
+        assert_eq!(rejected(&world, 0, "malformed"), count);
+    }
+    let before = world.mixes[0].engine.as_ref().expect("it runs").status().rejected;
+    submit_with(&mut world, round, 3, &packets, honest);
+    assert_eq!(world.mixes[0].engine.as_ref().expect("it runs").status().rejected, before, "and then it is taken");
+    submit(&mut world, round, 3, &packets);
+    assert_eq!(rejected(&world, 0, "duplicate"), 1);
+}
+
+#[test]
+fn a_wrong_mac_for_the_entry_is_refused_there_and_a_lie_about_an_echo_is_not_seen() {
+    let (mut world, plan) = world_without_client_3();
+    let to = world.clients[0].secrets.address;
+    let (round, builder) = builder(&world, &plan);
+    let mut packets = packets(&builder, &plan, 3, to);
+    let mut wrong = records(&world, round, 3, &packets);
+    // The last packet's MAC for the entry: all of a submission counts, or none.
+    let last = (16 + 16 * plan.mixes) + 16;
+    wrong[last] ^= 1;
+    submit_with(&mut world, round, 3, &packets, wrong);
+    assert_eq!(rejected(&world, 0, "bad_mac"), 2);
+    next_round(&mut world, round);
+
+    let (round, builder) = self::builder(&world, &plan);
+    packets = self::packets(&builder, &plan, 3, to);
+    let mut changed = records(&world, round, 3, &packets);
+    changed[0] ^= 1;
+    submit_with(&mut world, round, 3, &packets, changed);
+    assert_eq!(rejected(&world, 0, "bad_mac"), 4, "a commitment that was changed on its way");
+    next_round(&mut world, round);
+
+    let (round, builder) = self::builder(&world, &plan);
+    packets = self::packets(&builder, &plan, 3, to);
+    packets[0].1[0] ^= 1;
+    let before = world.mixes[0].engine.as_ref().expect("it runs").status().rejected;
+    submit(&mut world, round, 3, &packets);
+    let after = world.mixes[0].engine.as_ref().expect("it runs").status().rejected;
+    assert_eq!(after, before, "only the echo itself can tell");
+}
+
+#[test]
+fn where_rounds_are_not_sealed_nothing_may_follow_the_packets() {
+    let plan = Plan { sealed: false, ..Plan::default() };
+    let mut world = World::new(plan.clone());
+    world.send(0, 1, b"unsealed");
+    assert!(world.run_until(MINUTE, |world| !world.inbox(1).is_empty()));
+    world.crash_client(3);
+    world.at_mix(0, Event::Request { id: RequestId(1 << 61), client: 3, request: Request::Register, submission: None });
+    world.run_until(MINUTE, |world| world.mixes[0].engine.as_ref().expect("it runs").status().phase == "collect");
+    let (round, builder) = builder(&world, &plan);
+    let packets = packets(&builder, &plan, 3, world.clients[0].secrets.address);
+    submit(&mut world, round, 3, &packets);
+    assert_eq!(rejected(&world, 0, "malformed"), 1);
+    let before = world.mixes[0].engine.as_ref().expect("it runs").status().rejected;
+    submit_with(&mut world, round, 3, &packets, Vec::new());
+    assert_eq!(world.mixes[0].engine.as_ref().expect("it runs").status().rejected, before);
 }
 
 #[test]
@@ -100,7 +204,7 @@ fn bad_points_are_refused_at_the_entry() {
     let to = world.clients[0].secrets.address;
     let (round, builder) = builder(&world, &plan);
     let mut packets = packets(&builder, &plan, 3, to);
-    packets[..32].fill(0);
+    packets[0].0[..32].fill(0);
     submit(&mut world, round, 3, &packets);
     assert_eq!(rejected(&world, 0, "low_order"), 2);
 }
@@ -140,7 +244,7 @@ fn a_stranger_to_a_mailbox_gets_nothing_and_a_lost_answer_costs_nothing() {
     let mut world = World::new(Plan::default());
     world.run_for(Duration::from_secs(2));
     let poll = Request::PollMessages { round: 1, capability: [9; 32], acknowledged: [0xff; 8], after: [0xff; 8] };
-    world.at_mix(2, Event::Request { id: RequestId(1 << 60), client: 3, request: poll, packets: None });
+    world.at_mix(2, Event::Request { id: RequestId(1 << 60), client: 3, request: poll, submission: None });
     assert_eq!(rejected(&world, 2, "unknown_mailbox"), 1);
     // Answers are lost with the link for a while; letters stay until they are acknowledged.
     world.partition(Party::Client(1), Party::Mix(2));
@@ -158,14 +262,14 @@ fn requests_to_the_wrong_mix_or_before_registration_are_refused() {
     let mut world = World::new(Plan::default());
     world.run_for(Duration::from_secs(2));
     let mut ask = |mix: usize, client: u32, request: Request| {
-        world.at_mix(mix, Event::Request { id: RequestId(1 << 60), client, request, packets: None });
+        world.at_mix(mix, Event::Request { id: RequestId(1 << 60), client, request, submission: None });
     };
     ask(1, 0, Request::Register);
     ask(2, 0, Request::WaitForStart { epoch: 0 });
     ask(0, 0, Request::PollMessages { round: 1, capability: [0; 32], acknowledged: [0; 8], after: [0; 8] });
     world.crash_client(3);
     let mut ask = |mix: usize, client: u32, request: Request| {
-        world.at_mix(mix, Event::Request { id: RequestId(1 << 60), client, request, packets: None });
+        world.at_mix(mix, Event::Request { id: RequestId(1 << 60), client, request, submission: None });
     };
     ask(0, 3, Request::WaitForStart { epoch: 0 });
     ask(0, 3, Request::NextRound { epoch: 0, after: 0, unsettled: 1 });
