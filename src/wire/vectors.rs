@@ -7,6 +7,7 @@
 mod list;
 mod samples;
 mod seal;
+mod sealing;
 mod signed;
 
 use serde_json::{Value, json};
@@ -168,9 +169,18 @@ fn peer_messages() -> Vec<Value> {
         ),
         message(
             "Release",
-            Release { epoch: 8, round: 300, transcript: Digest([0xdd; 32]), share: SecretPart([0x5a; 32]), signature: Signature([0x51; 64]) },
-            json!({ "Release": { "epoch": 8, "round": 300, "share": to_hex(&[0x5a; 32]) } }),
+            Release {
+                epoch: 8,
+                round: 300,
+                transcript: Digest([0xdd; 32]),
+                share: SecretPart([0x5a; 32]),
+                signature: Signature([0x51; 64]),
+            },
+            json!({ "Release": {
+                "epoch": 8, "round": 300, "transcript": digest, "share": to_hex(&[0x5a; 32]), "signature": signature,
+            } }),
         ),
+        message("BatchHeader", BatchHeader(batch()), json!({ "BatchHeader": batch_json() })),
         message(
             "EpochSignature",
             EpochSignature { epoch: 8, digest: Digest([0xdd; 32]), signature: Signature([0x51; 64]) },
@@ -199,6 +209,7 @@ fn peer_messages() -> Vec<Value> {
             json!({ "VerdictComplete": signed_verdict_json(json!({ "Aborted": "LinkDown" })) }),
         ),
     ];
+    all.extend(sealing::messages());
     for (reason, name) in EPOCH_REFUSALS {
         let newest = (reason == EpochRefusalReason::Stale).then(epoch);
         let value = json!({ "epoch": 8, "reason": name, "newest": newest.as_ref().map(|_| epoch_json()) });

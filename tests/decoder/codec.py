@@ -156,7 +156,7 @@ EPOCH_DOCUMENT = Struct(
 SUB_SHARES = Struct(epoch=U64, dealing=DIGEST, values=List(Fixed(32)), signature=SIGNATURE)
 SIGNED_EPOCH = Struct(document=EPOCH_DOCUMENT, signatures=List(SIGNATURE))
 ABORT_REASON = Enum("TooFewClients", "LinkDown", "Lost", "BadLayer", "Replay", "SecondBatch", "BadBatch", "Timeout",
-                    "Stopping", "WrongShare")
+                    "Stopping", "WrongShare", "BadList", "BadEcho", "Transcript")
 OUTCOME = Enum(("Stored", Struct(refused=U32)), ("Aborted", ABORT_REASON), "OpenedNotStored")
 VERDICT = Struct(network=DIGEST, epoch=U64, round=U64, members=MEMBERS, outcome=OUTCOME)
 SIGNED_VERDICT = Struct(verdict=VERDICT, signatures=List(SIGNATURE))
@@ -171,6 +171,10 @@ SIGNED_LIST_COMPLAINT = Struct(complaint=LIST_COMPLAINT, signature=SIGNATURE)
 SECOND_LIST = Struct(header=SIGNED_LIST_HEADER, complaints=List(SIGNED_LIST_COMPLAINT))
 LIST_SIGNATURE = Struct(round=U64, root=DIGEST, signature=SIGNATURE)
 LIST_COMPLETE = Struct(round=U64, root=DIGEST, signatures=List(SIGNATURE))
+PIECE = Struct(number=U32, bytes=Bytes())
+SLOT = Struct(network=DIGEST, epoch=U64, round=U64)
+ECHO_HEADER = Struct(network=DIGEST, epoch=DIGEST, round=U64, hop=U8, count=U32, digest=DIGEST)
+SIGNED_ECHO_HEADER = Struct(header=ECHO_HEADER, signature=SIGNATURE)
 REFUSAL = Enum("Malformed", "WrongRound", "Late", "Duplicate", "Full", "NotOnRoster", "NotRegistered", "WrongMix",
                "Stopping")
 
@@ -203,7 +207,16 @@ PEER_MESSAGE = Enum(
     ("EpochComplete", SIGNED_EPOCH),
     ("ForwardBatch", SIGNED_BATCH_HEADER),
     ("BatchAccepted", Struct(round=U64, digest=DIGEST)),
-    ("Release", Struct(epoch=U64, round=U64, share=Fixed(32))),
+    ("List", Struct(header=SIGNED_LIST_HEADER, piece=PIECE)),
+    ("SecondList", SECOND_LIST),
+    ("ListSignature", LIST_SIGNATURE),
+    ("ListComplaint", SIGNED_LIST_COMPLAINT),
+    ("ListComplete", LIST_COMPLETE),
+    ("BatchHeader", SIGNED_BATCH_HEADER),
+    ("Echoes", Struct(header=SIGNED_ECHO_HEADER, piece=PIECE)),
+    ("EchoHeader", SIGNED_ECHO_HEADER),
+    ("Confirm", Struct(confirm=Struct(slot=SLOT, transcript=DIGEST), signature=SIGNATURE)),
+    ("Release", Struct(epoch=U64, round=U64, transcript=DIGEST, share=Fixed(32), signature=SIGNATURE)),
     ("Abort", Struct(epoch=U64, round=U64, reason=ABORT_REASON)),
     ("Decision", Struct(verdict=VERDICT, signature=SIGNATURE)),
     ("VerdictSignature", Struct(round=U64, signature=SIGNATURE)),

@@ -23,7 +23,7 @@ pub(super) const EPOCH_REFUSALS: [(EpochRefusalReason, &str); 5] = [
     (EpochRefusalReason::Dealing, "Dealing"),
 ];
 
-pub(super) const ABORT_REASONS: [(AbortReason, &str); 10] = [
+pub(super) const ABORT_REASONS: [(AbortReason, &str); 13] = [
     (AbortReason::TooFewClients, "TooFewClients"),
     (AbortReason::LinkDown, "LinkDown"),
     (AbortReason::Lost, "Lost"),
@@ -34,6 +34,9 @@ pub(super) const ABORT_REASONS: [(AbortReason, &str); 10] = [
     (AbortReason::Timeout, "Timeout"),
     (AbortReason::Stopping, "Stopping"),
     (AbortReason::WrongShare, "WrongShare"),
+    (AbortReason::BadList, "BadList"),
+    (AbortReason::BadEcho, "BadEcho"),
+    (AbortReason::Transcript, "Transcript"),
 ];
 
 /// The seeds of the mixes' identity keys.

@@ -1,0 +1,109 @@
+//! The messages of sealed rounds.
+
+use super::*;
+use crate::crypto::IdentityKey;
+
+fn key() -> IdentityKey {
+    keys().remove(0)
+}
+
+fn context() -> ListContext {
+    ListContext { network: network(), epoch: 7, round: 300 }
+}
+
+fn context_json() -> Value {
+    json!({ "network": network().to_string(), "epoch": 7, "round": 300 })
+}
+
+fn list_header(attempt: u8) -> SignedListHeader {
+    ListHeader { context: context(), attempt, count: 70_000, signed: 251, root: Digest([0x1c; 32]) }.sign(&key())
+}
+
+fn list_header_json(attempt: u8) -> Value {
+    let SignedListHeader { header, signature } = list_header(attempt);
+    json!({
+        "header": {
+            "context": context_json(), "attempt": attempt, "count": 70_000, "signed": 251, "root": header.root.to_string(),
+        },
+        "signature": signature.to_string(),
+    })
+}
+
+fn complaint() -> SignedListComplaint {
+    ListComplaint { context: context(), hop: 2, root: Digest([0x1c; 32]), clients: members() }.sign(&keys()[1])
+}
+
+fn complaint_json() -> Value {
+    let SignedListComplaint { complaint, signature } = complaint();
+    json!({
+        "complaint": { "context": context_json(), "hop": 2, "root": complaint.root.to_string(), "clients": BITMAP },
+        "signature": signature.to_string(),
+    })
+}
+
+fn echo_header() -> SignedEchoHeader {
+    let (network, epoch) = (network(), epoch().document.digest());
+    EchoHeader { network, epoch, round: 300, hop: 1, count: 2, digest: Digest([0x1d; 32]) }.sign(&key())
+}
+
+fn echo_header_json() -> Value {
+    let SignedEchoHeader { header, signature } = echo_header();
+    json!({
+        "header": {
+            "network": header.network.to_string(), "epoch": header.epoch.to_string(), "round": 300, "hop": 1,
+            "count": 2, "digest": header.digest.to_string(),
+        },
+        "signature": signature.to_string(),
+    })
+}
+
+/// One of each, but for what the others have.
+pub(super) fn messages() -> Vec<Value> {
+    let message = |name: &str, message: PeerMessage, value: Value| valid("PeerMessage", name, message, value);
+    let piece = || Piece { number: 251, bytes: vec![0xab; 5] };
+    let piece_json = json!({ "number": 251, "bytes": "ababababab" });
+    let (root, transcript) = (Digest([0x1c; 32]), Digest([0xdd; 32]));
+    let signature = ListSignature::sign(&key(), &context(), root);
+    let signatures = vec![signature.signature, Signature([0x52; 64])];
+    let confirm = Confirm { slot: Slot { network: network(), epoch: 7, round: 300 }, transcript };
+    let confirmed = confirm.sign(&key());
+    vec![
+        message(
+            "List",
+            PeerMessage::List { header: list_header(0), piece: piece() },
+            json!({ "List": { "header": list_header_json(0), "piece": piece_json } }),
+        ),
+        message(
+            "SecondList",
+            PeerMessage::SecondList(SecondList { header: list_header(1), complaints: vec![complaint()] }),
+            json!({ "SecondList": { "header": list_header_json(1), "complaints": [complaint_json()] } }),
+        ),
+        message(
+            "ListSignature",
+            PeerMessage::ListSignature(signature.clone()),
+            json!({ "ListSignature": {
+                "round": 300, "root": root.to_string(), "signature": signature.signature.to_string(),
+            } }),
+        ),
+        message("ListComplaint", PeerMessage::ListComplaint(complaint()), json!({ "ListComplaint": complaint_json() })),
+        message(
+            "ListComplete",
+            PeerMessage::ListComplete(ListComplete { round: 300, root, signatures: signatures.clone() }),
+            json!({ "ListComplete": { "round": 300, "root": root.to_string(), "signatures": strings(&signatures) } }),
+        ),
+        message(
+            "Echoes",
+            PeerMessage::Echoes { header: echo_header(), piece: piece() },
+            json!({ "Echoes": { "header": echo_header_json(), "piece": piece_json } }),
+        ),
+        message("EchoHeader", PeerMessage::EchoHeader(echo_header()), json!({ "EchoHeader": echo_header_json() })),
+        message(
+            "Confirm",
+            PeerMessage::Confirm { confirm, signature: confirmed },
+            json!({ "Confirm": {
+                "confirm": { "slot": context_json(), "transcript": transcript.to_string() },
+                "signature": confirmed.to_string(),
+            } }),
+        ),
+    ]
+}
