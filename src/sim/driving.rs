@@ -10,7 +10,7 @@ use crate::mix;
 use crate::packet::Slots;
 use crate::round::{OutgoingBatch, Submission};
 use crate::session::{self, Link};
-use crate::wire::{Record, Refusal, Reply, Request, SignedBatchHeader, batch_digest};
+use crate::wire::{PeerMessage, Record, Refusal, Reply, Request, SignedBatchHeader, batch_digest};
 
 use super::traffic::{Deferred, Incident, Parcel};
 use super::{Malice, Party, SimClient, SimMix, World};
@@ -94,8 +94,18 @@ impl World {
         let malice = self.mixes[own].malice;
         if let Some(malice) = malice {
             malice.touch(geometry, &mut packets);
+            if malice == Malice::Substitute
+                && let Some(packet) = self.mixes[own].made_up_packet(own, header.header.round, &self.plan)
+            {
+                packets[0] = packet;
+            }
             header = self.sign_again(own, &header, malice, &packets);
             self.mixes[own].touched.insert(header.header.round, batch.header.header.output);
+            // It tells everybody the same.
+            for other in (0..self.mixes.len()).filter(|other| *other != own) {
+                let told = PeerMessage::BatchHeader(header.clone());
+                self.post(Party::Mix(own), Party::Mix(other), || Parcel::Peer(told.clone()));
+            }
         }
         if self.recording {
             self.batches.push((own, header.header.round, packets.clone()));

@@ -66,8 +66,14 @@ pub enum Malice {
     RunTwice,
     /// Opens with the packets in the order of arrival reversed; harmless to everybody but who trusts this mix.
     Reverse,
+    /// Replaces the first packet by a well-made one of its own: no layer behind it fails.
+    Substitute,
     /// Keeps its share of every round to itself.
     WithholdShare,
+    /// Confirms no round.
+    WithholdConfirm,
+    /// Confirms another transcript than its engine.
+    OtherConfirm,
     /// Releases another number than its share.
     WrongShare,
     /// Shows another part of the joint keys than it committed to, as who waits for the others' parts to choose its own would.
@@ -89,10 +95,24 @@ impl Malice {
         }
     }
 
+    /// Whether it hands on other batches than its engine makes.
+    fn changes_batches(self) -> bool {
+        use Malice::{OtherConfirm, WithholdConfirm, WithholdShare, WrongOpening, WrongShare, WrongSubShare};
+        !matches!(self, WithholdShare | WithholdConfirm | OtherConfirm | WrongShare | WrongOpening | WrongSubShare)
+    }
+
     /// What it says in place of `message`, if anything; `key` and `network` sign.
     pub fn say(self, message: PeerMessage, key: &IdentityKey, network: &Digest, to: usize) -> Option<PeerMessage> {
         match (self, message) {
+            // Of a batch that it changes it tells when it has.
+            (malice, PeerMessage::BatchHeader(_)) if malice.changes_batches() => None,
             (Malice::WithholdShare, PeerMessage::Release { .. }) => None,
+            (Malice::WithholdConfirm, PeerMessage::Confirm { .. }) => None,
+            (Malice::OtherConfirm, PeerMessage::Confirm { mut confirm, .. }) => {
+                confirm.transcript.0[0] ^= 1;
+                let signature = confirm.sign(key);
+                Some(PeerMessage::Confirm { confirm, signature })
+            }
             (Malice::WrongShare, PeerMessage::Release { epoch, round, transcript, mut share, .. }) => {
                 share.0[0] ^= 1;
                 let slot = Slot { network: *network, epoch, round };

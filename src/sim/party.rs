@@ -10,6 +10,7 @@ use crate::client;
 use crate::crypto::{Backend, Csprng, Digest, IdentityKey, MailboxId, SecretKey};
 use crate::mix::{Mix, MixConfig, Note, RequestId};
 use crate::node;
+use crate::packet::{Address, Body, Builder, MessageId, Recipe, RoundContext};
 use crate::session::{self, Session, SessionConfig};
 use crate::store::Store;
 use crate::wire::{Network, PeerMessage, Record};
@@ -84,6 +85,21 @@ impl SimMix {
             records: VecDeque::new(),
             key,
         }
+    }
+
+    /// A packet of round `round` as any mix can make one, for the hop behind the mix at place `own`.
+    pub(super) fn made_up_packet(&self, own: usize, round: u64, plan: &Plan) -> Option<Vec<u8>> {
+        let chain = self.disk.recover().ok()?.chain;
+        let document = &chain.iter().rev().find(|signed| signed.document.position(round).is_some())?.document;
+        let context = RoundContext { network: document.network, epoch: document.epoch, round };
+        let (onions, envelope) = (document.onion_keys(round)?, document.envelope_key(round)?);
+        let builder = Builder::new(plan.geometry(), context, Backend::default(), onions, envelope);
+        let mut rng = Csprng::seed_from_u64(round);
+        let to = Address { mailbox: MailboxId([9; 16]), letter_key: SecretKey::random(&mut rng).public_key() };
+        let recipe = Recipe { to, body: Body::dummy(MessageId([9; 16]), document.epoch + 9, b""), sender: None };
+        let mut packet = Vec::new();
+        builder.noise_packet(&mut rng, own as u8 + 2, &recipe, &mut packet);
+        Some(packet)
     }
 
     /// A malicious mix goes on as if the next one had taken what its engine made.

@@ -12,9 +12,16 @@ use crate::wire::{
 use super::super::{Action, Mix};
 use super::{Listing, Sealing, To};
 
+/// Epochs for which it is remembered who was struck out: as long as their keys are kept.
+const EPOCHS_KEPT: usize = 16;
+
 impl Mix {
     fn struck(&mut self, epoch: u64) -> &mut Struck {
         let verdict_rounds = self.network.parameters.verdict_rounds;
+        // Rounds of older epochs are over.
+        while self.struck.len() > EPOCHS_KEPT {
+            self.struck.pop_first();
+        }
         self.struck.entry(epoch).or_insert_with(|| Struck::new(verdict_rounds))
     }
 

@@ -23,7 +23,10 @@ fn whatever_a_mix_does_to_a_packet_voids_the_round_and_loses_nothing() {
             world.send(0, 1, b"touched");
             world.run_for(Duration::from_secs(5));
             world.mixes[position].malice = None;
-            let aborts: Vec<_> = outcomes(&world).into_iter().filter(|outcome| !outcome.is_stored()).collect();
+            // Of a batch under way it had told what it then did not hand on.
+            let told_otherwise = Outcome::Aborted(AbortReason::SecondBatch);
+            let wanted = |outcome: &Outcome| !outcome.is_stored() && *outcome != told_otherwise;
+            let aborts: Vec<_> = outcomes(&world).into_iter().filter(wanted).collect();
             if malice != Malice::RunTwice {
                 assert!(world.inbox(1).is_empty(), "{malice:?} at {position}: nothing of a touched round is opened");
                 assert!(aborts.len() >= 3, "{malice:?} at {position}: {aborts:?}");
@@ -56,7 +59,8 @@ fn a_batch_with_another_count_is_refused_whole() {
 
 #[test]
 fn an_order_that_is_not_random_is_no_ones_to_see_but_the_next_mixes() {
-    let mut world = World::new(Plan::default());
+    // Where rounds are sealed a mix that sends another batch than its engine made has the wrong echoes to hand back.
+    let mut world = World::new(Plan { sealed: false, ..Plan::default() });
     world.mixes[0].malice = Some(Malice::Reverse);
     world.send(0, 1, b"shuffled behind");
     assert!(world.run_until(MINUTE, |world| !world.inbox(1).is_empty()), "one honest mix is enough");

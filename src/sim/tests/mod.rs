@@ -3,6 +3,7 @@ mod faults;
 mod joint;
 mod malice;
 mod oracle;
+mod sealed;
 mod storm;
 
 use std::time::Duration;

@@ -1,0 +1,88 @@
+//! Sealed rounds: whoever touches a client's packet before an honest mix finds the round shut, and nothing is lost. Each with
+//! the same attack on a network whose rounds are not sealed, which does not notice.
+
+use super::*;
+use crate::wire::AbortReason;
+
+fn plan(mixes: usize, sealed: bool) -> Plan {
+    Plan { mixes, sealed, epoch_rounds: 20, ..Plan::default() }
+}
+
+fn rejected(world: &World, mix: usize, reason: &str) -> u64 {
+    world.mixes[mix].engine.as_ref().and_then(|engine| engine.status().rejected.get(reason).copied()).unwrap_or(0)
+}
+
+/// A mix puts a well-made packet of its own in the place of a client's, for so long; then it stops.
+fn substituted(mixes: usize, position: usize, sealed: bool) -> (World, Vec<Outcome>) {
+    let mut world = World::new(plan(mixes, sealed));
+    world.run_for(Duration::from_secs(2));
+    let before = outcomes(&world).len();
+    world.mixes[position].malice = Some(Malice::Substitute);
+    for client in 0..8 {
+        world.send(client % 4, (client + 1) % 4, &[client as u8; 700]);
+    }
+    world.run_for(Duration::from_secs(12));
+    world.mixes[position].malice = None;
+    // One round may have been under way on either side.
+    let during = outcomes(&world)[before + 1..].to_vec();
+    world.run_for(MINUTE * 2);
+    (world, during)
+}
+
+#[test]
+fn a_packet_replaced_by_a_well_made_one_leaves_the_round_shut_and_its_content_arrives_later() {
+    for (mixes, position) in [(2, 0), (3, 0), (3, 1), (5, 3)] {
+        let (world, during) = substituted(mixes, position, true);
+        assert!(during.len() >= 5, "{position} of {mixes}: {during:?}");
+        let shut = |outcome: &Outcome| *outcome == Outcome::Aborted(AbortReason::BadEcho);
+        assert!(during.iter().all(shut), "{position} of {mixes}: {during:?}");
+        for client in 0..4 {
+            let expected = [(client + 3) % 4, (client + 3) % 4 + 4].map(|from| vec![from as u8; 700]);
+            assert_eq!(contents(&world, client), expected, "{position} of {mixes}, once each");
+        }
+    }
+}
+
+#[test]
+fn unsealed_nobody_notices_and_letters_are_lost() {
+    let (world, during) = substituted(3, 1, false);
+    assert!(during.iter().all(|outcome| outcome.is_stored()), "{during:?}");
+    let arrived: usize = (0..4).map(|client| contents(&world, client).len()).sum();
+    assert!(arrived < 8, "a letter in place of which another came was called stored");
+}
+
+#[test]
+fn rounds_are_confirmed_by_all_before_any_share_moves() {
+    // Without the confirm of one mix no share is released: the exit, too, has confirmed, and calls no round aborted.
+    for position in 0..2 {
+        let mut world = World::new(plan(3, true));
+        world.run_for(Duration::from_secs(2));
+        let before = stored(&world);
+        world.mixes[position].malice = Some(Malice::WithholdConfirm);
+        world.send(0, 1, b"not yet");
+        world.run_for(Duration::from_secs(25));
+        assert!(stored(&world) <= before + 1 && world.inbox(1).is_empty(), "mix {position}");
+        world.mixes[position].malice = None;
+        assert!(world.run_until(MINUTE * 2, |world| !world.inbox(1).is_empty()), "mix {position}");
+        world.run_for(MINUTE);
+        assert_eq!(contents(&world, 1), [b"not yet".to_vec()]);
+    }
+}
+
+#[test]
+fn a_confirm_of_another_transcript_shuts_the_round() {
+    for position in 0..3 {
+        let mut world = World::new(plan(3, true));
+        world.run_for(Duration::from_secs(2));
+        let before = outcomes(&world).len();
+        world.mixes[position].malice = Some(Malice::OtherConfirm);
+        world.run_for(Duration::from_secs(20));
+        let during = &outcomes(&world)[before + 1..];
+        assert!(!during.is_empty() && during.iter().all(|outcome| !outcome.is_stored()), "mix {position}: {during:?}");
+        let noticed: u64 = (0..3).map(|mix| rejected(&world, mix, "bad_confirm")).sum();
+        assert!(noticed > 0, "mix {position}");
+        world.mixes[position].malice = None;
+        let before = stored(&world);
+        assert!(world.run_until(MINUTE * 2, |world| stored(world) > before + 3), "mix {position}: it goes on");
+    }
+}
