@@ -221,7 +221,7 @@ fn a_message_and_a_file_arrive_and_everybody_stops() {
 
     let mix = network.status(MIXNODE, "mix-3");
     has_fields(&mix, &["epoch", "round", "phase", "x25519", "sealed"]);
-    assert_eq!((&mix["id"], &mix["role"], &mix["sealed"]), (&"mix-3".into(), &"exit".into(), &false.into()));
+    assert_eq!((&mix["id"], &mix["role"], &mix["sealed"]), (&"mix-3".into(), &"exit".into(), &true.into()));
     has_fields(&mix["clients"], &["connected", "registered", "start", "min"]);
     has_fields(&mix["rounds"], &["stored", "aborted"]);
     has_fields(&mix["packets"], &["in", "out", "rejected"]);

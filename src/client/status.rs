@@ -37,14 +37,14 @@ impl Kept {
 const MOST_HELD: usize = 100;
 
 /// One JSON object, schema 1; `cli` shows it as it is, or in words.
-pub(super) fn json(id: &str, session: &Status, kept: &Kept) -> String {
+pub(super) fn json(id: &str, sealed: bool, session: &Status, kept: &Kept) -> String {
     let Kept { outbox, inbox, .. } = kept;
     let pq = [session.entry, session.exit].into_iter().flatten().all(|pq| pq);
     let rounds = session.rounds.iter().map(|ended| {
         json!({
             "round": ended.round,
             "clients": ended.clients,
-            "sealed": false,
+            "sealed": sealed,
             "pq": pq,
             "missed": ended.missed,
             "result": result(ended),
@@ -64,7 +64,7 @@ pub(super) fn json(id: &str, session: &Status, kept: &Kept) -> String {
         "links": { "entry": session.entry.is_some(), "exit": session.exit.is_some(), "pq": pq },
         "epoch": session.epoch,
         "round": session.round,
-        "sealed": false,
+        "sealed": sealed,
         "outbox": {
             "queued": outbox.queued,
             "in_flight": outbox.in_flight,

@@ -269,6 +269,7 @@ impl Engine {
                 min: self.network.parameters.min_clients,
             },
             threshold: (self.network.parameters.threshold, mixes.len()),
+            sealed: self.network.parameters.sealed,
             mix,
             recent: self.recent.clone(),
             links: links.collect(),

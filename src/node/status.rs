@@ -22,6 +22,8 @@ pub struct NodeStatus {
     pub clients: ClientTotals,
     /// How many mixes together open a round, and how many there are.
     pub threshold: (u32, usize),
+    /// Whether rounds are sealed.
+    pub sealed: bool,
     /// The links to the other mixes.
     pub links: Vec<LinkState>,
     /// What waits in the mailboxes, and what nobody will get, counted since the store exists; at the exit only.
@@ -126,7 +128,7 @@ impl NodeStatus {
             "packets": { "in": mix.packets_in, "out": mix.packets_out, "rejected": mix.rejected },
             "opened_by": { "mixes": self.threshold.0, "of": self.threshold.1 },
             "x25519": self.x25519.to_string(),
-            "sealed": false,
+            "sealed": self.sealed,
             "links": links,
             "mailbox": self.mailbox.map(|(held, lost)| json!({
                 "letters": held.letters, "bytes": held.bytes, "refused": lost.refused, "expired": lost.expired,
@@ -175,6 +177,7 @@ mod tests {
             },
             clients: ClientTotals { connected: 4, registered: 0, start: 4, min: 2 },
             threshold: (2, 3),
+            sealed: false,
             links: vec![LinkState { peer: "mix-1".into(), up: true, post_quantum: true }],
             mailbox: Some((MailboxTotals { letters: 7, bytes: 700 }, MailboxLosses { refused: 2, expired: 1 })),
             disk: Some("full".into()),

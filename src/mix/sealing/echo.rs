@@ -7,7 +7,7 @@ use crate::packet::{Echo, RoundContext, Slots};
 use crate::round::seal::Stage;
 use crate::round::{EchoError, Job, Pieces, ReturnPath, pieces, published};
 use crate::wire::{
-    AbortReason, EchoHeader, PeerMessage, Piece, SignedBatchHeader, SignedEchoHeader, echoes_digest, transcript,
+    AbortReason, EchoHeader, EpochDocument, PeerMessage, Piece, SignedBatchHeader, SignedEchoHeader, echoes_digest, transcript,
 };
 
 use super::super::{Action, Mix};
@@ -29,7 +29,7 @@ impl Mix {
     /// A mix tells which batch it hands on.
     pub(in crate::mix) fn batch_told(&mut self, now: Duration, from: usize, signed: SignedBatchHeader) {
         let header = signed.header;
-        let document = self.epochs.document(header.round).map(|document| document.digest());
+        let document = self.epochs.document(header.round).map(EpochDocument::digest);
         let sound = from < self.exit_index()
             && usize::from(header.hop) == from + 1
             && header.network == self.network.id()
@@ -90,7 +90,7 @@ impl Mix {
     fn echo_header(&mut self, from: usize, signed: &SignedEchoHeader) -> bool {
         let header = &signed.header;
         let round = header.round;
-        let document = self.epochs.document(round).map(|document| document.digest());
+        let document = self.epochs.document(round).map(EpochDocument::digest);
         let sound = usize::from(header.hop) == from + 1
             && header.network == self.network.id()
             && Some(header.epoch) == document

@@ -147,12 +147,9 @@ impl Mix {
         result: Result<Box<TakenList>, ListFault>,
     ) {
         let Some(sealing) = self.sealings.get_mut(&round) else { return };
-        let taken = match result {
-            Ok(taken) => taken,
-            Err(_) => {
-                self.reject("bad_list", 1);
-                return self.void(round, AbortReason::BadList);
-            }
+        let Ok(taken) = result else {
+            self.reject("bad_list", 1);
+            return self.void(round, AbortReason::BadList);
         };
         let answer = taken.answer(&self.key);
         sealing.listing = Listing::Taken(taken);
