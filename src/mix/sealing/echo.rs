@@ -7,7 +7,8 @@ use crate::packet::{Echo, RoundContext, Slots};
 use crate::round::seal::Stage;
 use crate::round::{EchoError, Job, Pieces, ReturnPath, pieces, published};
 use crate::wire::{
-    AbortReason, EchoHeader, EpochDocument, PeerMessage, Piece, SignedBatchHeader, SignedEchoHeader, echoes_digest, transcript,
+    AbortReason, EchoHeader, EpochDocument, PeerMessage, Piece, SignedBatchHeader, SignedEchoHeader, echoes_digest,
+    transcript,
 };
 
 use super::super::{Action, Mix};

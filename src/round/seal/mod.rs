@@ -124,11 +124,6 @@ impl Seal {
         self.confirms[self.position.own]
     }
 
-    /// Whether the exit has confirmed, or is about to: it never calls the round aborted then.
-    pub fn has_confirmed(&self) -> bool {
-        self.facts.confirmed
-    }
-
     /// Where the round stands.
     pub fn stage(&self) -> Stage {
         self.stage

@@ -3,6 +3,11 @@
 use super::{Ending, Fact, Seal, SealError, Stage, Step};
 
 impl Seal {
+    /// Whether the exit has confirmed, or is about to: it never calls the round aborted then.
+    pub fn has_confirmed(&self) -> bool {
+        self.facts.confirmed
+    }
+
     /// Whether this mix may sign that the round ended so. It signs one ending, for ever.
     ///
     /// # Errors
