@@ -180,6 +180,55 @@ fn a_wrong_mac_for_the_entry_is_refused_there_and_a_lie_about_an_echo_is_not_see
     assert_eq!(after, before, "only the echo itself can tell");
 }
 
+/// The clients of a round as its verdict has them.
+fn members(world: &World, round: u64) -> Vec<u32> {
+    let complete = world.mixes[0].disk.recover().expect("memory").complete;
+    let mut ended = complete.into_iter().map(|signed| signed.verdict).filter(|verdict| verdict.outcome.is_stored());
+    let verdict = ended.find(|verdict| verdict.round == round).expect("the round is stored");
+    verdict.members.iter().collect()
+}
+
+#[test]
+fn a_wrong_mac_for_another_mix_costs_its_client_one_round_and_nobody_else_anything() {
+    let (mut world, plan) = world_without_client_3();
+    let to = world.clients[0].secrets.address;
+    // Behind each packet a commitment and three MACs, 16 bytes each: the second is for mix 2.
+    let spoilt = |world: &World, round, packets: &Packets| {
+        let mut records = records(world, round, 3, packets);
+        records[32] ^= 1;
+        records
+    };
+    let (round, honest) = builder(&world, &plan);
+    let own = packets(&honest, &plan, 3, to);
+    let records = spoilt(&world, round, &own);
+    submit_with(&mut world, round, 3, &own, records);
+    world.run_for(Duration::from_secs(3));
+    assert_eq!((members(&world, round), rejected(&world, 0, "struck_out")), (vec![0, 1, 2], 1));
+    next_round(&mut world, round);
+    // From now on its signature counts, whatever the MACs are.
+    let (round, honest) = builder(&world, &plan);
+    let own = packets(&honest, &plan, 3, to);
+    let records = spoilt(&world, round, &own);
+    submit_with(&mut world, round, 3, &own, records);
+    world.run_for(Duration::from_secs(3));
+    assert_eq!((members(&world, round), rejected(&world, 0, "struck_out")), (vec![0, 1, 2, 3], 1));
+}
+
+#[test]
+fn a_lie_about_an_echo_keeps_the_round_shut_and_loses_nothing() {
+    let (mut world, plan) = world_without_client_3();
+    let to = world.clients[0].secrets.address;
+    world.send(0, 1, b"in the same round or later");
+    let (round, honest) = builder(&world, &plan);
+    let mut own = packets(&honest, &plan, 3, to);
+    own[0].1[0] ^= 1;
+    submit(&mut world, round, 3, &own);
+    world.run_for(Duration::from_secs(3));
+    assert!(outcomes(&world).contains(&Outcome::Aborted(AbortReason::BadEcho)), "{:?}", outcomes(&world));
+    assert!((0..3).map(|mix| rejected(&world, mix, "bad_echo")).sum::<u64>() >= 1);
+    assert!(world.run_until(MINUTE, |world| !world.inbox(1).is_empty()));
+}
+
 #[test]
 fn where_rounds_are_not_sealed_nothing_may_follow_the_packets() {
     let plan = Plan { sealed: false, ..Plan::default() };
