@@ -2,7 +2,9 @@
 //! the same attack on a network whose rounds are not sealed, which does not notice.
 
 use super::*;
-use crate::wire::AbortReason;
+use crate::crypto::Digest;
+use crate::mix::Event;
+use crate::wire::{AbortReason, BatchHeader, Members, PeerMessage};
 
 fn plan(mixes: usize, sealed: bool) -> Plan {
     Plan { mixes, sealed, epoch_rounds: 20, ..Plan::default() }
@@ -85,4 +87,33 @@ fn a_confirm_of_another_transcript_shuts_the_round() {
         let before = stored(&world);
         assert!(world.run_until(MINUTE * 2, |world| stored(world) > before + 3), "mix {position}: it goes on");
     }
+}
+
+#[test]
+fn whoever_names_rounds_to_come_keeps_none_out() {
+    let mut world = World::new(Plan { epoch_rounds: 60, ..plan(3, true) });
+    world.run_for(Duration::from_secs(3));
+    let recovered = world.mixes[0].disk.recover().expect("memory");
+    let document = &recovered.chain.last().expect("the network runs").document;
+    for round in recovered.opened + 20..recovered.opened + 50 {
+        let header = BatchHeader {
+            network: document.network,
+            epoch: document.digest(),
+            round,
+            hop: 1,
+            count: 8,
+            noise: 0,
+            members: Members::none(4),
+            input: Digest([1; 32]),
+            output: Digest([2; 32]),
+        };
+        let header = header.sign(world.mixes[0].key());
+        for to in 1..3 {
+            world.at_mix(to, Event::Peer { from: 0, message: PeerMessage::BatchHeader(header.clone()) });
+        }
+    }
+    assert!(rejected(&world, 1, "full") > 0);
+    let before = stored(&world);
+    world.run_for(Duration::from_secs(15));
+    assert!(stored(&world) >= before + 12, "{} after {before}", stored(&world));
 }
