@@ -11,7 +11,7 @@ SEEDS = FUZZ / "target/seeds"
 KINDS = {"Request": 0, "Reply": 1, "PeerMessage": 2}
 # Control messages have no vectors: their first bytes are their variants, as the codec numbers them.
 ASKS = [b"\0", b"\1\5alice\1\0\0\5", b"\1\5alice\0\1\1a\5", b"\2" + 16 * b"\7", b"\3\1\xfb\xe8\3", b"\4\1" + 16 * b"\7"]
-ANSWERS = [b"\0\2{}", b"\1" + 16 * b"\7" + b"\3\2", b"\2\1\2\1\2\0", b"\3" + 16 * b"\7" + b"\0\0\0\1\5", b"\4", b"\6\0"]
+ANSWERS = [b"\0\2{}", b"\1" + 16 * b"\7" + b"\3\2", b"\2\1\2\1\2\1\1\4\0", b"\3" + 16 * b"\7" + b"\0\0\0\1\1\1\4\5", b"\4", b"\6\0"]
 
 
 def vectors(name):

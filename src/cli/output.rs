@@ -4,6 +4,8 @@ use std::io::{self, IsTerminal, Write};
 
 use serde::Serialize;
 
+use crate::control::Crowd;
+
 use super::error::{CliError, Exit};
 
 /// A JSON object of this program's: its fields after `"schema": 1`.
@@ -55,6 +57,12 @@ fn is_direction(c: char) -> bool {
 /// `text` with its further lines indented: what somebody else wrote never looks like a line of ours.
 pub(super) fn indented(text: &str) -> String {
     text.split('\n').collect::<Vec<_>>().join("\n    ")
+}
+
+/// `, sealed, among 4 clients`; in capitals what is missing.
+pub(super) fn crowd(crowd: Crowd) -> String {
+    let sealed = if crowd.sealed { "sealed" } else { "NOT SEALED" };
+    crowd.clients.map_or_else(|| format!(", {sealed}"), |clients| format!(", {sealed}, among {clients} clients"))
 }
 
 #[cfg(test)]

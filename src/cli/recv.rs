@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use serde::Serialize;
 
-use crate::control::{Answer, Ask, Incoming, MessageKind, Stream};
+use crate::control::{Answer, Ask, Crowd, Incoming, MessageKind, Stream};
 use crate::crypto::{sha256, to_hex};
 
 use super::error::{CliError, Exit};
@@ -51,6 +51,11 @@ struct Shown {
     text: Option<String>,
     path: Option<String>,
     round: u64,
+    sealed: bool,
+    /// `null` before the round's verdict, and long after it.
+    clients: Option<u32>,
+    #[serde(skip)]
+    crowd: Crowd,
 }
 
 /// Messages that one request marks read: far below the longest frame.
@@ -150,10 +155,13 @@ impl Shown {
             text: (!is_file).then(|| String::from_utf8_lossy(data).into_owned()),
             path: path.map(|path| path.display().to_string()),
             round: message.round,
+            sealed: message.crowd.sealed,
+            clients: message.crowd.clients,
+            crowd: message.crowd,
         }
     }
 
-    /// `client-1, round 7: hello`.
+    /// `client-1, round 7, sealed, among 4 clients: hello`.
     fn paragraph(&self) -> String {
         let from = self.from.as_deref().unwrap_or("anonymous");
         let what = match (&self.text, &self.path) {
@@ -162,7 +170,7 @@ impl Shown {
                 format!("file of {} bytes, saved as {}", self.bytes, path.as_deref().unwrap_or_default())
             }
         };
-        format!("{from}, round {}: {what}", self.round)
+        format!("{from}, round {}{}: {what}", self.round, output::crowd(self.crowd))
     }
 }
 
@@ -177,7 +185,8 @@ mod tests {
     use super::*;
 
     fn message(kind: MessageKind, name: &str, bytes: u64) -> Incoming {
-        Incoming { message: [7; 16], from: Some("client-1".into()), kind, name: name.into(), round: 9, bytes }
+        let crowd = Crowd { sealed: true, clients: Some(4) };
+        Incoming { message: [7; 16], from: Some("client-1".into()), kind, name: name.into(), round: 9, crowd, bytes }
     }
 
     #[test]
@@ -188,7 +197,7 @@ mod tests {
         let expected = serde_json::json!({
             "schema": 1, "id": "07".repeat(16), "from": "client-1", "kind": "text", "name": null, "bytes": 3,
             "sha256": "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad", "text": "abc",
-            "path": null, "round": 9,
+            "path": null, "round": 9, "sealed": true, "clients": 4,
         });
         assert_eq!(shown, expected);
         let file = Incoming { from: None, ..message(MessageKind::File, "../a", 0) };
@@ -208,11 +217,14 @@ mod tests {
     #[test]
     fn people_read_a_paragraph_each() {
         let text = message(MessageKind::Text, "", 9);
-        assert_eq!(Shown::new(&text, b"one\ntwo\xff", None).paragraph(), "client-1, round 9: one\n    two\u{fffd}");
-        assert_eq!(Shown::new(&text, b"", None).paragraph(), "client-1, round 9: ");
+        assert_eq!(
+            Shown::new(&text, b"one\ntwo\xff", None).paragraph(),
+            "client-1, round 9, sealed, among 4 clients: one\n    two\u{fffd}"
+        );
+        assert_eq!(Shown::new(&text, b"", None).paragraph(), "client-1, round 9, sealed, among 4 clients: ");
         let file = Incoming { from: None, ..message(MessageKind::File, "a", 4) };
         let shown = Shown::new(&file, b"abcd", Some(Path::new("/x/a")));
-        assert_eq!(shown.paragraph(), "anonymous, round 9: file of 4 bytes, saved as /x/a");
+        assert_eq!(shown.paragraph(), "anonymous, round 9, sealed, among 4 clients: file of 4 bytes, saved as /x/a");
     }
 
     #[test]

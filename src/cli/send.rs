@@ -55,6 +55,10 @@ struct Sent {
     earliest_round: u64,
     rounds: Vec<u64>,
     resends: u32,
+    /// `null` unless waited for.
+    sealed: Option<bool>,
+    /// `null` unless waited for.
+    clients: Option<u32>,
 }
 
 /// Sends a message.
@@ -69,22 +73,32 @@ pub(super) async fn run(args: &SendArgs, home: &Path, json: bool) -> Result<(), 
     let outgoing = Outgoing { to: args.recipient.clone(), named: !args.anonymous, kind, name, bytes };
     let accepted = prepare(&mut daemon, outgoing, &data).await?;
     let Answer::Accepted { message, packets, earliest_round } = accepted else { return Err(local::unexpected()) };
-    let mut sent =
-        Sent { id: to_hex(&message), bytes, packets, state: "queued", earliest_round, rounds: Vec::new(), resends: 0 };
+    let mut sent = Sent {
+        id: to_hex(&message),
+        bytes,
+        packets,
+        state: "queued",
+        earliest_round,
+        rounds: Vec::new(),
+        resends: 0,
+        sealed: None,
+        clients: None,
+    };
     if !json {
         let packets = if packets == 1 { "1 packet".into() } else { format!("{packets} packets") };
         output::line(&format!("{} queued: {packets}, from round {earliest_round} on", sent.id))?;
     }
     if args.wait {
-        let Answer::Progress(Progress { stored, rounds, resends }) =
+        let Answer::Progress(Progress { stored, rounds, crowd, resends }) =
             local::ask(&mut daemon, &Ask::AwaitStored { message }).await?
         else {
             return Err(local::unexpected());
         };
         sent.state = if stored { "stored" } else { "held" };
         (sent.rounds, sent.resends) = (rounds, resends);
+        (sent.sealed, sent.clients) = (Some(crowd.sealed), crowd.clients);
         if !json && stored {
-            output::line(&format!("{} stored in {}", sent.id, in_words(&sent.rounds)))?;
+            output::line(&format!("{} stored in {}{}", sent.id, in_words(&sent.rounds), output::crowd(crowd)))?;
         }
     }
     if json {
@@ -169,8 +183,13 @@ mod tests {
             earliest_round: 3,
             rounds: vec![3],
             resends: 0,
+            sealed: Some(true),
+            clients: Some(4),
         };
-        let expected = r#"{"schema":1,"id":"ab","bytes":5,"packets":1,"state":"stored","earliest_round":3,"rounds":[3],"resends":0}"#;
+        let expected = concat!(
+            r#"{"schema":1,"id":"ab","bytes":5,"packets":1,"state":"stored","earliest_round":3,"rounds":[3],"resends":0,"#,
+            r#""sealed":true,"clients":4}"#,
+        );
         assert_eq!(output::json(&sent), expected);
     }
 }

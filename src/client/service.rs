@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::{ContactError, Contacts};
 use crate::control::{
-    Answer, Ask, ControlError, Failure, Incoming, Listed, Listener, MessageKind, Place, Progress, Stream,
+    Answer, Ask, ControlError, Crowd, Failure, Incoming, Listed, Listener, MessageKind, Place, Progress, Stream,
 };
 use crate::session::{self, Event, content::Content};
 use crate::store::{Entry, MessageState, OutboxMessage, StoreError};
@@ -140,13 +140,21 @@ impl Service {
         self.inputs.send(event).await.map_err(|_| Failure::Stopping)
     }
 
+    /// Among whom a message went in `rounds`, as far as the session remembers them.
+    async fn crowd(&self, rounds: &[u64]) -> Crowd {
+        let ended = self.session().await.map(|session| session.rounds).unwrap_or_default();
+        let its = ended.iter().filter(|ended| rounds.contains(&ended.round));
+        Crowd { sealed: self.network.parameters.sealed, clients: its.filter_map(|ended| ended.clients).min() }
+    }
+
     async fn await_stored(&mut self, message: [u8; 16]) -> Result<Answer, Failure> {
         loop {
             self.changes.borrow_and_update();
             let state = self.on_disk(move |disk| disk.outbox.state(&message)).await?;
             if matches!(state.state, MessageState::Stored | MessageState::Held) {
                 let stored = state.state == MessageState::Stored;
-                return Ok(Answer::Progress(Progress { stored, rounds: state.rounds, resends: state.resends }));
+                let crowd = self.crowd(&state.rounds).await;
+                return Ok(Answer::Progress(Progress { stored, rounds: state.rounds, crowd, resends: state.resends }));
             }
             self.changes.changed().await.map_err(|_| Failure::Stopping)?;
         }
@@ -207,6 +215,7 @@ impl Service {
             kind,
             name: name.to_owned(),
             round: entry.round,
+            crowd: self.crowd(&[entry.round]).await,
             bytes: data.len() as u64,
         };
         stream.send(&Answer::Message(incoming)).await?;

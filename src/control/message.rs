@@ -101,6 +101,16 @@ pub enum Place {
     Held,
 }
 
+/// Among whom a message was hidden.
+#[derive(Clone, Copy, Debug, Decode, Default, Encode, Eq, PartialEq)]
+pub struct Crowd {
+    /// Whether its rounds were sealed.
+    pub sealed: bool,
+    /// Admitted clients in the smallest of its rounds, of those whose verdicts the daemon remembers; a round's verdict comes
+    /// some rounds behind its letters.
+    pub clients: Option<u32>,
+}
+
 /// A message received.
 #[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
 pub struct Incoming {
@@ -114,6 +124,8 @@ pub struct Incoming {
     pub name: String,
     /// The round in which it became complete.
     pub round: u64,
+    /// Among whom it came.
+    pub crowd: Crowd,
     /// Bytes of content that follow.
     pub bytes: u64,
 }
@@ -125,6 +137,8 @@ pub struct Progress {
     pub stored: bool,
     /// The rounds that carried it.
     pub rounds: Vec<u64>,
+    /// Among whom it went.
+    pub crowd: Crowd,
     /// How often it went again.
     pub resends: u32,
 }

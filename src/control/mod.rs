@@ -17,7 +17,7 @@ use tokio::net::{UnixListener, UnixStream};
 use crate::wire::codec::{self, Decode, Encode};
 use crate::wire::frame::{self, FrameError, PREFIX_BYTES};
 
-pub use message::{Answer, Ask, Failure, Incoming, Listed, MessageKind, Outgoing, Place, Progress};
+pub use message::{Answer, Ask, Crowd, Failure, Incoming, Listed, MessageKind, Outgoing, Place, Progress};
 
 /// Why a control connection does not work.
 #[derive(Debug, thiserror::Error)]
