@@ -30,6 +30,9 @@ pub(super) struct Exit {
     retry: Vec<(Duration, Verdict)>,
     /// What mixes released of rounds that are not decided, each checked, with the mix's number from 1.
     shares: BTreeMap<u64, Vec<(u8, Share)>>,
+    /// What this mix confirmed of rounds decided and not confirmed to be complete: where fewer than all mixes open a round, the
+    /// others sign that it is stored only when they have seen this.
+    confirms: BTreeMap<u64, PeerMessage>,
 }
 
 struct Poll {
@@ -210,7 +213,12 @@ impl Mix {
         if self.epochs.document(round).is_none_or(|document| document.epoch != epoch) {
             return self.reject("wrong_round", 1);
         }
-        let Some(outcome) = self.unopened(round, reason) else { return };
+        self.end_unopened(round, reason);
+    }
+
+    /// The round ends without having been opened.
+    pub(super) fn end_unopened(&mut self, round: u64, reason: AbortReason) {
+        let outcome = self.unopened(round, reason);
         // What still arrives of it is not opened while the decision is on its way to the disk.
         self.forget_batch(round, reason);
         let none = Members::none(self.network.roster.clients.len());
@@ -259,6 +267,12 @@ impl Mix {
         exit.unconfirmed.insert(round);
         while exit.unconfirmed.len() > self.network.parameters.history_rounds as usize {
             exit.unconfirmed.pop_first();
+            exit.confirms.pop_first();
+        }
+        if let Some(confirm) = self.own_confirm(round).filter(|_| outcome.is_stored())
+            && let Some(exit) = self.exit.as_mut()
+        {
+            exit.confirms.insert(round, confirm);
         }
         self.remember_signed(verdict);
         self.round_over(round);
@@ -284,6 +298,13 @@ impl Mix {
     pub(super) fn confirmed(&mut self, round: u64) {
         if let Some(exit) = self.exit.as_mut() {
             exit.unconfirmed.remove(&round);
+            exit.confirms.remove(&round);
         }
+    }
+
+    /// A mix is back: it may have missed what the exit confirmed.
+    pub(super) fn resend_confirms(&mut self, to: usize) {
+        let confirms: Vec<_> = self.exit.iter().flat_map(|exit| exit.confirms.values().cloned()).collect();
+        confirms.into_iter().for_each(|confirm| self.send(to, confirm));
     }
 }

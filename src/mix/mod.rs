@@ -245,6 +245,7 @@ impl Mix {
         self.resend_batches(from);
         self.resend_shares(from);
         self.say_again(from);
+        self.resend_confirms(from);
         self.resend_verdicts(from);
     }
 

@@ -26,7 +26,7 @@ pub(super) struct Transit {
 enum Stage {
     /// Arriving and being peeled.
     Intake(Box<Intake>),
-    /// Shuffled; the digest of the new order is being computed.
+    /// Shuffled, and the digest of the new order is being computed; at the exit, its echoes.
     Digesting,
     /// The mix delay runs.
     Delayed(Duration, Arc<OutgoingBatch>),
@@ -70,6 +70,11 @@ impl Transit {
     /// Whether the batch has been handed out, so that the exit may hold what it says it holds.
     pub(super) fn was_forwarded(&self) -> bool {
         matches!(self.stage, Stage::Forwarding(_) | Stage::Forwarded)
+    }
+
+    /// Whether its batch is whole and being worked on.
+    pub(super) fn is_digesting(&self) -> bool {
+        matches!(self.stage, Stage::Digesting)
     }
 
     pub(super) fn is_opening(&self) -> bool {
@@ -143,7 +148,10 @@ impl Mix {
         if self.transit.len() >= most {
             return self.reject("full", 1);
         }
-        self.note_header(round, from, &header);
+        if !self.note_batch(round, from, &header.header) {
+            self.reject("second_batch", 1);
+            return self.void(round, AbortReason::SecondBatch);
+        }
         let transit = Transit {
             since: now,
             members: header.header.members.clone(),
@@ -157,13 +165,6 @@ impl Mix {
             return self.void(round, AbortReason::TooFewClients);
         }
         self.advance(now, round);
-    }
-
-    /// What a header that came with its batch says counts like one that came alone.
-    fn note_header(&mut self, round: u64, from: usize, header: &SignedBatchHeader) {
-        if let Some(sealing) = self.sealing_of(round) {
-            sealing.note_batch(from, &header.header);
-        }
     }
 
     pub(super) fn segment(&mut self, from: usize, stream: u64, round: u64, slots: Slots) {
@@ -202,7 +203,12 @@ impl Mix {
         self.send(self.own - 1, PeerMessage::BatchAccepted { round, digest });
         self.phase_ended(now, round, Phase::Collect);
         match (self.is_exit(), self.is_sealed()) {
-            (true, true) => self.actions.push_back(Action::Work(Job::FirstEchoes { round, segments: whole })),
+            (true, true) => {
+                if let Some(transit) = self.transit.get_mut(&round) {
+                    transit.stage = Stage::Digesting;
+                }
+                self.actions.push_back(Action::Work(Job::FirstEchoes { round, segments: whole }));
+            }
             (true, false) => self.seal_envelopes(round, whole),
             (false, _) => self.shuffle(round, whole),
         }
@@ -249,6 +255,7 @@ impl Mix {
             }
             Err(JointKeyError::TooFewShares { .. }) => {}
             // Each was checked when it came: only a key that is gone is left.
+            Err(_) if self.is_sealed() => self.end_unopened(round, AbortReason::Lost),
             Err(_) => self.void(round, AbortReason::Lost),
         }
     }
@@ -371,6 +378,10 @@ impl Mix {
 
     /// This round must not be opened: its data goes, the exit is asked to abort it.
     pub(super) fn void(&mut self, round: u64, reason: AbortReason) {
+        if self.is_released(round) {
+            // Nobody can take back what is released: the exit decides.
+            return;
+        }
         let epoch = self.epochs.document(round).map_or(0, |document| document.epoch);
         self.forget_batch(round, reason);
         self.let_go(round);

@@ -10,7 +10,7 @@ use crate::mix;
 use crate::packet::Slots;
 use crate::round::{OutgoingBatch, Submission};
 use crate::session::{self, Link};
-use crate::wire::{PeerMessage, Record, Refusal, Reply, Request, SignedBatchHeader, batch_digest};
+use crate::wire::{Members, PeerMessage, Record, Refusal, Reply, Request, SignedBatchHeader, batch_digest};
 
 use super::traffic::{Deferred, Incident, Parcel};
 use super::{Malice, Party, SimClient, SimMix, World};
@@ -130,6 +130,15 @@ impl World {
         packets.iter().for_each(|packet| digest.update(packet));
         header.output = digest.finish();
         header.count = packets.len() as u32 + u32::from(malice == Malice::Overcount);
+        if malice == Malice::OtherMembers {
+            let clients = 0..self.network.roster.clients.len() as u32;
+            let absent = clients.clone().find(|client| !header.members.contains(*client));
+            let mut named = Members::none(clients.len());
+            for client in header.members.iter().skip(1).chain(absent) {
+                named.insert(client);
+            }
+            header.members = named;
+        }
         header.sign(self.mixes[own].key())
     }
 

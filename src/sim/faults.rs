@@ -68,6 +68,8 @@ pub enum Malice {
     Reverse,
     /// Replaces the first packet by a well-made one of its own: no layer behind it fails.
     Substitute,
+    /// Names an absent client in the place of one whose packets are in its batch.
+    OtherMembers,
     /// Keeps its share of every round to itself.
     WithholdShare,
     /// Confirms no round.

@@ -55,7 +55,12 @@ impl Decisions {
                 Record::Signed { verdict } => self.sign(step, verdict)?,
                 Record::Complete(verdict) => self.complete(step, &verdict)?,
                 Record::Decided { verdict, letters } => return self.decide(step, verdict, letters).map(Some),
-                Record::Sealed { round, bond } => step.put_record(Table::Meta, &bond_key(round), &bond),
+                Record::Sealed { round, bond } => {
+                    // A verdict that was signed meanwhile is what binds.
+                    if step.get(Table::Signed, &round.to_be_bytes())?.is_none() {
+                        step.put_record(Table::Meta, &bond_key(round), &bond);
+                    }
+                }
             }
             Ok(None)
         })

@@ -62,8 +62,11 @@ pub enum Record {
 pub enum Bond {
     /// The exit has confirmed: it never calls the round aborted.
     Confirmed,
-    /// The share is released: this mix never signs that the round was aborted.
-    Released,
+    /// The share is released: this mix never signs that the round was aborted, or stored for other clients.
+    Released {
+        /// [`super::Members::digest`] of the clients in it.
+        members: Digest,
+    },
 }
 
 /// What a mix knows when it starts.

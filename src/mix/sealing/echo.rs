@@ -11,6 +11,7 @@ use crate::wire::{
     transcript,
 };
 
+use super::super::transit::Transit;
 use super::super::{Action, Mix};
 use super::{Sealing, To};
 
@@ -55,6 +56,10 @@ impl Mix {
 
     /// At the exit: the batch is whole and its echoes are made.
     pub(in crate::mix) fn echoes_begun(&mut self, now: Duration, round: u64, segments: Vec<Slots>, echoes: &[Echo]) {
+        if !self.transit.get(&round).is_some_and(Transit::is_digesting) {
+            // Voided meanwhile.
+            return;
+        }
         self.seal_envelopes(round, segments);
         self.hand_back(now, round, echoes);
         self.handed_on(now, round);

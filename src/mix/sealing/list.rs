@@ -60,6 +60,9 @@ impl Mix {
     /// At the entry: a mix complains of clients.
     pub(in crate::mix) fn list_complained(&mut self, now: Duration, from: usize, complaint: SignedListComplaint) {
         let context = complaint.complaint.context;
+        if self.list_rules(context.round).is_none_or(|rules| rules.context != context) {
+            return self.reject("bad_list_answer", 1);
+        }
         let mut struck = self.struck(context.epoch).clone();
         let sealing = self.sealings.get_mut(&context.round);
         let Some(Sealing { listing: Listing::Made(list, Some(_)), .. }) = sealing else { return };
@@ -113,7 +116,8 @@ impl Mix {
     pub(in crate::mix) fn list_comes(&mut self, header: SignedListHeader, piece: &Piece) {
         let context = header.header.context;
         let round = context.round;
-        let Some(rules) = self.list_rules(round) else { return self.reject("wrong_round", 1) };
+        let rules = self.list_rules(round).filter(|rules| rules.context == context);
+        let Some(rules) = rules else { return self.reject("wrong_round", 1) };
         let keys = self.epochs.list_keys(round);
         let struck = self.struck(context.epoch).clone();
         let length = TakenList::body_bytes(&rules, &header);
@@ -175,13 +179,18 @@ impl Mix {
     pub(in crate::mix) fn second_list(&mut self, now: Duration, second: SecondList) {
         let context = second.header.header.context;
         let round = context.round;
-        let Some(rules) = self.list_rules(round) else { return self.reject("wrong_round", 1) };
+        let rules = self.list_rules(round).filter(|rules| rules.context == context);
+        let Some(rules) = rules else { return self.reject("wrong_round", 1) };
         let (mut struck, key) = (self.struck(context.epoch).clone(), self.key.clone());
         let Some(sealing) = self.sealing(round) else { return };
         let Listing::Taken(taken) = &mut sealing.listing else {
             sealing.early.0 = Some(second);
             return;
         };
+        if taken.header().header == second.header.header {
+            // Said again: so was the answer.
+            return;
+        }
         if taken.second(&rules, &second, &mut struck).is_err() {
             self.reject("bad_list", 1);
             return self.void(round, AbortReason::BadList);

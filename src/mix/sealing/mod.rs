@@ -87,11 +87,10 @@ impl Sealing {
         }
     }
 
-    /// Which batch a mix hands on, if nothing is known of that yet.
-    pub(super) fn note_batch(&mut self, from: usize, header: &BatchHeader) {
-        if let Some(place) = self.batches.get_mut(from) {
-            place.get_or_insert_with(|| header.clone());
-        }
+    /// Which batch a mix hands on; whether that is what it said before, if it did.
+    #[must_use]
+    fn note_batch(&mut self, from: usize, header: &BatchHeader) -> bool {
+        self.batches.get_mut(from).is_none_or(|place| place.get_or_insert_with(|| header.clone()) == header)
     }
 
     fn root(&self) -> Option<Digest> {
@@ -133,9 +132,24 @@ impl Mix {
         Some(self.sealings.entry(round).or_insert_with(|| Sealing::new(position, Listing::Expected)))
     }
 
-    /// As [`Mix::sealing`], in a sealed network.
-    pub(super) fn sealing_of(&mut self, round: u64) -> Option<&mut Sealing> {
-        if self.is_sealed() { self.sealing(round) } else { None }
+    /// Which batch a mix hands on in a sealed round; whether it has not said otherwise.
+    #[must_use]
+    pub(super) fn note_batch(&mut self, round: u64, from: usize, header: &BatchHeader) -> bool {
+        !self.is_sealed() || self.sealing(round).is_none_or(|sealing| sealing.note_batch(from, header))
+    }
+
+    /// Whether the round is out of this mix's hands: it has released, or opens.
+    pub(super) fn is_released(&self, round: u64) -> bool {
+        let stage = self.sealings.get(&round).map(|sealing| sealing.seal.stage());
+        matches!(stage, Some(Stage::Releasing | Stage::Released | Stage::Opening))
+    }
+
+    /// An epoch begins with round `first`: what was kept for such a round belongs to a document that it replaces, and what
+    /// was heard of rounds long before it and never began is of numbers that were skipped.
+    pub(super) fn forget_sealings(&mut self, first: u64) {
+        let most = u64::from(self.network.parameters.verdict_rounds) * 2;
+        let has_begun = |sealing: &Sealing| !matches!(sealing.listing, Listing::Expected);
+        self.sealings.retain(|round, sealing| *round < first && (has_begun(sealing) || round + most >= first));
     }
 
     /// Whether the round's batch may go to the next mix.
@@ -148,9 +162,9 @@ impl Mix {
         let Some(sealing) = self.sealings.get_mut(&round) else { return };
         if sealing.seal.stage() == Stage::List && sealing.list().is_some() {
             self.sealed_event(round, SealEvent::Listed);
-            self.agree_on_members(round);
             self.forward_due(now);
         }
+        self.agree_on_members(round);
         let Some(sealing) = self.sealings.get_mut(&round) else { return };
         if sealing.seal.stage() == Stage::Mix && sealing.handed_on {
             self.sealed_event(round, SealEvent::Forwarded);
@@ -164,7 +178,7 @@ impl Mix {
     /// The clients of the batch are those of the list.
     fn agree_on_members(&mut self, round: u64) {
         let listed = self.sealings.get(&round).and_then(Sealing::list).map(List::members);
-        let held = self.transit.get(&round).map(|transit| &transit.members);
+        let held = self.transit.get(&round).filter(|transit| transit.void().is_none()).map(|transit| &transit.members);
         if let (Some(listed), Some(held)) = (listed, held)
             && listed != held
         {

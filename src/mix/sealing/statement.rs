@@ -8,7 +8,7 @@ use crate::wire::{
 };
 
 use super::super::{Mix, Persisting};
-use super::To;
+use super::{Sealing, To};
 
 impl Mix {
     pub(in crate::mix) fn slot(&self, round: u64) -> Option<Slot> {
@@ -21,7 +21,12 @@ impl Mix {
         let Some(sealing) = self.sealings.get_mut(&round) else { return };
         match sealing.seal.handle(event) {
             Ok(steps) => steps.into_iter().for_each(|step| self.sealed_step(round, step)),
-            Err(_) => self.reject("unexpected", 1),
+            Err(_) => return self.reject("unexpected", 1),
+        }
+        if self.sealings.get(&round).is_some_and(|sealing| sealing.seal.stage() == Stage::Burning) {
+            // Two transcripts, or one mix with two: nobody may open this.
+            self.reject("bad_confirm", 1);
+            self.void(round, AbortReason::Transcript);
         }
     }
 
@@ -35,7 +40,12 @@ impl Mix {
                 self.say(round, To::All, PeerMessage::Confirm { confirm, signature });
             }
             SealStep::Say(SealMessage::Share) => self.release_sealed(round),
-            SealStep::Erase(Secret::Share) => self.epochs.erase_share(round),
+            SealStep::Erase(Secret::Share) => {
+                self.epochs.erase_share(round);
+                if let Some(exit) = self.exit.as_mut() {
+                    exit.forget_shares(round);
+                }
+            }
             SealStep::Erase(Secret::OnionKey) => self.epochs.erase_onion_key(round),
             SealStep::Open => self.open_released(round),
             SealStep::Equivocated(_) => self.reject("second_confirm", 1),
@@ -45,11 +55,12 @@ impl Mix {
     }
 
     fn persist_bond(&mut self, round: u64, fact: Fact) {
-        let bond = match fact {
-            Fact::Confirmed => Bond::Confirmed,
-            Fact::Released => Bond::Released,
+        let members = self.sealings.get(&round).and_then(Sealing::list).map(|list| list.members().digest());
+        let bond = match (fact, members) {
+            (Fact::Confirmed, _) => Bond::Confirmed,
+            (Fact::Released, Some(members)) => Bond::Released { members },
             // A verdict is a record of its own.
-            Fact::Burning | Fact::Ended(_) => return,
+            _ => return,
         };
         self.persist(Record::Sealed { round, bond }, Persisting::Sealed(round, bond));
     }
@@ -57,7 +68,7 @@ impl Mix {
     pub(in crate::mix) fn bond_on_disk(&mut self, round: u64, bond: Bond) {
         let fact = match bond {
             Bond::Confirmed => Fact::Confirmed,
-            Bond::Released => Fact::Released,
+            Bond::Released { .. } => Fact::Released,
         };
         self.sealed_event(round, SealEvent::Persisted(fact));
     }
@@ -73,11 +84,6 @@ impl Mix {
             return;
         }
         self.sealed_event(round, SealEvent::Confirm { from, transcript: confirm.transcript });
-        if self.sealings.get(&round).is_some_and(|sealing| sealing.seal.stage() == Stage::Burning) {
-            // Two transcripts, or one mix with two: nobody may open this.
-            self.reject("bad_confirm", 1);
-            self.void(round, AbortReason::Transcript);
-        }
     }
 
     fn release_sealed(&mut self, round: u64) {
@@ -100,13 +106,29 @@ impl Mix {
 
     /// Whether this mix may sign the verdict: what it has said in a sealed round binds it.
     pub(in crate::mix) fn may_end(&self, verdict: &Verdict) -> bool {
+        let Some(sealing) = self.sealings.get(&verdict.round) else { return self.may_end_lost(verdict) };
+        let listed = sealing.list().is_some_and(|list| *list.members() == verdict.members);
+        (listed || !verdict.outcome.is_stored()) && sealing.seal.may_sign(ending(verdict.outcome)).is_ok()
+    }
+
+    /// The same of a round of which this mix knows no more than what it is bound to: it has restarted.
+    fn may_end_lost(&self, verdict: &Verdict) -> bool {
         let bond = self.bonds.get(&verdict.round);
-        let aborted = matches!(verdict.outcome, Outcome::Aborted(_));
-        if aborted && bond.is_some() {
-            return false;
+        match (verdict.outcome, bond) {
+            (Outcome::Aborted(_), bond) => bond.is_none(),
+            (Outcome::Stored { .. }, Some(Bond::Released { members })) => verdict.members.digest() == *members,
+            // Without this mix's share nobody has opened it, where all are needed.
+            (Outcome::Stored { .. }, _) => !self.is_sealed() || !self.position().needs_all(),
+            (Outcome::OpenedNotStored, _) => true,
         }
-        let sealing = self.sealings.get(&verdict.round);
-        sealing.is_none_or(|sealing| sealing.seal.may_sign(ending(verdict.outcome)).is_ok())
+    }
+
+    /// What this mix has confirmed of a round.
+    pub(in crate::mix) fn own_confirm(&self, round: u64) -> Option<PeerMessage> {
+        let transcript = self.sealings.get(&round)?.seal.transcript()?;
+        let confirm = Confirm { slot: self.slot(round)?, transcript };
+        let signature = confirm.sign(&self.key);
+        Some(PeerMessage::Confirm { confirm, signature })
     }
 
     /// This mix is about to sign how the round ended.
@@ -116,16 +138,12 @@ impl Mix {
         }
     }
 
-    /// How the exit ends a round that it does not open: once it has confirmed, others may have released. `None` while the
-    /// round is being opened.
-    pub(in crate::mix) fn unopened(&mut self, round: u64, reason: AbortReason) -> Option<Outcome> {
+    /// How the exit ends a round that it does not open: once it has confirmed, others may have released.
+    pub(in crate::mix) fn unopened(&mut self, round: u64, reason: AbortReason) -> Outcome {
         self.let_go(round);
         let sealing = self.sealings.get(&round);
-        if sealing.is_some_and(|sealing| sealing.seal.stage() == Stage::Opening) {
-            return None;
-        }
         let bound = self.bonds.contains_key(&round) || sealing.is_some_and(|sealing| sealing.seal.has_confirmed());
-        Some(if bound { Outcome::OpenedNotStored } else { Outcome::Aborted(reason) })
+        if bound { Outcome::OpenedNotStored } else { Outcome::Aborted(reason) }
     }
 }
 

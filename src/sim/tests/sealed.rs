@@ -4,7 +4,7 @@
 use super::*;
 use crate::crypto::Digest;
 use crate::mix::Event;
-use crate::wire::{AbortReason, BatchHeader, Members, PeerMessage};
+use crate::wire::{AbortReason, BatchHeader, EpochDocument, Members, PeerMessage};
 
 fn plan(mixes: usize, sealed: bool) -> Plan {
     Plan { mixes, sealed, epoch_rounds: 20, ..Plan::default() }
@@ -12,6 +12,21 @@ fn plan(mixes: usize, sealed: bool) -> Plan {
 
 fn rejected(world: &World, mix: usize, reason: &str) -> u64 {
     world.mixes[mix].engine.as_ref().and_then(|engine| engine.status().rejected.get(reason).copied()).unwrap_or(0)
+}
+
+/// Of a batch that never was.
+fn made_up_header(document: &EpochDocument, round: u64, hop: u8) -> BatchHeader {
+    BatchHeader {
+        network: document.network,
+        epoch: document.digest(),
+        round,
+        hop,
+        count: 8,
+        noise: 0,
+        members: Members::none(4),
+        input: Digest([1; 32]),
+        output: Digest([2; 32]),
+    }
 }
 
 /// A mix puts a well-made packet of its own in the place of a client's, for so long; then it stops.
@@ -96,17 +111,7 @@ fn whoever_names_rounds_to_come_keeps_none_out() {
     let recovered = world.mixes[0].disk.recover().expect("memory");
     let document = &recovered.chain.last().expect("the network runs").document;
     for round in recovered.opened + 20..recovered.opened + 50 {
-        let header = BatchHeader {
-            network: document.network,
-            epoch: document.digest(),
-            round,
-            hop: 1,
-            count: 8,
-            noise: 0,
-            members: Members::none(4),
-            input: Digest([1; 32]),
-            output: Digest([2; 32]),
-        };
+        let header = made_up_header(document, round, 1);
         let header = header.sign(world.mixes[0].key());
         for to in 1..3 {
             world.at_mix(to, Event::Peer { from: 0, message: PeerMessage::BatchHeader(header.clone()) });
@@ -116,4 +121,65 @@ fn whoever_names_rounds_to_come_keeps_none_out() {
     let before = stored(&world);
     world.run_for(Duration::from_secs(15));
     assert!(stored(&world) >= before + 12, "{} after {before}", stored(&world));
+}
+
+#[test]
+fn a_batch_that_names_other_clients_than_the_list_leaves_the_round_shut() {
+    let mut world = World::new(Plan { clients: 5, ..plan(3, true) });
+    world.run_for(Duration::from_secs(5));
+    world.crash_client(4);
+    world.run_for(Duration::from_secs(15));
+    let before = outcomes(&world).len();
+    world.mixes[0].malice = Some(Malice::OtherMembers);
+    world.send(0, 1, b"whose is it");
+    world.run_for(Duration::from_secs(10));
+    let during = &outcomes(&world)[before + 1..];
+    assert!(during.len() >= 3 && during.iter().all(|outcome| !outcome.is_stored()), "{during:?}");
+    world.mixes[0].malice = None;
+    assert!(world.run_until(MINUTE, |world| !world.inbox(1).is_empty()));
+    world.run_for(MINUTE);
+    assert_eq!(contents(&world, 1), [b"whose is it".to_vec()]);
+}
+
+#[test]
+fn a_second_header_stops_no_round_that_is_released() {
+    for (at, from, phase) in [(2, 1, "open"), (1, 0, "verdict")] {
+        let faults = Faults { work: Duration::from_millis(150), ..Faults::default() };
+        let mut world = World::with_faults(plan(3, true), faults);
+        world.run_for(Duration::from_secs(5));
+        let status = |world: &World, mix: usize| world.mixes[mix].engine.as_ref().expect("it runs").status();
+        let opens = |world: &World| {
+            let (here, exit) = (status(world, at), status(world, 2));
+            here.phase == phase && exit.phase == "open" && here.round == exit.round
+        };
+        let mut patience = 0..20_000;
+        while !opens(&world) && patience.next().is_some() {
+            world.run_for(Duration::from_millis(1));
+        }
+        assert!(opens(&world), "mix {at}");
+        let round = status(&world, at).round;
+        let chain = world.mixes[from].disk.recover().expect("memory").chain;
+        let of_round = chain.iter().rev().find(|signed| signed.document.position(round).is_some());
+        let document = &of_round.expect("the round has a document").document;
+        let header = made_up_header(document, round, from as u8 + 1).sign(world.mixes[from].key());
+        world.at_mix(at, Event::Peer { from, message: PeerMessage::BatchHeader(header) });
+        let before = stored(&world);
+        world.run_for(MINUTE);
+        assert!(stored(&world) > before + 40, "mix {at}: {} after {before}", stored(&world));
+    }
+}
+
+#[test]
+fn where_two_of_three_open_a_round_lost_links_stop_nothing_for_good() {
+    for seed in [1, 4, 5] {
+        let jitter = Duration::from_millis(30);
+        let faults = Faults { loss: 0.01, work: Duration::from_millis(50), jitter, ..Faults::default() };
+        let mut world = World::with_faults(Plan { threshold: Some(2), seed, ..plan(3, true) }, faults);
+        world.run_for(MINUTE);
+        world.faults.loss = 0.0;
+        world.run_for(MINUTE);
+        let before = stored(&world);
+        world.run_for(MINUTE);
+        assert!(stored(&world) > before + 40, "seed {seed}: {} after {before}", stored(&world));
+    }
 }

@@ -54,7 +54,7 @@ fn write_mix(store: &Store) {
         Record::Epoch(document(1, 0)),
         Record::Epoch(document(2, 1)),
         Record::Opened { round: 9 },
-        Record::Sealed { round: 10, bond: Bond::Released },
+        Record::Sealed { round: 10, bond: Bond::Released { members: Digest([6; 32]) } },
         Record::Signed { verdict: verdict(7, STORED) },
         Record::Complete(SignedVerdict { verdict: verdict(6, STORED), signatures: vec![Signature([3; 64])] }),
         Record::Decided {
