@@ -17,6 +17,7 @@ mod sealing;
 mod status;
 mod tickets;
 mod transit;
+mod unsealed;
 mod verdict;
 
 use std::collections::{BTreeMap, VecDeque};

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use rand::RngExt;
 
-use crate::crypto::{Digest, Signature};
+use crate::crypto::Digest;
 use crate::packet::{PeelError, Slots};
 use crate::round::{Intake, IntakeError, Job, OutgoingBatch, Phase, Shuffled};
 use crate::threshold::JointKeyError;
-use crate::wire::{AbortReason, BatchHeader, Members, PeerMessage, SecretPart, SignedBatchHeader};
+use crate::wire::{AbortReason, BatchHeader, Members, PeerMessage, SignedBatchHeader};
 
 use super::{Action, Mix, Note};
 
@@ -79,6 +79,11 @@ impl Transit {
 
     pub(super) fn is_opening(&self) -> bool {
         matches!(self.stage, Stage::Opening)
+    }
+
+    /// Whether the next mix has it.
+    pub(super) fn was_taken(&self) -> bool {
+        matches!(self.stage, Stage::Forwarded)
     }
 
     pub(super) fn void(&self) -> Option<AbortReason> {
@@ -309,24 +314,6 @@ impl Mix {
         if self.links[to].up {
             self.actions.push_back(Action::Forward { to, batch });
         }
-    }
-
-    /// The exit gets this mix's share of the round's secret.
-    fn release(&mut self, round: u64) {
-        let epoch = self.epochs.document(round).map(|document| document.epoch);
-        if let (Some(epoch), Some(share)) = (epoch, self.epochs.share(round)) {
-            let (share, transcript, signature) = (SecretPart(*share.expose()), Digest([0; 32]), Signature([0; 64]));
-            self.send(self.exit_index(), PeerMessage::Release { epoch, round, transcript, share, signature });
-        }
-    }
-
-    /// The exit is back: it may have missed shares.
-    pub(super) fn resend_shares(&mut self, to: usize) {
-        if to != self.exit_index() || self.is_sealed() {
-            return;
-        }
-        let forwarded = self.transit.iter().filter(|(_, transit)| matches!(transit.stage, Stage::Forwarded));
-        forwarded.map(|(round, _)| *round).collect::<Vec<_>>().into_iter().for_each(|round| self.release(round));
     }
 
     /// The next mix is back: it gets the same bytes.
