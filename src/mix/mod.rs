@@ -79,6 +79,8 @@ pub struct Mix {
     sealings: BTreeMap<u64, Sealing>,
     /// What earlier runs said in sealed rounds without a verdict and this one cannot take back.
     bonds: BTreeMap<u64, Bond>,
+    /// The first epoch of whose rounds every bond is there.
+    remembers_from: Option<u64>,
     /// Who has been struck out of lists, by epoch.
     struck: BTreeMap<u64, Struck>,
     entry: Option<Entry>,
@@ -127,6 +129,7 @@ impl Mix {
             assent: Assent::new(recovered.epoch_signed),
             sealings: BTreeMap::new(),
             bonds: recovered.bonds.into_iter().collect(),
+            remembers_from: recovered.remembers_from,
             struck: BTreeMap::new(),
             entry,
             exit,

@@ -37,6 +37,10 @@ impl Mix {
     /// out, and see whose letters come again. Only a mix that has lost the round by a restart cannot tell.
     fn is_plausible(&self, verdict: &Verdict) -> bool {
         let Some(document) = self.epochs.document(verdict.round) else { return false };
+        if let Some(known) = self.signed.get(&verdict.round) {
+            // The entry restarts with verdicts it has signed and not completed, and knows nothing else of their rounds.
+            return known == verdict;
+        }
         let restarted = document.mixes.get(self.own).is_none_or(|mix| mix.boot != self.boot);
         let held = self.transit.get(&verdict.round);
         let members = match (verdict.outcome, held) {

@@ -11,6 +11,8 @@ use super::step::{Step, collect, parse};
 use super::{Kv, Store, StoreError, Table, epochs, mailbox};
 
 const EPOCH_SIGNED: &[u8] = b"epoch signed";
+/// The first epoch of which a document was signed.
+const FIRST_SIGNED: &[u8] = b"first epoch signed";
 const OPENED: &[u8] = b"opened";
 /// Behind it the round, 8.
 const BOND: &[u8] = b"bond ";
@@ -76,6 +78,7 @@ impl Decisions {
         Ok(Recovered {
             chain: epochs::chain(kv)?,
             epoch_signed: signed.map_or(0, |(epoch, _)| epoch),
+            remembers_from: self.store.record(Table::Meta, FIRST_SIGNED)?,
             opened: self.store.record(Table::Meta, OPENED)?.unwrap_or(0),
             signed: rows(kv, Table::Signed)?.into_iter().map(|row: Signed| row.verdict).collect(),
             complete: rows::<SignedVerdict>(kv, Table::Complete)?,
@@ -166,6 +169,9 @@ fn sign_epoch(step: &mut Step<'_>, epoch: u64, digest: Digest) -> Result<(), Sto
         Some(last) if last == (epoch, digest) => {}
         Some((last, _)) if epoch <= last => return Err(StoreError::AlreadySigned(epoch)),
         _ => step.put_record(Table::Meta, EPOCH_SIGNED, &(epoch, digest)),
+    }
+    if step.get(Table::Meta, FIRST_SIGNED)?.is_none() {
+        step.put_record(Table::Meta, FIRST_SIGNED, &epoch);
     }
     Ok(())
 }

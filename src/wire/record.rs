@@ -76,6 +76,8 @@ pub struct Recovered {
     pub chain: Vec<SignedEpoch>,
     /// The highest number of a document signed; 0 for none.
     pub epoch_signed: u64,
+    /// The first epoch of which a document was signed; a disk that was lost knows of none before.
+    pub remembers_from: Option<u64>,
     /// The highest round opened; 0 for none.
     pub opened: u64,
     /// The verdicts signed or decided, of the newest rounds.

@@ -117,8 +117,12 @@ impl Mix {
         match (verdict.outcome, bond) {
             (Outcome::Aborted(_), bond) => bond.is_none(),
             (Outcome::Stored { .. }, Some(Bond::Released { members })) => verdict.members.digest() == *members,
-            // Without this mix's share nobody has opened it, where all are needed.
-            (Outcome::Stored { .. }, _) => !self.is_sealed() || !self.position().needs_all(),
+            // Without this mix's share nobody has opened it, where all are needed. With its disk it would have lost the bond.
+            (Outcome::Stored { .. }, _) => {
+                let epoch = verdict.epoch;
+                let remembers = self.remembers_from.is_some_and(|first| first <= epoch);
+                !(remembers && self.is_sealed() && self.position().needs_all())
+            }
             (Outcome::OpenedNotStored, _) => true,
         }
     }

@@ -71,6 +71,7 @@ fn read_mix(store: Store, format: u32) {
     let chain = if format < CHAINED { vec![] } else { vec![document(1, 0), document(2, 1)] };
     assert_eq!(found.chain, chain);
     assert_eq!((found.epoch_signed, found.opened), (2, 9));
+    assert_eq!(found.remembers_from, (format >= CHAINED).then_some(2));
     assert_eq!(found.bonds.len(), usize::from(format >= CHAINED));
     let refused = Outcome::Stored { refused: 1 };
     assert_eq!(
