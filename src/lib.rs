@@ -8,7 +8,7 @@
 //! | layer | modules |
 //! |---|---|
 //! | bytes | [`crypto`]: primitives; [`packet`]: onions; [`threshold`]: joint round keys; [`wire`]: messages, codec, what is signed |
-//! | engines, without I/O | [`mix`] with [`epoch`] and [`round`]: a mix; [`session`]: a client |
+//! | engines, without I/O | [`mix`] with [`epoch`], [`round`] and [`blame`]: a mix; [`session`]: a client |
 //! | the world outside | [`net`]: QUIC; [`store`]: disk; [`config`]: files; [`control`]: local programs |
 //! | daemons | [`node`]: a mix; [`client`]: a client; [`testnet`]: a network of child processes |
 //! | people | [`cli`]: the command lines |
@@ -33,6 +33,7 @@
 //! assert_eq!(world.inbox(1), [(sender, b"meet me at noon".to_vec())]);
 //! assert!(world.inbox(2).is_empty(), "the others got cover, and dropped it");
 //! ```
+pub mod blame;
 pub mod cli;
 pub mod client;
 pub mod config;

@@ -15,13 +15,14 @@ const TABLE: &[(&str, &[&str])] = &[
     ("wire", &["crypto"]),
     ("epoch", &["crypto", "threshold", "packet", "wire"]),
     ("round", &["crypto", "packet", "wire"]),
-    ("mix", &["crypto", "threshold", "packet", "wire", "epoch", "round"]),
+    ("blame", &["crypto", "packet", "wire"]),
+    ("mix", &["crypto", "threshold", "packet", "wire", "epoch", "round", "blame"]),
     ("session", &["crypto", "packet", "wire"]),
     ("store", &["crypto", "wire"]),
     ("config", &["crypto", "wire"]),
     ("net", &["crypto", "wire"]),
     ("control", &["wire"]),
-    ("node", &["crypto", "packet", "wire", "round", "mix", "store", "net", "control"]),
+    ("node", &["crypto", "packet", "wire", "round", "blame", "mix", "store", "net", "control"]),
     ("client", &["crypto", "packet", "wire", "session", "store", "config", "net", "control"]),
     ("testnet", &["crypto", "config", "control"]),
     ("sim", ALL_BUT_CLI),
@@ -34,6 +35,7 @@ const ALL: &[&str] = &[
     "wire",
     "epoch",
     "round",
+    "blame",
     "mix",
     "session",
     "store",
@@ -47,7 +49,7 @@ const ALL: &[&str] = &[
 const ALL_BUT_CLI: &[&str] = ALL;
 
 /// Modules whose code takes bytes, `now` and randomness and returns what is to be done.
-const SANS_IO: [&str; 8] = ["crypto", "threshold", "packet", "wire", "epoch", "round", "mix", "session"];
+const SANS_IO: [&str; 9] = ["crypto", "threshold", "packet", "wire", "epoch", "round", "blame", "mix", "session"];
 /// What such code does not name.
 const IO: [&str; 10] = [
     "Instant::now",

@@ -41,9 +41,14 @@ pub enum CodecError {
 /// # Panics
 /// If it exceeds [`MAX_MESSAGE`]: our own messages are bounded by construction.
 pub fn encode<T: Encode>(message: &T) -> Vec<u8> {
-    let bytes = bincode::encode_to_vec(message, config::standard()).expect("own messages have an encoding");
+    let bytes = encode_file(message);
     assert!(bytes.len() <= MAX_MESSAGE, "own messages keep the limit");
     bytes
+}
+
+/// Encodes what is no message but a file of its own, of any length.
+pub fn encode_file<T: Encode>(content: &T) -> Vec<u8> {
+    bincode::encode_to_vec(content, config::standard()).expect("own values have an encoding")
 }
 
 /// Decodes exactly one message from all of `bytes`.
@@ -51,10 +56,18 @@ pub fn encode<T: Encode>(message: &T) -> Vec<u8> {
 /// # Errors
 /// Which rule the bytes break.
 pub fn decode<T: Decode<()> + Encode>(bytes: &[u8]) -> Result<T, CodecError> {
-    if bytes.len() > MAX_MESSAGE {
+    decode_file::<T, MAX_MESSAGE>(bytes)
+}
+
+/// As [`decode()`], within another limit, which bounds memory too: what is no message but a file of its own.
+///
+/// # Errors
+/// Which rule the bytes break.
+pub fn decode_file<T: Decode<()> + Encode, const LIMIT: usize>(bytes: &[u8]) -> Result<T, CodecError> {
+    if bytes.len() > LIMIT {
         return Err(CodecError::TooLong);
     }
-    let limited = config::standard().with_limit::<MAX_MESSAGE>();
+    let limited = config::standard().with_limit::<LIMIT>();
     let (message, used) = bincode::decode_from_slice(bytes, limited).map_err(|_| CodecError::Malformed)?;
     if used != bytes.len() {
         return Err(CodecError::Trailing);

@@ -1,0 +1,72 @@
+//! What evidence says: who is guilty of what.
+
+use std::fmt;
+
+use crate::wire::Slot;
+
+/// What verified evidence proves.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Finding {
+    /// The round. Of two epoch documents it is the first round of one of them.
+    pub slot: Slot,
+    /// Who did it.
+    pub guilty: Guilty,
+    /// What was done.
+    pub offence: Offence,
+}
+
+/// A party that signed something which no honest party signs.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Guilty {
+    /// A client, by its roster index.
+    Client(u32),
+    /// A mix, by its hop from 1.
+    Mix(u8),
+}
+
+/// What no honest party does. Hops count from 1.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Offence {
+    /// A client's packet does not open at `hop`.
+    Layer {
+        /// Where it does not open.
+        hop: u8,
+    },
+    /// A client has committed to another echo than its packet causes.
+    Commitment,
+    /// A mix has not handed on a packet that it took in.
+    Dropped,
+    /// A mix has handed back another echo than the one that its packet causes.
+    Echo,
+    /// A mix has accused others of what its own published key shows to be right.
+    FalseAccusation,
+    /// A mix has signed two statements where there is place for one.
+    Equivocation,
+}
+
+impl Offence {
+    /// The word in metrics and JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Offence::Layer { .. } => "layer",
+            Offence::Commitment => "commitment",
+            Offence::Dropped => "dropped",
+            Offence::Echo => "echo",
+            Offence::FalseAccusation => "false_accusation",
+            Offence::Equivocation => "equivocation",
+        }
+    }
+}
+
+impl fmt::Display for Offence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Offence::Layer { hop } => write!(f, "it signed for a packet that does not open at mix {hop}"),
+            Offence::Commitment => f.write_str("it committed to another echo than its packet causes"),
+            Offence::Dropped => f.write_str("it did not hand on a packet that it took in"),
+            Offence::Echo => f.write_str("it handed back another echo than its packet causes"),
+            Offence::FalseAccusation => f.write_str("it accused others of a fault that is not there"),
+            Offence::Equivocation => f.write_str("it signed two different statements where only one can be true"),
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! Blame: who broke a round, and evidence of it that verifies from nothing but itself and the network file.
+//!
+//! A [`Case`] is a burnt round as its parties have shown it. It is replayed with the onion keys of all mixes, record by
+//! record, and the first fault decides; what comes out is [`Evidence`], which anybody can [`Evidence::verify`]. Of a
+//! round that never burnt two signed statements can be enough ([`Evidence::equivocation`]). All is pure: jobs for the
+//! thread pool. `wire-spec.md`, section 8.9, has the rules.
+
+mod case;
+mod evidence;
+mod finding;
+mod said;
+
+pub use case::{Case, CaseFault, Exhibits, Ruling};
+pub use evidence::{Evidence, EvidenceFault, MAX_EVIDENCE};
+pub use finding::{Finding, Guilty, Offence};
+pub use said::SignedStatement;
