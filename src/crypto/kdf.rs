@@ -45,7 +45,7 @@ labels! {
     Mailboxes = "mixnet v1 mailboxes";
     /// The digest of an epoch document, which its successor and all signatures name.
     Epoch = "mixnet v1 epoch";
-    /// The digest of the packets of a batch, in order.
+    /// The digest of a batch, over those of its packets in order.
     Batch = "mixnet v1 batch";
     /// The digest of the set of clients in a round.
     Members = "mixnet v1 members";
@@ -59,8 +59,10 @@ labels! {
     SubShares = "mixnet v1 sub-shares";
     /// The digest of the echoes that one hop hands back, in order.
     Echoes = "mixnet v1 echoes";
-    /// The digest of a packet as its client sent it.
+    /// The digest of a packet as a mix or the entry receives it.
     Onion = "mixnet v1 onion";
+    /// The digest of the statement that an accusation is about.
+    Subject = "mixnet v1 subject";
     /// The root of a round's list.
     List = "mixnet v1 list";
     /// The key of a client's MACs towards one mix in one epoch.

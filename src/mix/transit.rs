@@ -72,6 +72,11 @@ impl Transit {
         matches!(self.stage, Stage::Forwarding(_) | Stage::Forwarded)
     }
 
+    /// The digest of the batch that came in.
+    pub(super) fn input(&self) -> Digest {
+        self.input
+    }
+
     /// Whether its batch is whole and being worked on.
     pub(super) fn is_digesting(&self) -> bool {
         matches!(self.stage, Stage::Digesting)

@@ -14,6 +14,7 @@ mod replay;
 mod seal;
 mod shuffle;
 mod slots;
+mod trace;
 
 pub use body::{Body, BodyError, Kind, MessageId};
 pub use build::{Address, Builder, Ephemerals, Recipe};
@@ -25,6 +26,7 @@ pub use replay::ReplaySet;
 pub use seal::{ENVELOPE_HOP, LETTER_HOP, NO_EXTRA, RoundContext, SUITE};
 pub use shuffle::permutation;
 pub use slots::Slots;
+pub use trace::Trace;
 
 #[cfg(test)]
 mod tests;

@@ -51,6 +51,16 @@ impl Peeler {
         self.geometry
     }
 
+    /// What the packets are bound to.
+    pub fn context(&self) -> &RoundContext {
+        &self.context
+    }
+
+    /// The public key that layers for this hop are sealed to.
+    pub fn public_key(&self) -> PublicKey {
+        self.public
+    }
+
     /// Peels every slot in place and leaves its echo key beside it. `index` is the submitting client's roster index at
     /// hop 1, [`NO_EXTRA`] elsewhere.
     ///
@@ -80,6 +90,32 @@ impl Peeler {
         }
         filler.copy_from_slice(&keys.filler());
         Ok(keys.echo())
+    }
+
+    /// The packets as they were received, from slots that have been peeled with this key: a slot keeps the key and the
+    /// tag of its layer, and under them the same plaintext has one ciphertext. `index` as in [`Peeler::peel`].
+    ///
+    /// # Errors
+    /// The first slot whose layer this is not: not peeled with this key, or changed since.
+    pub fn restore(&self, slots: &Slots, index: u32) -> Result<Slots, (usize, PeelError)> {
+        let mut restored = Slots::zeroed(self.geometry, slots.len());
+        for i in 0..slots.len() {
+            let packet = restored.received_mut(i);
+            packet[..SEAL_BYTES].copy_from_slice(&slots.received(i)[..SEAL_BYTES]);
+            packet[SEAL_BYTES..].copy_from_slice(&slots.peeled(i)[..self.geometry.packet() - SEAL_BYTES]);
+            self.seal_again(packet, index).map_err(|error| (i, error))?;
+        }
+        Ok(restored)
+    }
+
+    /// key 32 | tag 16 | plaintext W - 48 becomes the packet that peels to it.
+    fn seal_again(&self, packet: &mut [u8], index: u32) -> Result<(), PeelError> {
+        let (head, body) = packet.split_at_mut(SEAL_BYTES);
+        let (ephemeral, tag) = parse_head(head);
+        let place = Place { hop: self.hop, extra: if self.hop == 1 { index } else { NO_EXTRA } };
+        let keys = HopKeys::receive(&self.agreement, &self.public, &self.context, place, &ephemeral)?;
+        let again = keys.aead().seal(self.agreement.backend(), body);
+        if again == tag { Ok(()) } else { Err(PeelError::BadTag) }
     }
 }
 

@@ -2,9 +2,9 @@
 
 use zeroize::Zeroizing;
 
-use crate::crypto::Csprng;
+use crate::crypto::{Csprng, Digest};
 use crate::packet::{Geometry, Slots, permutation};
-use crate::wire::SignedBatchHeader;
+use crate::wire::{SignedBatchHeader, batch_digest, onion_digest};
 
 use super::{Noise, Origins, ReturnPath};
 
@@ -17,6 +17,8 @@ pub struct Shuffled {
     /// For each place of the new order the one of arrival.
     order: Zeroizing<Vec<u32>>,
     path: Option<ReturnPath>,
+    /// Of each packet in the new order, once they are digested.
+    hashes: Vec<Digest>,
 }
 
 impl Shuffled {
@@ -49,13 +51,29 @@ impl Shuffled {
             .zip(&segments)
             .flat_map(|(segment, slots)| (0..slots.len() as u32).map(move |slot| (segment, slot)))
             .collect();
-        Self { geometry, segments, places, order, path }
+        Self { geometry, segments, places, order, path, hashes: Vec::new() }
     }
 
     /// Takes what the mix keeps of the round when the batch has left; `None` if it was taken, so that no pass runs
     /// twice.
     pub fn take_return_path(&mut self) -> Option<ReturnPath> {
         self.path.take()
+    }
+
+    /// The digest of the batch as it leaves, and of each packet, which stay here.
+    pub fn digest(&mut self) -> Digest {
+        self.hashes = self.packets().map(onion_digest).collect();
+        batch_digest(&self.hashes)
+    }
+
+    /// [`onion_digest`] of each packet in its new order; nothing before [`Shuffled::digest`].
+    pub fn hashes(&self) -> &[Digest] {
+        &self.hashes
+    }
+
+    /// The packets in order of arrival, peeled; behind them, in a segment of its own, the mix's noise.
+    pub fn arrived(&self) -> &[Slots] {
+        &self.segments
     }
 
     /// The packets' shape.

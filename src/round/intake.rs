@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::crypto::{Digest, DigestWriter};
+use crate::crypto::Digest;
 use crate::packet::{PeelError, Peeler, ReplaySet, Slots};
-use crate::wire::{AbortReason, SignedBatchHeader, batch_digest};
+use crate::wire::{AbortReason, SignedBatchHeader, batch_digest, onion_digest};
 
 use super::Job;
 
@@ -46,8 +46,10 @@ pub struct Intake {
     header: SignedBatchHeader,
     peeler: Arc<Peeler>,
     stream: u64,
-    received: usize,
-    digest: Option<DigestWriter>,
+    /// Of each packet so far, in order.
+    hashes: Vec<Digest>,
+    /// All are there, and they are the header's.
+    whole: bool,
     handed_out: usize,
     peeled: BTreeMap<usize, Slots>,
 }
@@ -59,8 +61,8 @@ impl Intake {
             header,
             peeler: Arc::new(peeler),
             stream,
-            received: 0,
-            digest: Some(batch_digest()),
+            hashes: Vec::new(),
+            whole: false,
             handed_out: 0,
             peeled: BTreeMap::new(),
         }
@@ -80,8 +82,8 @@ impl Intake {
             return Err(IntakeError::SecondBatch);
         }
         self.stream = stream;
-        self.received = 0;
-        self.digest = Some(batch_digest());
+        self.hashes.clear();
+        self.whole = false;
         self.handed_out = 0;
         self.peeled.clear();
         Ok(())
@@ -96,16 +98,15 @@ impl Intake {
             return Ok(None);
         }
         let count = self.header.header.count as usize;
-        self.received += slots.len();
-        let Some(digest) = self.digest.as_mut().filter(|_| self.received <= count) else {
+        if self.whole || slots.len() > count - self.hashes.len() {
             return Err(IntakeError::Mismatch);
-        };
-        (0..slots.len()).for_each(|i| digest.update(slots.received(i)));
-        if self.received == count {
-            let whole = self.digest.take().map(DigestWriter::finish);
-            if whole != Some(self.header.header.output) {
+        }
+        self.hashes.extend((0..slots.len()).map(|i| onion_digest(slots.received(i))));
+        if self.hashes.len() == count {
+            if batch_digest(&self.hashes) != self.header.header.output {
                 return Err(IntakeError::Mismatch);
             }
+            self.whole = true;
         }
         let segment = self.handed_out;
         self.handed_out += 1;
@@ -129,13 +130,20 @@ impl Intake {
         }
         result.map_err(IntakeError::Layer)?;
         self.peeled.insert(segment, slots);
-        if self.digest.is_some() || self.peeled.len() < self.handed_out {
+        if !self.whole || self.peeled.len() < self.handed_out {
             return Ok(None);
         }
         let segments: Vec<Slots> = std::mem::take(&mut self.peeled).into_values().collect();
+        // Whole packets and not their keys: a client that seals two to one key harms nobody else, and nobody could prove
+        // who it was if the two are of different clients.
         let mut replay = ReplaySet::default();
-        let fresh = segments.iter().all(|slots| (0..slots.len()).all(|i| replay.insert(slots.ephemeral(i))));
+        let fresh = self.hashes.iter().all(|hash| replay.insert(hash.0));
         if fresh { Ok(Some(segments)) } else { Err(IntakeError::Replay) }
+    }
+
+    /// [`onion_digest`] of each packet that has come, in the order of the batch.
+    pub fn hashes(&self) -> &[Digest] {
+        &self.hashes
     }
 
     /// The digest by which the batch is acknowledged.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::crypto::{Digest, MailboxId};
 use crate::packet::{Commitment, Echo, EnvelopeKey, NO_EXTRA, PeelError, Peeler, RoundContext, Slots};
-use crate::wire::{ListKeys, SignedListHeader, StoredLetter, batch_digest};
+use crate::wire::{ListKeys, SignedListHeader, StoredLetter};
 
 use super::batch::Shuffled;
 use super::submission::{Attempt, Judged, Submission};
@@ -189,10 +189,9 @@ impl Job {
                 let result = peeler.peel(&mut slots, NO_EXTRA).map_err(|(_, error)| error);
                 Done::Segment { round, stream, segment, slots, result }
             }
-            Job::Digest { round, batch } => {
-                let mut digest = batch_digest();
-                batch.packets().for_each(|packet| digest.update(packet));
-                Done::Digest { round, digest: digest.finish(), batch }
+            Job::Digest { round, mut batch } => {
+                let digest = batch.digest();
+                Done::Digest { round, digest, batch }
             }
             Job::Open { round, batch, key } => Done::Open { round, letters: open(batch, &key) },
             Job::List { round, rules, hop, keys, struck, header, body } => {

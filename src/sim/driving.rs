@@ -10,7 +10,9 @@ use crate::mix;
 use crate::packet::Slots;
 use crate::round::{OutgoingBatch, Submission};
 use crate::session::{self, Link};
-use crate::wire::{Members, PeerMessage, Record, Refusal, Reply, Request, SignedBatchHeader, batch_digest};
+use crate::wire::{
+    Members, PeerMessage, Record, Refusal, Reply, Request, SignedBatchHeader, batch_digest, onion_digest,
+};
 
 use super::traffic::{Deferred, Incident, Parcel};
 use super::{Malice, Party, SimClient, SimMix, World};
@@ -126,9 +128,8 @@ impl World {
         packets: &[Vec<u8>],
     ) -> SignedBatchHeader {
         let mut header = signed.header.clone();
-        let mut digest = batch_digest();
-        packets.iter().for_each(|packet| digest.update(packet));
-        header.output = digest.finish();
+        let hashes: Vec<_> = packets.iter().map(|packet| onion_digest(packet)).collect();
+        header.output = batch_digest(&hashes);
         header.count = packets.len() as u32 + u32::from(malice == Malice::Overcount);
         if malice == Malice::OtherMembers {
             let clients = 0..self.network.roster.clients.len() as u32;

@@ -1,6 +1,6 @@
 //! The header of a batch: what a mix says, signed, about the packets that follow.
 
-use crate::crypto::{Digest, DigestWriter, Identity, IdentityKey, Label, Signature};
+use crate::crypto::{Digest, DigestWriter, Identity, IdentityKey, Label, Signature, derive};
 
 use super::codec::{Decode, Encode};
 use super::{Layout, Members};
@@ -25,7 +25,7 @@ pub struct BatchHeader {
     pub members: Members,
     /// The digest of the batch that this mix took in; of the submissions in order of arrival at the entry.
     pub input: Digest,
-    /// The digest of the packets that follow, in order.
+    /// [`batch_digest`] of the packets that follow.
     pub output: Digest,
 }
 
@@ -42,6 +42,11 @@ impl BatchHeader {
             .digest(&self.input)
             .digest(&self.output)
             .finish()
+    }
+
+    /// How an accusation names it.
+    pub fn subject(&self) -> Digest {
+        derive(Label::Subject, &self.signed_bytes())
     }
 
     /// The header with its mix's signature.
@@ -68,7 +73,10 @@ impl SignedBatchHeader {
     }
 }
 
-/// An empty digest of a batch; packets are appended in order.
-pub fn batch_digest() -> DigestWriter {
-    DigestWriter::new(Label::Batch)
+/// The digest of a batch, from [`super::onion_digest`] of each packet in order: the 32 bytes a packet alone prove what was
+/// in a batch, and nobody needs the packets for it.
+pub fn batch_digest(packets: &[Digest]) -> Digest {
+    let mut digest = DigestWriter::new(Label::Batch);
+    packets.iter().for_each(|packet| digest.update(&packet.0));
+    digest.finish()
 }

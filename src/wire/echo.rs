@@ -1,6 +1,6 @@
 //! Echoes on their way back: what a mix says, signed, about them, and how they are read.
 
-use crate::crypto::{Digest, Identity, IdentityKey, Label, PRF_BYTES, Signature, derive};
+use crate::crypto::{Digest, Identity, IdentityKey, Label, PRF_BYTES, Signature, derive, derive_parts};
 
 use super::Layout;
 use super::codec::{Decode, Encode};
@@ -18,6 +18,9 @@ pub struct EchoHeader {
     /// The hop that signs, 1 to L. Of hop 1 the echoes go to everybody, in the order of the list; of the others to the
     /// hop before, in the order in which it handed on the packets.
     pub hop: u8,
+    /// What it was made from: [`echoes_digest`] of those that the mix at the next hop handed back; at the exit the digest
+    /// of the batch that it took in.
+    pub input: Digest,
     /// How many echoes follow.
     pub count: u32,
     /// [`echoes_digest`] of those that follow.
@@ -31,9 +34,15 @@ impl EchoHeader {
             .digest(&self.epoch)
             .u64(self.round)
             .u8(self.hop)
+            .digest(&self.input)
             .u32(self.count)
             .digest(&self.digest)
             .finish()
+    }
+
+    /// How an accusation about it and the list with this root names both.
+    pub fn subject(&self, list: &Digest) -> Digest {
+        derive_parts(Label::Subject, &[&self.signed_bytes(), &list.0])
     }
 
     /// The header with its mix's signature.
@@ -146,8 +155,8 @@ mod tests {
     }
 
     fn header() -> EchoHeader {
-        let (network, epoch) = (Digest([1; 32]), Digest([2; 32]));
-        EchoHeader { network, epoch, round: 300, hop: 2, count: 5, digest: echoes_digest(&echoes()) }
+        let [network, epoch, input] = [1, 2, 3].map(|byte| Digest([byte; 32]));
+        EchoHeader { network, epoch, round: 300, hop: 2, input, count: 5, digest: echoes_digest(&echoes()) }
     }
 
     /// Reads `bytes` in pieces of `piece`.
@@ -203,6 +212,7 @@ mod tests {
             EchoHeader { epoch: Digest([9; 32]), ..header() },
             EchoHeader { round: 301, ..header() },
             EchoHeader { hop: 3, ..header() },
+            EchoHeader { input: Digest([9; 32]), ..header() },
             EchoHeader { count: 6, ..header() },
             EchoHeader { digest: Digest([9; 32]), ..header() },
         ];

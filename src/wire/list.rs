@@ -48,7 +48,7 @@ impl ListContext {
     }
 }
 
-/// The digest of a packet as its client sent it, W bytes: how records name it.
+/// The digest of a packet, W bytes, as a mix receives it: how records and batches name it.
 pub fn onion_digest(packet: &[u8]) -> Digest {
     derive(Label::Onion, packet)
 }

@@ -66,6 +66,13 @@ pub struct Confirm {
     pub transcript: Digest,
 }
 
+impl Confirm {
+    /// How an accusation names it.
+    pub fn subject(&self) -> Digest {
+        derive(Label::Subject, &self.signed_bytes())
+    }
+}
+
 impl Statement for Confirm {
     fn signed_bytes(&self) -> Zeroizing<Vec<u8>> {
         Zeroizing::new(self.slot.layout("mixnet v1 confirm").digest(&self.transcript).finish())
@@ -116,13 +123,15 @@ pub struct Accusation {
     pub slot: Slot,
     /// What does not fit.
     pub mismatch: Mismatch,
+    /// The statement that it is about, as its accuser saw it: so nobody shown another one can be held to this.
+    pub subject: Digest,
 }
 
 impl Statement for Accusation {
     fn signed_bytes(&self) -> Zeroizing<Vec<u8>> {
         let (kind, hop, index) = self.mismatch.fields();
         let layout = self.slot.layout("mixnet v1 accusation").u8(kind).u8(hop).u32(index);
-        Zeroizing::new(layout.finish())
+        Zeroizing::new(layout.digest(&self.subject).finish())
     }
 }
 
@@ -136,7 +145,7 @@ pub enum Mismatch {
         /// Its place there.
         place: u32,
     },
-    /// A packet of the batch that `hop` handed on is the onion of an earlier one.
+    /// A packet of the batch that `hop` handed on is, byte by byte, an earlier one.
     Replay {
         /// Whose signed batch it was in.
         hop: u8,
@@ -246,7 +255,7 @@ mod tests {
         let key = IdentityKey::from_seed(&[5; 32]);
         let digest = Digest([2; 32]);
         let release = |transcript, share| Release { slot: slot(), transcript, share: ReleasedShare([share; 32]) };
-        let accusation = |mismatch| Accusation { slot: slot(), mismatch };
+        let accusation = |mismatch| Accusation { slot: slot(), mismatch, subject: digest };
         let other = Slot { round: 301, ..slot() };
         let all: Vec<Box<dyn Statement>> = vec![
             Box::new(Confirm { slot: slot(), transcript: digest }),
@@ -263,6 +272,7 @@ mod tests {
             Box::new(accusation(Mismatch::Equivocation { hop: 1 })),
             Box::new(accusation(Mismatch::Transcript { hop: 1 })),
             Box::new(accusation(Mismatch::Transcript { hop: 2 })),
+            Box::new(Accusation { subject: Digest([3; 32]), ..accusation(Mismatch::Echo { place: 2 }) }),
             Box::new(Burnt { slot: slot() }),
             Box::new(Burnt { slot: other }),
             Box::new(OnionKey { slot: slot(), key: [4; 32] }),
@@ -318,7 +328,8 @@ mod tests {
     fn statements_come_back_from_the_codec() {
         let confirm = Confirm { slot: slot(), transcript: Digest([2; 32]) };
         assert_eq!(decode(&encode(&confirm)), Ok(confirm));
-        let accusation = Accusation { slot: slot(), mismatch: Mismatch::Noise { hop: 3, place: 70_000 } };
+        let mismatch = Mismatch::Noise { hop: 3, place: 70_000 };
+        let accusation = Accusation { slot: slot(), mismatch, subject: Digest([2; 32]) };
         assert_eq!(decode(&encode(&accusation)), Ok(accusation));
         let burnt = Burnt { slot: slot() };
         assert_eq!(decode(&encode(&burnt)), Ok(burnt));

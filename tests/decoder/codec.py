@@ -173,7 +173,7 @@ LIST_SIGNATURE = Struct(round=U64, root=DIGEST, signature=SIGNATURE)
 LIST_COMPLETE = Struct(round=U64, root=DIGEST, signatures=List(SIGNATURE))
 PIECE = Struct(number=U32, bytes=Bytes())
 SLOT = Struct(network=DIGEST, epoch=U64, round=U64)
-ECHO_HEADER = Struct(network=DIGEST, epoch=DIGEST, round=U64, hop=U8, count=U32, digest=DIGEST)
+ECHO_HEADER = Struct(network=DIGEST, epoch=DIGEST, round=U64, hop=U8, input=DIGEST, count=U32, digest=DIGEST)
 SIGNED_ECHO_HEADER = Struct(header=ECHO_HEADER, signature=SIGNATURE)
 REFUSAL = Enum("Malformed", "WrongRound", "Late", "Duplicate", "Full", "NotOnRoster", "NotRegistered", "WrongMix",
                "Stopping")

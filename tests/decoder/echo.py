@@ -50,6 +50,7 @@ class Pass:
             peeled += [unhex(own["packet"]) for own in noise]
             same("order, sorted", sorted(order), list(range(len(peeled))))
             seen, keys, taken_in = set(), [], [peeled[place] for place in order]
+            self.taken_in = taken_in
             peeled = []
             for packet in taken_in:
                 seal, packet = onion.peel(self.sizes, self.context, hop, self.secrets[hop - 1], packet, NO_EXTRA, seen)
@@ -109,7 +110,9 @@ def check_round(round_):
         handed_back = published if number == 1 else all_echoes[number - 1]
         digest = onion.H("Echoes", b"".join(handed_back))
         same(what + "digest", hop["digest"], digest)
-        signed = layouts.echo_header(inputs["network"], inputs["document"], inputs["round"], number,
+        made_from = (onion.H("Echoes", b"".join(all_echoes[number])) if number < pass_.sizes.mixes
+                     else layouts.batch_digest(pass_.taken_in))
+        signed = layouts.echo_header(inputs["network"], inputs["document"], inputs["round"], number, made_from,
                                      len(handed_back), digest)
         same(what + "signed bytes", hop["signed"], signed)
         identity = primitives.ed25519_public(unhex(seed, 32))

@@ -127,8 +127,13 @@ def batch_header(h):
                   fixed(h["output"]))
 
 
-def echo_header(network_id, document, round_, hop, count, digest):
-    return layout("mixnet v1 echo header", fixed(network_id), fixed(document), u64(round_), u8(hop), u32(count), digest)
+def batch_digest(packets):
+    return H("Batch", b"".join(H("Onion", packet) for packet in packets))
+
+
+def echo_header(network_id, document, round_, hop, input_, count, digest):
+    return layout("mixnet v1 echo header", fixed(network_id), fixed(document), u64(round_), u8(hop), input_, u32(count), digest)
+
 
 # ---- 7.6 and 7.11 ------------------------------------------------------------------------
 
@@ -164,12 +169,12 @@ MISMATCHES = {
 }
 
 
-def accusation(network, epoch, round, mismatch, **where):
+def accusation(network, epoch, round, mismatch, subject, **where):
     kind, named = MISMATCHES[mismatch]
     if set(where) != named:
         raise ValueError("other fields than its kind has")
     return statement("accusation", network, epoch, round,
-                     u8(kind) + u8(where.get("hop", 0)) + u32(where.get("place", 0)))
+                     u8(kind) + u8(where.get("hop", 0)) + u32(where.get("place", 0)) + fixed(subject))
 
 
 def burnt(network, epoch, round):

@@ -78,7 +78,7 @@ def check_verdict(verdict, signed, signers):
 
 def check_batch_header(header, packets, signed, signers):
     same("count", header["count"], len(packets))
-    same("output", header["output"], onion.H("Batch", b"".join(map(unhex, packets))))
+    same("output", header["output"], layouts.batch_digest(map(unhex, packets)))
     check_signers(signed, layouts.batch_header(header), signers)
 
 

@@ -33,6 +33,7 @@ LABELS = {
     "SubShares": "mixnet v1 sub-shares",
     "Echoes": "mixnet v1 echoes",
     "Onion": "mixnet v1 onion",
+    "Subject": "mixnet v1 subject",
     "List": "mixnet v1 list",
     "ListMac": "mixnet v1 list mac",
     "Transcript": "mixnet v1 transcript",

@@ -68,11 +68,21 @@ impl Mix {
     /// This mix's echoes go to the mix before; the entry's to all.
     fn hand_back(&mut self, now: Duration, round: u64, echoes: &[Echo]) {
         let Some(document) = self.epochs.document(round) else { return };
+        let input = match self.is_exit() {
+            true => self.transit.get(&round).map(Transit::input),
+            false => self
+                .sealings
+                .get(&round)
+                .and_then(|sealing| sealing.echoes[self.own + 1].as_ref())
+                .map(|it| it.header.digest),
+        };
+        let Some(input) = input else { return };
         let header = EchoHeader {
             network: document.network,
             epoch: document.digest(),
             round,
             hop: self.own as u8 + 1,
+            input,
             count: echoes.len() as u32,
             digest: echoes_digest(echoes),
         };

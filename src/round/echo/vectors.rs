@@ -98,6 +98,8 @@ struct Pass {
     context: RoundContext,
     paths: Vec<ReturnPath>,
     exit: Vec<Slots>,
+    /// The digest of the batch that the exit takes in.
+    batch: Digest,
     /// Of every hop, in order of arrival.
     keys: Vec<Vec<Hex>>,
 }
@@ -142,13 +144,15 @@ impl Inputs {
         };
         let keys = |segments: &[Slots]| segments.iter().flat_map(Slots::echo_keys).map(|key| Hex::of(key.0)).collect();
         let mut exit: Vec<Slots> = self.submissions.iter().map(enter).collect();
-        let mut pass = Pass { context, paths: Vec::new(), exit: Vec::new(), keys: vec![keys(&exit)] };
+        let batch = Digest([0; 32]);
+        let mut pass = Pass { context, paths: Vec::new(), exit: Vec::new(), batch, keys: vec![keys(&exit)] };
         for (hop, (own, order)) in (2..).zip(self.noise.iter().zip(&self.orders)) {
             let echoes = Zeroizing::new(own.iter().map(|own| own.echo.array()).collect());
             let mut packets = Slots::zeroed(geometry, own.len());
             own.iter().enumerate().for_each(|(i, own)| packets.peeled_mut(i).copy_from_slice(&own.packet.0));
             let mut batch = Shuffled::ordered(geometry, exit, Noise { packets, echoes }, order.clone());
             pass.paths.extend(batch.take_return_path());
+            pass.batch = batch.digest();
             let packets: Vec<u8> = batch.packets().flatten().copied().collect();
             exit = vec![peel(hop, &packets, NO_EXTRA)];
             pass.keys.push(keys(&exit));
@@ -177,10 +181,10 @@ impl Inputs {
         Ok((all, published))
     }
 
-    fn header(&self, hop: u8, echoes: &[Echo]) -> EchoHeader {
+    fn header(&self, hop: u8, input: Digest, echoes: &[Echo]) -> EchoHeader {
         let digest = echoes_digest(echoes);
         let (network, epoch) = (Digest(self.network.array()), Digest(self.document.array()));
-        EchoHeader { network, epoch, round: self.round, hop, count: echoes.len() as u32, digest }
+        EchoHeader { network, epoch, round: self.round, hop, input, count: echoes.len() as u32, digest }
     }
 }
 
@@ -188,13 +192,15 @@ impl Round {
     fn compute(name: String, inputs: Inputs) -> Self {
         let pass = inputs.pass();
         let keys = pass.keys.iter().map(|keys| keys.to_vec()).collect::<Vec<_>>();
-        let (echoes, published) = inputs.back(pass, |_, _| {}).expect("an honest round");
+        let batch = pass.batch;
+        let (all, published) = inputs.back(pass, |_, _| {}).expect("an honest round");
         let hops = (1u8..)
-            .zip(keys.into_iter().zip(&echoes))
+            .zip(keys.into_iter().zip(&all))
             .map(|(hop, (echo_keys, echoes))| {
                 let key = IdentityKey::from_seed(&inputs.seeds[usize::from(hop) - 1].array());
                 let handed_back = if hop == 1 { &published } else { echoes };
-                let signed = inputs.header(hop, handed_back).sign(&key);
+                let input = all.get(usize::from(hop)).map_or(batch, |next: &Vec<Echo>| echoes_digest(next));
+                let signed = inputs.header(hop, input, handed_back).sign(&key);
                 assert!(signed.is_signed_by(&key.identity()));
                 Hop {
                     hop,

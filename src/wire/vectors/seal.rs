@@ -88,7 +88,13 @@ fn accusation(mismatch: Mismatch, name: &str) -> Value {
         Mismatch::Echo { place } => more["place"] = place.into(),
         Mismatch::Equivocation { hop } | Mismatch::Transcript { hop } => more["hop"] = hop.into(),
     }
-    statement("accusation", &Accusation { slot: slot(), mismatch }, more)
+    more["subject"] = subject().to_string().into();
+    statement("accusation", &Accusation { slot: slot(), mismatch, subject: subject() }, more)
+}
+
+/// Of a batch header.
+fn subject() -> Digest {
+    batch().header.subject()
 }
 
 fn onion_key() -> Value {

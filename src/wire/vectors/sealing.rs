@@ -43,7 +43,8 @@ fn complaint_json() -> Value {
 
 fn echo_header() -> SignedEchoHeader {
     let (network, epoch) = (network(), epoch().document.digest());
-    EchoHeader { network, epoch, round: 300, hop: 1, count: 2, digest: Digest([0x1d; 32]) }.sign(&key())
+    let [input, digest] = [0x1e, 0x1d].map(|byte| Digest([byte; 32]));
+    EchoHeader { network, epoch, round: 300, hop: 1, input, count: 2, digest }.sign(&key())
 }
 
 fn echo_header_json() -> Value {
@@ -51,7 +52,7 @@ fn echo_header_json() -> Value {
     json!({
         "header": {
             "network": header.network.to_string(), "epoch": header.epoch.to_string(), "round": 300, "hop": 1,
-            "count": 2, "digest": header.digest.to_string(),
+            "input": header.input.to_string(), "count": 2, "digest": header.digest.to_string(),
         },
         "signature": signature.to_string(),
     })

@@ -194,9 +194,8 @@ fn verdicts() -> Vec<Value> {
 
 fn batch_header() -> Value {
     let packets = [[0xa1; 100], [0xa2; 100]];
-    let mut digest = batch_digest();
-    packets.iter().for_each(|packet| digest.update(packet));
-    let header = BatchHeader { output: digest.finish(), count: 2, ..batch().header };
+    let output = batch_digest(&packets.map(|packet| onion_digest(&packet)));
+    let header = BatchHeader { output, count: 2, ..batch().header };
     let signed = header.signed_bytes();
     let mut fields = batch_json()["header"].clone();
     fields["output"] = header.output.to_string().into();
