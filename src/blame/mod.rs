@@ -5,10 +5,13 @@
 //! round that never burnt two signed statements can be enough ([`Evidence::equivocation`]). All is pure: jobs for the
 //! thread pool. `wire-spec.md`, section 8.9, has the rules.
 
+mod accused;
 mod case;
 mod evidence;
 mod finding;
+mod proof;
 mod said;
+mod taken;
 
 pub use case::{Case, CaseFault, Exhibits, Ruling};
 pub use evidence::{Evidence, EvidenceFault, MAX_EVIDENCE};

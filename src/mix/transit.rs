@@ -201,7 +201,7 @@ impl Mix {
         stream: u64,
         segment: usize,
         slots: Slots,
-        result: Result<(), PeelError>,
+        result: Result<(), (usize, PeelError)>,
     ) {
         let Some(Transit { stage: Stage::Intake(intake), .. }) = self.transit.get_mut(&round) else { return };
         let whole = match intake.peeled(stream, segment, slots, result) {
@@ -350,10 +350,10 @@ impl Mix {
 
     fn void_intake(&mut self, round: u64, error: IntakeError) {
         let reason = match error {
-            IntakeError::Layer(PeelError::Malformed) => "malformed",
-            IntakeError::Layer(PeelError::LowOrder) => "low_order",
-            IntakeError::Layer(PeelError::BadTag) => "bad_tag",
-            IntakeError::Replay => "replay",
+            IntakeError::Layer { error: PeelError::Malformed, .. } => "malformed",
+            IntakeError::Layer { error: PeelError::LowOrder, .. } => "low_order",
+            IntakeError::Layer { error: PeelError::BadTag, .. } => "bad_tag",
+            IntakeError::Replay { .. } => "replay",
             IntakeError::Mismatch => "bad_batch",
             IntakeError::SecondBatch => "second_batch",
         };

@@ -13,11 +13,19 @@ use super::Job;
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum IntakeError {
     /// A layer does not open: the previous mix's doing, since it has peeled and checked before.
-    #[error("a layer behind the entry does not open: {0}")]
-    Layer(PeelError),
+    #[error("a layer behind the entry does not open: {error}")]
+    Layer {
+        /// The packet's place in the batch; the first one's.
+        place: u32,
+        /// Why.
+        error: PeelError,
+    },
     /// Two packets are the same onion: no two onions peel to one packet.
     #[error("an onion came twice")]
-    Replay,
+    Replay {
+        /// The later one's place in the batch.
+        place: u32,
+    },
     /// The packets are not those of the signed header.
     #[error("the batch is not the one of its header")]
     Mismatch,
@@ -30,8 +38,8 @@ impl IntakeError {
     /// What the verdict says.
     pub fn reason(self) -> AbortReason {
         match self {
-            IntakeError::Layer(_) => AbortReason::BadLayer,
-            IntakeError::Replay => AbortReason::Replay,
+            IntakeError::Layer { .. } => AbortReason::BadLayer,
+            IntakeError::Replay { .. } => AbortReason::Replay,
             IntakeError::Mismatch => AbortReason::BadBatch,
             IntakeError::SecondBatch => AbortReason::SecondBatch,
         }
@@ -50,8 +58,11 @@ pub struct Intake {
     hashes: Vec<Digest>,
     /// All are there, and they are the header's.
     whole: bool,
-    handed_out: usize,
+    /// Of each segment handed out the place of its first packet.
+    starts: Vec<usize>,
     peeled: BTreeMap<usize, Slots>,
+    /// The first layer that did not open.
+    failed: Option<(u32, PeelError)>,
 }
 
 impl Intake {
@@ -63,8 +74,9 @@ impl Intake {
             stream,
             hashes: Vec::new(),
             whole: false,
-            handed_out: 0,
+            starts: Vec::new(),
             peeled: BTreeMap::new(),
+            failed: None,
         }
     }
 
@@ -84,8 +96,9 @@ impl Intake {
         self.stream = stream;
         self.hashes.clear();
         self.whole = false;
-        self.handed_out = 0;
+        self.starts.clear();
         self.peeled.clear();
+        self.failed = None;
         Ok(())
     }
 
@@ -101,6 +114,7 @@ impl Intake {
         if self.whole || slots.len() > count - self.hashes.len() {
             return Err(IntakeError::Mismatch);
         }
+        self.starts.push(self.hashes.len());
         self.hashes.extend((0..slots.len()).map(|i| onion_digest(slots.received(i))));
         if self.hashes.len() == count {
             if batch_digest(&self.hashes) != self.header.header.output {
@@ -108,13 +122,13 @@ impl Intake {
             }
             self.whole = true;
         }
-        let segment = self.handed_out;
-        self.handed_out += 1;
+        let segment = self.starts.len() - 1;
         let round = self.header.header.round;
         Ok(Some(Job::Segment { round, stream, segment, slots, peeler: self.peeler.clone() }))
     }
 
-    /// A segment has been peeled. Once all have, and the batch has proven to be its header's: the whole batch.
+    /// A segment has been peeled. Once all have, and the batch has proven to be its header's: the whole batch. Nothing is
+    /// said of a layer before: it may be that of a packet for which nobody has signed.
     ///
     /// # Errors
     /// If a layer did not open, or an onion came twice.
@@ -123,22 +137,32 @@ impl Intake {
         stream: u64,
         segment: usize,
         slots: Slots,
-        result: Result<(), PeelError>,
+        result: Result<(), (usize, PeelError)>,
     ) -> Result<Option<Vec<Slots>>, IntakeError> {
         if stream != self.stream {
             return Ok(None);
         }
-        result.map_err(IntakeError::Layer)?;
+        let start = self.starts.get(segment).copied().unwrap_or_default();
+        if let Err((slot, error)) = result {
+            let place = (start + slot) as u32;
+            let first = self.failed.is_none_or(|(known, _)| place < known);
+            self.failed = if first { Some((place, error)) } else { self.failed };
+        }
         self.peeled.insert(segment, slots);
-        if !self.whole || self.peeled.len() < self.handed_out {
+        if !self.whole || self.peeled.len() < self.starts.len() {
             return Ok(None);
+        }
+        if let Some((place, error)) = self.failed {
+            return Err(IntakeError::Layer { place, error });
         }
         let segments: Vec<Slots> = std::mem::take(&mut self.peeled).into_values().collect();
         // Whole packets and not their keys: a client that seals two to one key harms nobody else, and nobody could prove
         // who it was if the two are of different clients.
         let mut replay = ReplaySet::default();
-        let fresh = self.hashes.iter().all(|hash| replay.insert(hash.0));
-        if fresh { Ok(Some(segments)) } else { Err(IntakeError::Replay) }
+        match self.hashes.iter().position(|hash| !replay.insert(hash.0)) {
+            None => Ok(Some(segments)),
+            Some(place) => Err(IntakeError::Replay { place: place as u32 }),
+        }
     }
 
     /// [`onion_digest`] of each packet that has come, in the order of the batch.
@@ -149,5 +173,100 @@ impl Intake {
     /// The digest by which the batch is acknowledged.
     pub fn batch(&self) -> Digest {
         self.header.header.output
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+
+    use super::*;
+    use crate::crypto::{Backend, Csprng, IdentityKey, MailboxId, SecretKey};
+    use crate::packet::{Address, Body, Builder, Ephemerals, Geometry, MessageId, Recipe, RoundContext, SEAL_BYTES};
+    use crate::round::Done;
+    use crate::wire::{BatchHeader, Members};
+
+    /// The exit of two, and who builds for it.
+    struct Exit {
+        geometry: Geometry,
+        builder: Builder,
+        secret: SecretKey,
+        rng: Csprng,
+    }
+
+    impl Exit {
+        fn new() -> Self {
+            let mut rng = Csprng::seed_from_u64(8);
+            let geometry = Geometry::new(2, 256).expect("valid");
+            let context = RoundContext { network: Digest([9; 32]), epoch: 3, round: 77 };
+            let (entry, secret, envelope) =
+                (SecretKey::random(&mut rng), SecretKey::random(&mut rng), SecretKey::random(&mut rng));
+            let keys = vec![entry.public_key(), secret.public_key()];
+            let builder = Builder::new(geometry, context, Backend::default(), keys, envelope.public_key());
+            Self { geometry, builder, secret, rng }
+        }
+
+        /// A packet for the exit, its layer sealed by `ephemeral`.
+        fn packet(&mut self, ephemeral: u8) -> Vec<u8> {
+            let mut ephemerals = Ephemerals::draw(&mut self.rng, self.geometry, 2);
+            ephemerals.layers = vec![SecretKey::from_bytes([ephemeral; 32])];
+            let to = Address { mailbox: MailboxId([8; 16]), letter_key: self.secret.public_key() };
+            let recipe = Recipe { to, body: Body::dummy(MessageId([4; 16]), 10, b""), sender: None };
+            let mut packet = Vec::new();
+            self.builder.build(&ephemerals, 2, NO_EXTRA, &recipe, &mut packet);
+            packet
+        }
+
+        /// Takes `sent` under a header of `signed`, a packet a segment.
+        fn take(&self, signed: &[Vec<u8>], sent: &[Vec<u8>]) -> Result<Option<usize>, IntakeError> {
+            let hashes: Vec<_> = signed.iter().map(|packet| onion_digest(packet)).collect();
+            let header = BatchHeader {
+                network: Digest([9; 32]),
+                epoch: Digest([2; 32]),
+                round: 77,
+                hop: 1,
+                count: signed.len() as u32,
+                noise: 0,
+                members: Members::none(8),
+                input: Digest([3; 32]),
+                output: batch_digest(&hashes),
+            };
+            let peeler = Peeler::new(self.geometry, *self.builder.context(), 2, &self.secret, Backend::default());
+            let mut intake = Intake::new(header.sign(&IdentityKey::from_seed(&[1; 32])), peeler, 1);
+            let mut whole = None;
+            for packet in sent {
+                let slots = Slots::from_packets(self.geometry, packet).expect("a whole packet");
+                let Some(job) = intake.segment(1, slots)? else { continue };
+                let Done::Segment { stream, segment, slots, result, .. } = job.run() else { continue };
+                whole = intake.peeled(stream, segment, slots, result)?.map(|segments| segments.len());
+            }
+            assert!(whole.is_none() || intake.hashes() == hashes);
+            Ok(whole)
+        }
+    }
+
+    const NO_EXTRA: u32 = crate::packet::NO_EXTRA;
+
+    #[test]
+    fn a_layer_that_does_not_open_is_told_only_of_a_batch_that_is_signed() {
+        let mut exit = Exit::new();
+        let sound = [exit.packet(1), exit.packet(2), exit.packet(3)];
+        assert_eq!(exit.take(&sound, &sound), Ok(Some(3)));
+        let mut broken = sound.clone();
+        broken[1][SEAL_BYTES] ^= 1;
+        let told = IntakeError::Layer { place: 1, error: PeelError::BadTag };
+        assert_eq!(exit.take(&broken, &broken), Err(told));
+        assert_eq!(exit.take(&sound, &broken), Err(IntakeError::Mismatch), "nobody has signed for what does not open");
+        assert_eq!(exit.take(&sound, &broken[..2]), Ok(None), "nor while the rest may come");
+    }
+
+    #[test]
+    fn one_packet_twice_is_a_replay_and_two_packets_under_one_key_are_none() {
+        let mut exit = Exit::new();
+        let (one, other) = (exit.packet(1), exit.packet(1));
+        assert_eq!(one[..32], other[..32]);
+        let twice = [one.clone(), other.clone(), one.clone()];
+        assert_eq!(exit.take(&twice, &twice), Err(IntakeError::Replay { place: 2 }));
+        assert_eq!(exit.take(&twice[..2], &twice[..2]), Ok(Some(2)));
     }
 }

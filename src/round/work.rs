@@ -119,8 +119,8 @@ pub enum Done {
         segment: usize,
         /// Its packets, peeled.
         slots: Slots,
-        /// The first failure, if any.
-        result: Result<(), PeelError>,
+        /// The first slot that did not peel, if any.
+        result: Result<(), (usize, PeelError)>,
     },
     /// Of [`Job::Digest`].
     Digest {
@@ -186,7 +186,7 @@ impl Job {
                 Done::Submission { round, client, judged: attempt.judge(client, submission) }
             }
             Job::Segment { round, stream, segment, mut slots, peeler } => {
-                let result = peeler.peel(&mut slots, NO_EXTRA).map_err(|(_, error)| error);
+                let result = peeler.peel(&mut slots, NO_EXTRA);
                 Done::Segment { round, stream, segment, slots, result }
             }
             Job::Digest { round, mut batch } => {
