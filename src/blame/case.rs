@@ -271,7 +271,7 @@ impl Case {
 
     fn refute(&self, (accuser, accusation, signature): &(u8, Accusation, Signature)) -> Option<Evidence> {
         let mixes = self.peelers.len();
-        let Accusation { mismatch, subject, .. } = accusation;
+        let Accusation { mismatch, .. } = accusation;
         let shown = match mismatch {
             _ if !accused::is_possible(*mismatch, *accuser, mixes) => Shown::Nothing,
             Mismatch::Layer { hop, .. } | Mismatch::Replay { hop, .. } => {
@@ -286,7 +286,6 @@ impl Case {
             }
             Mismatch::Equivocation { .. } | Mismatch::Transcript { .. } => return None,
         };
-        debug_assert_ne!(*subject, Digest([0; 32]), "every accusation is about something");
         let (accusation, signature) = (accusation.clone(), *signature);
         let proof = Proof::FalseAccusation(FalseProof { hop: *accuser, accusation, signature, shown });
         let evidence = Evidence::of_round(&self.shown.document, self.shown.round, proof);
@@ -323,6 +322,9 @@ impl Case {
 }
 
 fn check_list(round: &Round<'_>, shown: &Exhibits) -> Result<(), CaseFault> {
+    if !shown.records.is_sorted_by_key(|record| record.index) {
+        return Err(CaseFault::List);
+    }
     let context = round.list_context();
     let mut root = ListRoot::new(&context, u32::try_from(shown.records.len()).map_err(|_| CaseFault::List)?);
     shown.records.iter().for_each(|record| root.record(record));

@@ -17,3 +17,6 @@ pub use case::{Case, CaseFault, Exhibits, Ruling};
 pub use evidence::{Evidence, EvidenceFault, MAX_EVIDENCE};
 pub use finding::{Finding, Guilty, Offence};
 pub use said::SignedStatement;
+
+#[cfg(test)]
+mod tests;

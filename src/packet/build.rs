@@ -151,6 +151,28 @@ impl Builder {
         echo
     }
 
+    /// Layers for the hops before `hop` around anything: what a malicious client can make. `inner` is what that hop is meant
+    /// to get, but for its last 48 (`hop` - 1) bytes: these follow from the fillers.
+    #[cfg(any(test, feature = "sim"))]
+    pub fn wrap(&self, rng: &mut Csprng, hop: u8, index: u32, inner: &[u8]) -> Vec<u8> {
+        let (w, layers) = (self.geometry.packet(), usize::from(hop) - 1);
+        let mut ephemerals = Ephemerals::draw(rng, self.geometry, 1);
+        ephemerals.layers.truncate(layers);
+        let keys = self.layer_keys(&ephemerals, 1, index);
+        let tail = self.tail(&ephemerals, 1, &keys);
+        let mut packet = inner.to_vec();
+        for (layer, key) in keys.iter().enumerate().rev() {
+            packet.truncate(w - SEAL_BYTES);
+            if layer + 1 == layers {
+                let fixed = &tail[..SEAL_BYTES * layer];
+                packet[w - SEAL_BYTES - fixed.len()..].copy_from_slice(fixed);
+            }
+            let tag = key.aead().seal(self.backend, &mut packet);
+            packet.splice(..0, ephemerals.layers[layer].public_key().0.into_iter().chain(tag));
+        }
+        packet
+    }
+
     /// Step 2: the keys of every hop from `first` on.
     fn layer_keys(&self, ephemerals: &Ephemerals, first: u8, index: u32) -> Vec<HopKeys> {
         let hops = first..=self.geometry.mixes() as u8;

@@ -312,3 +312,72 @@ fn t2_a_packets_bits_do_not_survive_a_hop_and_an_unpeeled_one_shows() {
         assert_eq!((common, distant), (20, 20), "the control: a layer forwarded unpeeled");
     }
 }
+
+#[test]
+fn a_peeled_slot_is_sealed_again_to_the_very_bytes_that_came() {
+    for (mixes, payload) in [(2, 256), (3, 1024), (7, 65_536)] {
+        let mut round = Round::new(mixes, payload);
+        let mut packets: Vec<u8> = (0..3).flat_map(|i| round.packet(1, &[i; 200])).collect();
+        for hop in 1..=mixes as u8 {
+            let mut slots = Slots::from_packets(round.geometry, &packets).expect("whole packets");
+            round.peeler(hop).peel(&mut slots, 5).expect("honest packets peel");
+            // As it is when the batch has left.
+            slots.take_echo_keys();
+            for backend in Backend::ALL {
+                let secret = &round.secrets[usize::from(hop) - 1];
+                let peeler = Peeler::new(round.geometry, round.context, hop, secret, backend);
+                let restored = peeler.restore(&slots, 5).expect("its own");
+                let again: Vec<u8> = (0..3).flat_map(|i| restored.received(i).to_vec()).collect();
+                assert_eq!(again, packets, "hop {hop} of {mixes}, {backend}");
+            }
+            packets = (0..3).flat_map(|i| slots.peeled(i).to_vec()).collect();
+        }
+    }
+}
+
+#[test]
+fn a_slot_that_has_changed_is_not_sealed_again() {
+    let mut round = Round::new(2, 256);
+    let packets = [round.packet(1, b"one"), round.packet(1, b"two")].concat();
+    let mut slots = Slots::from_packets(round.geometry, &packets).expect("whole packets");
+    round.peeler(1).peel(&mut slots, 5).expect("honest packets peel");
+    assert_eq!(round.peeler(1).restore(&slots, 6).err(), Some((0, PeelError::BadTag)), "another client's");
+    assert_eq!(round.peeler(2).restore(&slots, 5).err(), Some((0, PeelError::BadTag)), "another hop's key");
+    slots.peeled_mut(1)[9] ^= 1;
+    assert_eq!(round.peeler(1).restore(&slots, 5).err(), Some((1, PeelError::BadTag)));
+}
+
+#[test]
+fn a_trace_is_the_way_that_a_packet_takes() {
+    for mixes in [2, 3, 7] {
+        let mut round = Round::new(mixes, 256);
+        let (builder, mut onion) = (round.builder(), Vec::new());
+        let to = Address { mailbox: MailboxId([8; 16]), letter_key: round.recipient.public_key() };
+        let recipe = Recipe { to, body: Body::dummy(MessageId([4; 16]), 10, b""), sender: None };
+        let echo = builder.client_packet(&mut round.rng, 5, &recipe, &mut onion);
+        let peelers: Vec<Peeler> = (1..=mixes as u8).map(|hop| round.peeler(hop)).collect();
+        let trace = Trace::new(&peelers, 5, &onion, &mut Vec::new());
+        assert_eq!((trace.failed, trace.echoes.first()), (None, Some(&echo)));
+        let mut packet = onion.clone();
+        for (i, peeler) in peelers.iter().enumerate() {
+            assert_eq!(trace.packets[i], crate::wire::onion_digest(&packet));
+            assert_eq!(Trace::packet_at(&peelers, 5, &onion, i as u8 + 1).as_ref(), Some(&packet));
+            let mut slots = Slots::from_packets(round.geometry, &packet).expect("a whole packet");
+            peeler.peel(&mut slots, 5).expect("it peels");
+            assert_eq!(trace.echo_keys[i].0, slots.echo_keys()[0].0);
+            packet = slots.peeled(0).to_vec();
+            if let Some(next) = trace.echoes.get(i + 1) {
+                assert_eq!(trace.echoes[i], next_echo(&trace.echo_keys[i], next));
+            }
+        }
+        for hop in 1..=mixes as u8 {
+            let mut inner = vec![7; round.geometry.packet()];
+            inner[..32].copy_from_slice(&SecretKey::from_bytes([hop; 32]).public_key().0);
+            let wrapped = builder.wrap(&mut round.rng, hop, 5, &inner);
+            let trace = Trace::new(&peelers, 5, &wrapped, &mut Vec::new());
+            assert_eq!((trace.echo_keys.len(), trace.failed), (usize::from(hop) - 1, Some(PeelError::BadTag)));
+            assert_eq!((trace.packets.len(), trace.echoes.len()), (usize::from(hop), 0));
+            assert_eq!(Trace::packet_at(&peelers, 5, &wrapped, hop + 1), None);
+        }
+    }
+}

@@ -10,6 +10,7 @@
 //!
 //! Only the feature `sim` builds it, and no released binary has that feature.
 
+mod burnt;
 mod chaos;
 mod crowd;
 mod disk;
@@ -25,6 +26,7 @@ mod traffic;
 mod witness;
 mod world;
 
+pub use burnt::{BurntRound, Submitted};
 pub use chaos::{Chaos, ChaosReport, Profile};
 pub use crowd::{Crowd, CrowdError, CrowdReport};
 pub use disk::{Failing, SimDisk};
