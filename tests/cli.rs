@@ -147,3 +147,101 @@ fn a_store_that_cannot_be_used_says_so_at_once_and_stays_as_it_is() {
         assert_eq!(std::fs::read(&data).expect("there"), vec![7; 100_000]);
     }
 }
+
+/// A network file of the plan's network, whose names need no key files.
+fn network_yaml(network: &mixnet::wire::Network) -> String {
+    use mixnet::config::{ClientLine, MailboxLine, MixLine, NetworkFile};
+    let (parameters, roster) = (&network.parameters, &network.roster);
+    let mut file = NetworkFile::testnet();
+    file.network.clone_from(&parameters.network);
+    file.messages_per_round = Some(parameters.messages_per_round.into());
+    file.start_clients = Some(parameters.start_clients.into());
+    file.min_clients = parameters.min_clients.into();
+    file.min_share = f64::from(parameters.min_share_permille) / 1000.0;
+    file.round_seconds = f64::from(parameters.round_ms) / 1000.0;
+    file.submit_seconds = Some(f64::from(parameters.submit_ms) / 1000.0);
+    file.mix_delay_ms = (parameters.mix_delay_ms.0.into(), parameters.mix_delay_ms.1.into());
+    file.payload = parameters.payload.into();
+    file.packets_per_client = parameters.packets_per_client.into();
+    file.dummy_payload = String::from_utf8(parameters.dummy_payload.clone()).expect("text");
+    file.max_message = parameters.max_message;
+    file.epoch_rounds = parameters.epoch_rounds.into();
+    file.verdict_rounds = Some(parameters.verdict_rounds.into());
+    file.retention_epochs = parameters.retention_epochs.into();
+    file.poll_letters = Some(parameters.poll_letters.into());
+    file.mailbox_letters = parameters.mailbox_letters.into();
+    file.history_rounds = parameters.history_rounds.into();
+    file.threshold = Some(parameters.threshold.into());
+    file.sealed = parameters.sealed;
+    let mixes = roster.mixes.iter();
+    file.mixes = mixes
+        .map(|mix| MixLine { id: mix.id.clone(), address: mix.address.clone(), identity: Some(mix.identity) })
+        .collect();
+    let line = |client: &mixnet::wire::ClientEntry| ClientLine {
+        id: client.id.clone(),
+        identity: Some(client.identity),
+        list_key: Some(client.list_key),
+        address: None,
+    };
+    file.clients = roster.clients.iter().map(line).collect();
+    let mailbox = |it: &mixnet::wire::MailboxEntry| MailboxLine { id: it.id, letter_key: it.letter_key };
+    file.mailboxes = Some(roster.mailboxes.iter().map(mailbox).collect());
+    file.to_yaml()
+}
+
+#[test]
+fn evidence_is_verified_by_a_process_that_has_nothing_else() {
+    use mixnet::blame::Ruling;
+    use mixnet::sim::{BurntRound, Plan};
+
+    let dir = tempfile::tempdir().expect("a directory");
+    let (network, evidence) = (dir.path().join("network.yaml"), dir.path().join("evidence"));
+    let ruled = |round: &BurntRound| {
+        std::fs::write(&network, network_yaml(&round.network)).expect("writable");
+        match round.timed_replay(4).expect("everything is shown").0 {
+            Some(Ruling::Guilty(found)) => found.to_file(),
+            _ => panic!("somebody is guilty"),
+        }
+    };
+    let verify = |more: &[&str]| {
+        let mut arguments = vec!["verify-evidence", path(&evidence), "--network", path(&network)];
+        arguments.extend(more);
+        run("mixnode", &arguments)
+    };
+
+    let mut round = BurntRound::new(&Plan::default());
+    round.submitted[5].commitment[0] ^= 1;
+    round.run(|_, _, _| {}, |_, _| {});
+    std::fs::write(&evidence, ruled(&round)).expect("writable");
+    let said = "client-3 (client, roster index 2) is guilty: it committed to another echo than its packet causes\n\
+                in round 300 of epoch 5\n";
+    let output = verify(&[]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert_eq!(text(&output.stdout), said);
+
+    let mut round = BurntRound::new(&Plan::default());
+    round.run(|_, _, _| {}, |at, echoes| echoes[2][5] ^= u8::from(at == 2));
+    let mut file = ruled(&round);
+    std::fs::write(&evidence, &file).expect("writable");
+    let said = json(&verify(&["--json"]));
+    assert_eq!((&said["proven"], &said["party"], &said["name"]), (&true.into(), &"mix".into(), &"mix-2".into()));
+    assert_eq!((&said["number"], &said["offence"], &said["round"]), (&2.into(), &"echo".into(), &300.into()));
+
+    // A changed byte, no evidence at all, another network, nothing there.
+    *file.last_mut().expect("bytes") ^= 1;
+    std::fs::write(&evidence, &file).expect("writable");
+    let output = verify(&[]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stdout).starts_with("it proves nothing: "), "{}", text(&output.stdout));
+    std::fs::write(&evidence, b"network: evidence").expect("writable");
+    let output = verify(&["--json"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stdout).contains(r#""proven":false,"why":"this is no evidence file"#));
+    std::fs::write(&evidence, ruled(&round)).expect("writable");
+    let other = BurntRound::new(&Plan { seed: 2, ..Plan::default() });
+    std::fs::write(&network, network_yaml(&other.network)).expect("writable");
+    assert_eq!(verify(&[]).status.code(), Some(1));
+    std::fs::remove_file(&evidence).expect("it was there");
+    assert_eq!(verify(&[]).status.code(), Some(1));
+    fails("mixnode", &["verify-evidence", path(&evidence)], 2);
+}

@@ -9,9 +9,10 @@ use crate::config::Role;
 use super::args::{GlobalArgs, RunArgs};
 use super::check::CheckArgs;
 use super::error::{CliError, EXIT_CODES};
+use super::evidence::EvidenceArgs;
 use super::init::InitArgs;
 use super::testnet::TestnetArgs;
-use super::{Ending, check, init, on_all_cores, on_one_core, run as daemons, status, testnet};
+use super::{Ending, check, evidence, init, on_all_cores, on_one_core, run as daemons, status, testnet};
 
 /// A mix of a mix network: takes in a round's packets, opens a layer, shuffles, hands them on
 #[derive(Debug, Parser)]
@@ -34,6 +35,8 @@ enum Command {
     Check(CheckArgs),
     /// Show how a running mix is doing
     Status,
+    /// Say who broke a round, from an evidence file and the network file alone
+    VerifyEvidence(EvidenceArgs),
     /// Run a whole network of mixes and clients on this machine
     Testnet(TestnetArgs),
 }
@@ -43,7 +46,8 @@ const EXAMPLES: &str = "Examples:
   mixnode init --home /etc/mix-1 mix-1           make a home with keys
   mixnode check --home /etc/mix-1                what would keep it from running
   mixnode run --home /etc/mix-1                  be a mix
-  mixnode status --home /etc/mix-1 --json        how it goes";
+  mixnode status --home /etc/mix-1 --json        how it goes
+  mixnode verify-evidence FILE --network network.yaml";
 
 /// Does what the arguments say.
 pub(super) fn run(arguments: Arguments) -> Result<(), Ending> {
@@ -54,6 +58,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Ending> {
         Command::Run(args) => on_all_cores(daemons::mix(&args, &home()?, global.json))?,
         Command::Check(args) => return check::run(&args, Role::Mix, home, global.json),
         Command::Status => on_one_core(status::run(&home()?, global.json))?,
+        Command::VerifyEvidence(args) => return evidence::run(&args, global.json),
         Command::Testnet(args) => return testnet::run(&args, global.json),
     }
     Ok(())

@@ -8,6 +8,7 @@ mod check;
 mod contact;
 mod daemon;
 mod error;
+mod evidence;
 mod harden;
 mod init;
 mod local;

@@ -1,6 +1,7 @@
 //! The laboratory: long experiments on real and simulated networks. Built only with the feature `sim`.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "results go to stdout, errors to stderr")]
 
+mod blame;
 mod chaos;
 mod crowd;
 mod storm;
@@ -24,6 +25,8 @@ enum Command {
     Chaos(chaos::ChaosArgs),
     /// Simulated networks in which everything goes wrong; says whether every message arrived once
     Storm(storm::StormArgs),
+    /// An honest round is replayed as after a burn; says how long that takes
+    Blame(blame::BlameArgs),
 }
 
 /// The experiment did not run.
@@ -42,5 +45,6 @@ fn main() -> ExitCode {
         Command::Crowd(args) => runtime.block_on(crowd::run(&args)),
         Command::Chaos(args) => runtime.block_on(chaos::run(&args)),
         Command::Storm(args) => storm::run(&args),
+        Command::Blame(args) => blame::run(&args),
     }
 }
