@@ -38,6 +38,7 @@ fn the_decoder_agrees_with_every_vector() {
             "list.json",
             "echo.json",
             "seal.json",
+            "evidence.json",
         ];
         for file in files {
             assert!(lines.lines().any(|line| line.starts_with(file) && line.ends_with("vectors checked")), "{lines}");

@@ -15,13 +15,15 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import codec
 import echo
+import evidence
 import lists
 import messages
 import packets
 from mismatch import Mismatch, only
 from onion import Refused
 
-FILES = ("packet.json", "noise.json", "reject.json", "wire.json", "signed.json", "list.json", "echo.json", "seal.json")
+FILES = ("packet.json", "noise.json", "reject.json", "wire.json", "signed.json", "list.json", "echo.json", "seal.json",
+         "evidence.json")
 # What reading a vector of another shape, or with other values, raises.
 NOT_A_VECTOR = (ArithmeticError, AssertionError, AttributeError, LookupError, StopIteration, TypeError, ValueError)
 
@@ -52,6 +54,16 @@ def checks(name, content):
         yield ("round",), echo.check_round, (content["round"],)
         for at, failure in enumerate(content["failures"]):
             yield ("failures", at), echo.check_failure, (content["round"], failure)
+    elif name == "evidence.json":
+        only("file", content, "network", "proven", "changed", "innocent")
+        network = content["network"]
+        yield ("network",), evidence.check_network, (network,)
+        for at, vector in enumerate(content["proven"]):
+            yield ("proven", at), evidence.check_proven, (network, vector)
+        for at, vector in enumerate(content["changed"]):
+            yield ("changed", at), evidence.check_changed, (network, content["proven"], vector)
+        for at, vector in enumerate(content["innocent"]):
+            yield ("innocent", at), evidence.check_innocent, (network, vector)
     elif name == "list.json":
         for at, vector in enumerate(content):
             yield (at,), lists.check_list, (vector,)

@@ -3,6 +3,7 @@
 mod mutations;
 mod offences;
 mod statements;
+mod vectors;
 
 use super::*;
 use crate::sim::{BurntRound, Plan};

@@ -8,7 +8,7 @@ use crate::crypto::Digest;
 use crate::wire::{Mismatch, Network, batch_digest, echoes_digest};
 
 /// One of each kind, of three mixes, with whom it names.
-pub(in crate::blame) fn every_kind() -> (BurntRound, Vec<(&'static str, Evidence, Guilty)>) {
+pub(super) fn every_kind() -> (BurntRound, Vec<(&'static str, Evidence, Guilty)>) {
     let mut all = Vec::new();
     let fresh = || BurntRound::new(&plan(3));
     let mut take = |name, round: &BurntRound| {

@@ -1,0 +1,425 @@
+"""Checks of evidence.json: sections 7.12 and 8.9 of wire-spec.md. The names of steps are the ones there."""
+
+import codec
+import layouts
+import lists
+import onion
+import primitives
+from codec import DIGEST, SIGNATURE, Bytes, Enum, Fixed, List, Option, Struct, U8, U32, U64
+from mismatch import Mismatch, only, same, unhex
+from onion import NO_EXTRA, O, Refused
+
+MAGIC = b"mixnet v1 evidence\0"
+MAX_EVIDENCE = 64 << 20
+
+# ---- Section 7.12 ------------------------------------------------------------------------
+
+KEY, RECORD, ROW, ECHO = Fixed(32), Fixed(52), Fixed(68), Fixed(16)
+CONFIRM = Struct(slot=codec.SLOT, transcript=DIGEST)
+PLACE = Struct(hop=U8, place=U32)
+MISMATCH = Enum(("Layer", PLACE), ("Replay", PLACE), ("Noise", PLACE), ("Echo", Struct(place=U32)),
+                ("Equivocation", Struct(hop=U8)), ("Transcript", Struct(hop=U8)))
+ACCUSATION = Struct(slot=codec.SLOT, mismatch=MISMATCH, subject=DIGEST)
+STATEMENT = Enum(
+    ("List", codec.SIGNED_LIST_HEADER),
+    ("Batch", codec.SIGNED_BATCH_HEADER),
+    ("Echo", codec.SIGNED_ECHO_HEADER),
+    ("Confirm", Struct(hop=U8, confirm=CONFIRM, signature=SIGNATURE)),
+    ("Document", Struct(hop=U8, document=codec.EPOCH_DOCUMENT, signature=SIGNATURE)),
+    ("Verdict", Struct(hop=U8, verdict=codec.VERDICT, signature=SIGNATURE)),
+)
+LIST = Struct(records=List(RECORD), signatures=List(ROW))
+TAKEN = Struct(hop=U8, key=KEY, packet=Bytes(), place=U32,
+               source=Enum(("List", Struct(list=LIST, signature=SIGNATURE)), ("Batch", List(DIGEST))))
+PASSED = Struct(header=codec.SIGNED_BATCH_HEADER, hashes=List(DIGEST))
+PROOF = Enum(
+    ("Client", Struct(records=List(RECORD), signature=SIGNATURE, which=U32, onion=Bytes(), keys=List(KEY))),
+    ("Dropped", Struct(taken=TAKEN, passed=PASSED)),
+    ("Echo", Struct(taken=TAKEN, header=codec.SIGNED_ECHO_HEADER, echoes=List(ECHO),
+                    onward=Option(Struct(passed=PASSED, place=U32, echoes=List(ECHO))))),
+    ("FalseAccusation", Struct(hop=U8, accusation=ACCUSATION, signature=SIGNATURE, shown=Enum(
+        "Nothing",
+        ("Layer", Struct(header=codec.BATCH_HEADER, taken=TAKEN)),
+        ("Batch", Struct(header=codec.BATCH_HEADER, hashes=List(DIGEST))),
+        ("Noise", Struct(header=codec.SIGNED_BATCH_HEADER)),
+        ("Echo", Struct(header=codec.ECHO_HEADER, echoes=List(ECHO), list=LIST)),
+    ))),
+)
+EVIDENCE = Enum(
+    ("Equivocation", Struct(document=Option(codec.EPOCH_DOCUMENT), first=STATEMENT, second=STATEMENT)),
+    ("Round", Struct(document=codec.SIGNED_EPOCH, round=U64, proof=PROOF)),
+)
+
+
+class Unproven(Exception):
+    """Evidence that proves nothing; `reason` is the word of section 8.9."""
+
+    def __init__(self, reason):
+        super().__init__(reason)
+        self.reason = reason
+
+
+def need(condition, reason):
+    if not condition:
+        raise Unproven(reason)
+
+
+def at(values, place):
+    need(place < len(values), "packet")
+    return values[place]
+
+
+def read(data):
+    need(data.startswith(MAGIC), "malformed")
+    need(len(data) - len(MAGIC) <= MAX_EVIDENCE, "too_long")
+    try:
+        return codec.read_all(EVIDENCE, data[len(MAGIC):])
+    except codec.BadFrame as refusal:
+        raise Unproven(refusal.reason) from refusal
+
+
+# ---- Section 8.9 -------------------------------------------------------------------------
+
+def onion_digest(packet):
+    return onion.H("Onion", packet)
+
+
+def batch_digest(hashes):
+    return onion.H("Batch", b"".join(map(bytes.fromhex, hashes)))
+
+
+def echoes_digest(echoes):
+    return onion.H("Echoes", b"".join(map(bytes.fromhex, echoes)))
+
+
+def echo_signed(header):
+    return layouts.echo_header(header["network"], header["epoch"], header["round"], header["hop"],
+                               bytes.fromhex(header["input"]), header["count"], bytes.fromhex(header["digest"]))
+
+
+class Network:
+    """A network file, as far as evidence needs it."""
+
+    def __init__(self, value):
+        self.id = onion.H("Network", value["parameters"]["network"].encode("utf-8")).hex()
+        self.digests = {
+            "parameters": layouts.parameters(value["parameters"]).hex(),
+            "roster": layouts.roster(value["mixes"], value["clients"]).hex(),
+            "mailboxes": layouts.mailboxes(value["mailboxes"]).hex(),
+        }
+        self.packets_per_client = value["parameters"]["packets_per_client"]
+        self.mixes = [unhex(mix["identity"], 32) for mix in value["mixes"]]
+        self.clients = [unhex(client["identity"], 32) for client in value["clients"]]
+        self.sizes = onion.Sizes(len(self.mixes), value["parameters"]["payload"])
+
+    def signed(self, hop, layout, signature, reason="signature"):
+        need(1 <= hop <= len(self.mixes), "slot")
+        need(primitives.ed25519_verify(self.mixes[hop - 1], layout, bytes.fromhex(signature)), reason)
+
+
+class Round:
+    def __init__(self, network, signed, round_):
+        document = signed["document"]
+        self.network, self.sizes = network, network.sizes
+        self.check_document(document, signed["signatures"])
+        self.round = round_
+        number = round_ - document["first_round"]
+        need(0 <= number < document["rounds"], "slot")
+        self.keys = [bytes.fromhex(mix["onion_keys"][number]) for mix in document["mixes"]]
+        self.digest = layouts.epoch(document).hex()
+        self.slot = {"network": network.id, "epoch": document["epoch"], "round": round_}
+        self.context = onion.Context(bytes.fromhex(network.id), document["epoch"], round_)
+
+    def check_document(self, document, signatures):
+        network, rounds = self.network, document["rounds"]
+        need(document["network"] == network.id, "document")
+        need(1 <= rounds <= 240 and document["first_round"] + rounds < 1 << 64, "document")
+        need(len(document["mixes"]) == len(network.mixes) == len(signatures), "document")
+        need(len(document["envelope_keys"]) == rounds, "document")
+        keys = list(document["envelope_keys"])
+        for mix in document["mixes"]:
+            need(len(mix["onion_keys"]) == rounds, "document")
+            keys += mix["onion_keys"] + [mix["list_key"]]
+        for key in keys:
+            try:
+                onion.check_point(bytes.fromhex(key))
+            except Refused as refusal:
+                raise Unproven("document") from refusal
+        need(all(document[name] == digest for name, digest in network.digests.items()), "document")
+        layout = layouts.epoch_signed(layouts.epoch(document))
+        for hop, signature in enumerate(signatures, start=1):
+            network.signed(hop, layout, signature, "document")
+
+    def secret(self, hop, key):
+        need(1 <= hop <= len(self.keys), "slot")
+        need(onion.public_key(bytes.fromhex(key)) == self.keys[hop - 1], "key")
+        return bytes.fromhex(key)
+
+    def check_header(self, header, last):
+        own = (header["network"], header["epoch"], header["round"]) == (self.network.id, self.digest, self.round)
+        need(own and 1 <= header["hop"] <= last, "slot")
+
+    def check_batch(self, header):
+        self.check_header(header, len(self.keys) - 1)
+
+    def check_signed(self, signed):
+        self.check_batch(signed["header"])
+        self.network.signed(signed["header"]["hop"], layouts.batch_header(signed["header"]), signed["signature"])
+
+    def list_context(self):
+        return lists.round_fields(self.slot)
+
+    def root(self, list_):
+        return lists.root(self.list_context(), *(list(map(bytes.fromhex, list_[name])) for name in ("records", "signatures")))
+
+    # What a mix took in.
+
+    def check_taken(self, taken, header):
+        kind, content = next(iter(taken["source"].items()))
+        need((kind == "List") == (taken["hop"] == 1) and taken["hop"] >= 1, "slot")
+        if kind == "Batch":
+            return self.check_input(taken, header["input"])
+        record = bytes.fromhex(at(content["list"]["records"], taken["place"]))
+        need(onion_digest(bytes.fromhex(taken["packet"])) == record[4:36], "packet")
+        self.network.signed(1, lists.root_signed(self.list_context(), self.root(content["list"])), content["signature"])
+
+    def check_input(self, taken, digest):
+        need("Batch" in taken["source"], "slot")
+        hashes = taken["source"]["Batch"]
+        need(batch_digest(hashes).hex() == digest, "digest")
+        need(at(hashes, taken["place"]) == onion_digest(bytes.fromhex(taken["packet"])).hex(), "packet")
+
+    def check_passed(self, passed, taken):
+        header = passed["header"]["header"]
+        self.check_signed(passed["header"])
+        need(batch_digest(passed["hashes"]).hex() == header["output"], "digest")
+        need(taken["hop"] == header["hop"], "slot")
+        self.check_taken(taken, header)
+
+    def peel(self, taken):
+        """The echo key, and the packet that is handed on."""
+        secret = self.secret(taken["hop"], taken["key"])
+        extra, packet = NO_EXTRA, bytes.fromhex(taken["packet"])
+        if "List" in taken["source"]:
+            record = at(taken["source"]["List"]["list"]["records"], taken["place"])
+            extra = int.from_bytes(bytes.fromhex(record)[:4], "little")
+        need(len(packet) == self.sizes.packet, "packet")
+        try:
+            seal, packet = onion.peel(self.sizes, self.context, taken["hop"], secret, packet, onion.extra_at(taken["hop"], extra), set())
+        except Refused as refusal:
+            raise Unproven("layer") from refusal
+        return seal.ek, packet
+
+    # The proofs.
+
+    def client(self, proof):
+        records = list(map(bytes.fromhex, proof["records"]))
+        need(proof["which"] < len(records), "records")
+        named = records[proof["which"]]
+        index = int.from_bytes(named[:4], "little")
+        need(len(records) == self.network.packets_per_client and index < len(self.network.clients)
+             and all(record[:4] == named[:4] for record in records), "records")
+        signed = lists.records_signed(self.list_context(), records)
+        need(primitives.ed25519_verify(self.network.clients[index], signed, bytes.fromhex(proof["signature"])), "client_signature")
+        packet = bytes.fromhex(proof["onion"])
+        need(len(packet) == self.sizes.packet and onion_digest(packet) == named[4:36], "packet")
+        need(1 <= len(proof["keys"]) <= len(self.keys), "key")
+        secrets = [self.secret(hop, key) for hop, key in enumerate(proof["keys"], start=1)]
+        echo_keys = []
+        for hop, secret in enumerate(secrets, start=1):
+            try:
+                seal, packet = onion.peel(self.sizes, self.context, hop, secret, packet, onion.extra_at(hop, index), set())
+            except Refused as refusal:
+                if hop != len(secrets):
+                    raise Unproven("layer") from refusal
+                return "client", index, "layer"
+            echo_keys.append(seal.ek)
+        need(len(secrets) == len(self.keys), "innocent")
+        echo = onion.echoes(self.context, echo_keys, packet[:self.sizes.envelope])[0]
+        need(onion.commitment(self.context, index, echo) != named[36:], "innocent")
+        return "client", index, "commitment"
+
+    def dropped(self, proof):
+        self.check_passed(proof["passed"], proof["taken"])
+        _, packet = self.peel(proof["taken"])
+        need(onion_digest(packet).hex() not in proof["passed"]["hashes"], "innocent")
+        return "mix", proof["taken"]["hop"], "dropped"
+
+    def echo(self, proof):
+        header, taken, onward = proof["header"]["header"], proof["taken"], proof["onward"]
+        self.check_header(header, len(self.keys))
+        self.network.signed(header["hop"], echo_signed(header), proof["header"]["signature"])
+        need(echoes_digest(proof["echoes"]).hex() == header["digest"], "digest")
+        need(taken["hop"] == header["hop"], "slot")
+        handed_back = bytes.fromhex(at(proof["echoes"], taken["place"]))
+        ek, packet = self.peel(taken)
+        if onward is None:
+            need(header["hop"] == len(self.keys), "slot")
+            self.check_input(taken, header["input"])
+            expected = onion.echoes(self.context, [ek], packet[:self.sizes.envelope])[0]
+        else:
+            self.check_passed(onward["passed"], taken)
+            need(echoes_digest(onward["echoes"]).hex() == header["input"], "digest")
+            echo = bytes.fromhex(at(onward["echoes"], onward["place"]))
+            need(at(onward["passed"]["hashes"], onward["place"]) == onion_digest(packet).hex(), "packet")
+            expected = onion.PRF(ek, echo)
+        need(expected != handed_back, "innocent")
+        return "mix", header["hop"], "echo"
+
+    def false_accusation(self, proof):
+        accusation, accuser = proof["accusation"], proof["hop"]
+        need(accusation["slot"] == self.slot, "slot")
+        kind, where = next(iter(accusation["mismatch"].items()))
+        layout = layouts.accusation(*(self.slot[name] for name in ("network", "epoch", "round")), kind.lower(),
+                                    accusation["subject"], **where)
+        self.network.signed(accuser, layout, proof["signature"])
+        shown = proof["shown"]
+        right = (self.is_possible(kind, where, accuser) if shown == "Nothing"
+                 else self.is_right(kind, where, accuser, accusation["subject"], *next(iter(shown.items()))))
+        need(not right, "innocent")
+        return "mix", accuser, "false_accusation"
+
+    def is_possible(self, kind, where, accuser):
+        hop = where.get("hop")
+        other = hop is not None and hop != accuser and 1 <= hop <= len(self.keys)
+        return {
+            "Layer": lambda: hop >= 1 and hop + 1 == accuser,
+            "Replay": lambda: hop >= 1 and hop + 1 == accuser,
+            "Noise": lambda: hop == accuser + 1 and other,
+            "Echo": lambda: True,
+            "Equivocation": lambda: other,
+            "Transcript": lambda: other,
+        }[kind]()
+
+    def is_right(self, kind, where, accuser, subject, what, shown):
+        def check_subject(signed):
+            need(onion.H("Subject", signed).hex() == subject, "digest")
+
+        if what in ("Layer", "Batch") and kind in ("Layer", "Replay") and (what, kind) != ("Layer", "Replay"):
+            header = shown["header"]
+            self.check_batch(header)
+            check_subject(layouts.batch_header(header))
+            if what == "Layer":
+                taken = shown["taken"]
+                need((header["hop"], taken["hop"], taken["place"]) == (where["hop"], accuser, where["place"]), "slot")
+                self.check_input(taken, header["output"])
+                try:
+                    self.peel(taken)
+                except Unproven as unproven:
+                    if unproven.reason != "layer":
+                        raise
+                    return True
+                return False
+            need(header["hop"] == where["hop"], "slot")
+            hashes = shown["hashes"]
+            need(batch_digest(hashes).hex() == header["output"], "digest")
+            there = where["place"] < len(hashes)
+            return there and (kind == "Layer" or hashes[where["place"]] in hashes[:where["place"]])
+        if (what, kind) == ("Noise", "Noise"):
+            self.check_signed(shown["header"])
+            need(shown["header"]["header"]["hop"] == accuser, "slot")
+            return shown["header"]["header"]["noise"] > 0
+        if (what, kind) == ("Echo", "Echo"):
+            header, echoes, records = shown["header"], shown["echoes"], shown["list"]["records"]
+            self.check_header(header, len(self.keys))
+            check_subject(echo_signed(header) + self.root(shown["list"]))
+            need(header["hop"] == 1, "slot")
+            need(echoes_digest(echoes).hex() == header["digest"], "digest")
+            place = where["place"]
+            if place >= min(len(echoes), len(records)):
+                return False
+            record = bytes.fromhex(records[place])
+            index = int.from_bytes(record[:4], "little")
+            return onion.commitment(self.context, index, bytes.fromhex(echoes[place])) != record[36:]
+        raise Unproven("slot")
+
+
+def parts(statement):
+    """Where its signer signs once; what is signed, by whom, with which signature."""
+    kind, value = next(iter(statement.items()))
+    hop, signature = value.get("hop"), value["signature"]
+    if kind == "List":
+        header = value["header"]
+        context = header["context"]
+        place = (context["network"], context["epoch"], context["round"], 1, header["attempt"])
+        return (kind, *place), lists.header_signed(header), signature
+    if kind in ("Batch", "Echo"):
+        header = value["header"]
+        signed = layouts.batch_header(header) if kind == "Batch" else echo_signed(header)
+        return (kind, header["network"], header["epoch"], header["round"], header["hop"]), signed, signature
+    if kind == "Confirm":
+        slot = value["confirm"]["slot"]
+        signed = layouts.confirm(*slot.values(), value["confirm"]["transcript"])
+        return (kind, *slot.values(), hop), signed, signature
+    if kind == "Document":
+        document = value["document"]
+        signed = layouts.epoch_signed(layouts.epoch(document))
+        return (kind, document["network"], document["epoch"], 0, hop), signed, signature
+    verdict = value["verdict"]
+    return (kind, verdict["network"], verdict["epoch"], verdict["round"], hop), layouts.verdict(verdict), signature
+
+
+def equivocation(network, claim):
+    (place, signed, signature), (other, signed_2, signature_2) = parts(claim["first"]), parts(claim["second"])
+    need(place == other and place[1] == network.id, "slot")
+    kind, _, epoch, round_, hop = place[:5]
+    document = claim["document"]
+    named = epoch if kind in ("Batch", "Echo") else None
+    need((None if document is None else layouts.epoch(document).hex()) == named, "digest")
+    network.signed(hop, signed, signature)
+    network.signed(hop, signed_2, signature_2)
+    need(signed != signed_2, "innocent")
+    return "mix", hop, "equivocation", epoch if document is None else document["epoch"], round_
+
+
+def verify(network, data):
+    """Party, number, offence, epoch and round; raises Unproven."""
+    kind, claim = next(iter(read(data).items()))
+    if kind == "Equivocation":
+        return equivocation(network, claim)
+    round_ = Round(network, claim["document"], claim["round"])
+    proof, content = next(iter(claim["proof"].items()))
+    proofs = {"Client": round_.client, "Dropped": round_.dropped, "Echo": round_.echo, "FalseAccusation": round_.false_accusation}
+    return (*proofs[proof](content), round_.slot["epoch"], round_.slot["round"])
+
+
+# ---- evidence.json -----------------------------------------------------------------------
+
+def check_network(value):
+    only("network", value, "parameters", "mixes", "clients", "mailboxes", "id", "parameters_digest", "roster_digest",
+         "mailboxes_digest")
+    network = Network(value)
+    same("id", value["id"], network.id)
+    for name, digest in network.digests.items():
+        same(name, value[name + "_digest"], digest)
+
+
+def check_proven(network, vector):
+    only("evidence", vector, "name", "file", "party", "number", "offence", "network", "epoch", "round")
+    try:
+        found = verify(Network(network), unhex(vector["file"]))
+    except Unproven as unproven:
+        raise Mismatch("it proves nothing: %s" % unproven.reason) from unproven
+    for name, value in zip(("party", "number", "offence", "epoch", "round"), found):
+        same(name, vector[name], value)
+    same("network", vector["network"], Network(network).id)
+
+
+def check_refused(network, data, reason):
+    try:
+        found = verify(Network(network), data)
+    except Unproven as unproven:
+        return same("refused", reason, unproven.reason)
+    raise Mismatch("it proves %s" % (found,))
+
+
+def check_changed(network, proven, vector):
+    only("change", vector, "name", "of", "at", "refused")
+    data = bytearray(unhex(next(known for known in proven if known["name"] == vector["of"])["file"]))
+    data[vector["at"]] ^= 1
+    check_refused(network, bytes(data), vector["refused"])
+
+
+def check_innocent(network, vector):
+    only("evidence", vector, "name", "file", "refused")
+    check_refused(network, unhex(vector["file"]), vector["refused"])
