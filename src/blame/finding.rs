@@ -7,7 +7,7 @@ use crate::wire::Slot;
 /// What verified evidence proves.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Finding {
-    /// The round. Of two epoch documents it is the first round of one of them.
+    /// The round; 0 of two epoch documents, which are of none.
     pub slot: Slot,
     /// Who did it.
     pub guilty: Guilty,

@@ -3,7 +3,7 @@
 //! A [`Case`] is a burnt round as its parties have shown it. It is replayed with the onion keys of all mixes, record by
 //! record, and the first fault decides; what comes out is [`Evidence`], which anybody can [`Evidence::verify`]. Of a
 //! round that never burnt two signed statements can be enough ([`Evidence::equivocation`]). All is pure: jobs for the
-//! thread pool. `wire-spec.md`, section 8.9, has the rules.
+//! thread pool. `wire-spec.md`, sections 7.12, 8.9 and 8.10, has the rules.
 
 mod accused;
 mod case;

@@ -113,7 +113,7 @@ fn evidence_of_one_network_is_nothing_in_another() {
     };
     let named = change(&|network| network.parameters.network = "another".into());
     let others = change(&|network| {
-        network.roster.mixes = BurntRound::new(&Plan { seed: 1, ..plan(3) }).network.roster.mixes.clone()
+        network.roster.mixes = BurntRound::new(&Plan { seed: 1, ..plan(3) }).network.roster.mixes.clone();
     });
     for (name, evidence, guilty) in all {
         for network in [&named, &others] {

@@ -121,7 +121,7 @@ fn echoes_in_another_order_name_the_mix() {
             |_, _, _| {},
             |at, echoes| {
                 if at == hop {
-                    echoes.swap(1, 6)
+                    echoes.swap(1, 6);
                 }
             },
         );
