@@ -36,6 +36,8 @@ pub enum Offence {
     Commitment,
     /// A mix has not handed on a packet that it took in.
     Dropped,
+    /// A mix has signed a batch header that does not fit what it took in.
+    Header,
     /// A mix has handed back another echo than the one that its packet causes.
     Echo,
     /// A mix has accused others of what its own published key shows to be right.
@@ -51,6 +53,7 @@ impl Offence {
             Offence::Layer { .. } => "layer",
             Offence::Commitment => "commitment",
             Offence::Dropped => "dropped",
+            Offence::Header => "header",
             Offence::Echo => "echo",
             Offence::FalseAccusation => "false_accusation",
             Offence::Equivocation => "equivocation",
@@ -64,6 +67,7 @@ impl fmt::Display for Offence {
             Offence::Layer { hop } => write!(f, "it signed for a packet that does not open at mix {hop}"),
             Offence::Commitment => f.write_str("it committed to another echo than its packet causes"),
             Offence::Dropped => f.write_str("it did not hand on a packet that it took in"),
+            Offence::Header => f.write_str("it signed a batch header that does not fit what it took in"),
             Offence::Echo => f.write_str("it handed back another echo than its packet causes"),
             Offence::FalseAccusation => f.write_str("it accused others of a fault that is not there"),
             Offence::Equivocation => f.write_str("it signed two different statements where only one can be true"),

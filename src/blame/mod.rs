@@ -8,13 +8,15 @@
 mod accused;
 mod case;
 mod evidence;
+mod exhibits;
 mod finding;
 mod proof;
 mod said;
 mod taken;
 
-pub use case::{Case, CaseFault, Exhibits, Ruling};
+pub use case::{Case, Ruling};
 pub use evidence::{Evidence, EvidenceFault, MAX_EVIDENCE};
+pub use exhibits::{CaseFault, Exhibits};
 pub use finding::{Finding, Guilty, Offence};
 pub use said::SignedStatement;
 

@@ -10,7 +10,7 @@ use crate::wire::{
 
 use super::accused;
 use super::evidence::{mix, same};
-use super::taken::{Passed, Taken};
+use super::taken::{Passed, Source, Taken};
 use super::{EvidenceFault, Guilty, Offence};
 
 type Convicted = Result<(Guilty, Offence), EvidenceFault>;
@@ -25,6 +25,8 @@ pub(super) enum Proof {
     Echo(EchoProof),
     /// What a mix found wrong is right.
     FalseAccusation(accused::FalseProof),
+    /// A batch header says what cannot be of what its mix took in.
+    Header(HeaderProof),
 }
 
 /// All records of a client in a round, signed, and the packet of one of them.
@@ -44,6 +46,12 @@ pub(super) struct ClientProof {
 pub(super) struct DroppedProof {
     pub taken: Taken,
     pub passed: Passed,
+}
+
+#[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
+pub(super) struct HeaderProof {
+    pub header: SignedBatchHeader,
+    pub from: Source,
 }
 
 #[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
@@ -127,6 +135,7 @@ impl Proof {
             Proof::Dropped(proof) => proof.verify(round),
             Proof::Echo(proof) => proof.verify(round),
             Proof::FalseAccusation(proof) => proof.verify(round),
+            Proof::Header(proof) => proof.verify(round),
         }
     }
 }
@@ -177,6 +186,29 @@ impl DroppedProof {
             return Err(EvidenceFault::Innocent);
         }
         Ok((Guilty::Mix(hop), Offence::Dropped))
+    }
+}
+
+impl HeaderProof {
+    fn verify(&self, round: &Round<'_>) -> Convicted {
+        round.check_signed(&self.header)?;
+        let header = &self.header.header;
+        let (count, members) = match &self.from {
+            Source::List(list, signature) if header.hop == 1 => {
+                list.check(round, *signature)?;
+                (list.records.len(), Some(list.members(round)?))
+            }
+            Source::Batch(hashes) if header.hop > 1 => {
+                same(batch_digest(hashes), header.input)?;
+                (hashes.len(), None)
+            }
+            _ => return Err(EvidenceFault::Slot),
+        };
+        // No mix adds noise in this version.
+        let fits = header.count as usize == count
+            && header.noise == 0
+            && members.is_none_or(|members| members == header.members);
+        if fits { Err(EvidenceFault::Innocent) } else { Ok((Guilty::Mix(header.hop), Offence::Header)) }
     }
 }
 

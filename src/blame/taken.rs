@@ -4,8 +4,8 @@ use crate::crypto::{Digest, PrfKey, Signature};
 use crate::packet::SEAL_BYTES;
 use crate::wire::codec::{Decode, Encode};
 use crate::wire::{
-    BatchHeader, ClientSignature, ListRecord, ListRoot, ListSignature, RECORD_BYTES, ROW_BYTES, SignedBatchHeader,
-    batch_digest, onion_digest,
+    BatchHeader, ClientSignature, ListRecord, ListRoot, ListSignature, Members, RECORD_BYTES, ROW_BYTES,
+    SignedBatchHeader, batch_digest, onion_digest,
 };
 
 use super::EvidenceFault;
@@ -63,6 +63,28 @@ impl ListShown {
         root.finish(&signatures)
     }
 
+    /// Unless the entry has signed it.
+    pub(super) fn check(&self, round: &Round<'_>, signature: Signature) -> Result<(), EvidenceFault> {
+        let context = round.list_context();
+        let signed = ListSignature { round: context.round, root: self.root(round), signature };
+        let is_entrys = signed.is_signed_by(mix(round.network, 1)?, &context);
+        if is_entrys { Ok(()) } else { Err(EvidenceFault::Signature) }
+    }
+
+    /// The clients in it, who are on the roster.
+    pub(super) fn members(&self, round: &Round<'_>) -> Result<Members, EvidenceFault> {
+        let clients = round.network.roster.clients.len();
+        let mut members = Members::none(clients);
+        for record in &self.records {
+            let index = ListRecord::from_bytes(record).index;
+            if index as usize >= clients {
+                return Err(EvidenceFault::Records);
+            }
+            members.insert(index);
+        }
+        Ok(members)
+    }
+
     pub(super) fn record(&self, place: u32) -> Option<ListRecord> {
         self.records.get(place as usize).map(ListRecord::from_bytes)
     }
@@ -77,11 +99,7 @@ impl Taken {
                 if onion_digest(&self.packet) != named.onion {
                     return Err(EvidenceFault::Packet);
                 }
-                let context = round.list_context();
-                let (root, signature) = (list.root(round), *signature);
-                let signed = ListSignature { round: context.round, root, signature };
-                let is_entrys = signed.is_signed_by(mix(round.network, 1)?, &context);
-                if is_entrys { Ok(()) } else { Err(EvidenceFault::Signature) }
+                list.check(round, *signature)
             }
             Source::Batch(_) if self.hop > 1 => self.check_batch(header.input),
             _ => Err(EvidenceFault::Slot),

@@ -29,8 +29,8 @@ STATEMENT = Enum(
     ("Verdict", Struct(hop=U8, verdict=codec.VERDICT, signature=SIGNATURE)),
 )
 LIST = Struct(records=List(RECORD), signatures=List(ROW))
-TAKEN = Struct(hop=U8, key=KEY, packet=Bytes(), place=U32,
-               source=Enum(("List", Struct(list=LIST, signature=SIGNATURE)), ("Batch", List(DIGEST))))
+SOURCE = Enum(("List", Struct(list=LIST, signature=SIGNATURE)), ("Batch", List(DIGEST)))
+TAKEN = Struct(hop=U8, key=KEY, packet=Bytes(), place=U32, source=SOURCE)
 PASSED = Struct(header=codec.SIGNED_BATCH_HEADER, hashes=List(DIGEST))
 PROOF = Enum(
     ("Client", Struct(records=List(RECORD), signature=SIGNATURE, which=U32, onion=Bytes(), keys=List(KEY))),
@@ -44,6 +44,7 @@ PROOF = Enum(
         ("Noise", Struct(header=codec.SIGNED_BATCH_HEADER)),
         ("Echo", Struct(header=codec.ECHO_HEADER, echoes=List(ECHO), list=LIST)),
     ))),
+    ("Header", Struct(header=codec.SIGNED_BATCH_HEADER, source=SOURCE)),
 )
 EVIDENCE = Enum(
     ("Equivocation", Struct(document=Option(codec.EPOCH_DOCUMENT), first=STATEMENT, second=STATEMENT)),
@@ -266,6 +267,24 @@ class Round:
         need(expected != handed_back, "innocent")
         return "mix", header["hop"], "echo"
 
+    def header(self, proof):
+        header = proof["header"]["header"]
+        self.check_signed(proof["header"])
+        kind, content = next(iter(proof["source"].items()))
+        need((kind == "List") == (header["hop"] == 1), "slot")
+        if kind == "List":
+            records = content["list"]["records"]
+            self.network.signed(1, lists.root_signed(self.list_context(), self.root(content["list"])), content["signature"])
+            members = {int.from_bytes(bytes.fromhex(record)[:4], "little") for record in records}
+            need(all(index < len(self.network.clients) for index in members), "records")
+            members = layouts.bitmap(len(self.network.clients), members).hex()
+        else:
+            records, members = content, header["members"]
+            need(batch_digest(content).hex() == header["input"], "digest")
+        fits = (header["count"], header["noise"], header["members"]) == (len(records), 0, members)
+        need(not fits, "innocent")
+        return "mix", header["hop"], "header"
+
     def false_accusation(self, proof):
         accusation, accuser = proof["accusation"], proof["hop"]
         need(accusation["slot"] == self.slot, "slot")
@@ -379,7 +398,8 @@ def verify(network, data):
         return equivocation(network, claim)
     round_ = Round(network, claim["document"], claim["round"])
     proof, content = next(iter(claim["proof"].items()))
-    proofs = {"Client": round_.client, "Dropped": round_.dropped, "Echo": round_.echo, "FalseAccusation": round_.false_accusation}
+    proofs = {"Client": round_.client, "Dropped": round_.dropped, "Echo": round_.echo, "FalseAccusation": round_.false_accusation,
+              "Header": round_.header}
     return (*proofs[proof](content), round_.slot["epoch"], round_.slot["round"])
 
 

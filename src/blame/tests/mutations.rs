@@ -53,6 +53,12 @@ pub(super) fn every_kind() -> (BurntRound, Vec<(&'static str, Evidence, Guilty)>
         round.accuse(2, mismatch, subject);
         take(name, &round);
     }
+    for (name, hop) in [("header, entry", 1u8), ("header", 2)] {
+        let (mut shown, at) = (round.exhibits(), usize::from(hop) - 1);
+        shown.batches[at].0.header.count += 1;
+        shown.batches[at].0 = shown.batches[at].0.header.clone().sign(&round.mixes[at]);
+        all.push((name, Case::false_header(&round.network, &shown, hop).expect("guilt"), Guilty::Mix(hop)));
+    }
     let document = &round.document.document;
     for ((hop, a, b), name) in pairs(&round).into_iter().zip([
         "equivocation, list",

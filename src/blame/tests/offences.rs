@@ -5,7 +5,7 @@ use rand::Rng;
 use super::*;
 use crate::crypto::Digest;
 use crate::packet::{Slots, Trace};
-use crate::wire::Mismatch;
+use crate::wire::{BatchHeader, Members, Mismatch, batch_digest};
 
 /// Nothing is changed on the way.
 fn honest(round: &mut BurntRound) {
@@ -216,6 +216,63 @@ fn an_onion_that_is_not_the_records_names_nobody() {
     assert!(matches!(case.replay(2, &onions), Some(Ruling::NotShown { place: 5 })));
     let empty = Slots::zeroed(round.geometry, 1);
     assert!(matches!(case.replay(0, &empty), Some(Ruling::NotShown { place: 0 })));
+}
+
+type Change<'a> = &'a dyn Fn(&mut BatchHeader);
+
+#[test]
+fn a_header_that_does_not_fit_what_came_names_its_mix() {
+    let mut round = BurntRound::new(&plan(3));
+    honest(&mut round);
+    let changes: [(u8, Change<'_>); 5] = [
+        (1, &|header| header.count += 1),
+        (2, &|header| header.count -= 1),
+        (1, &|header| header.noise = 1),
+        (2, &|header| header.noise = 7),
+        (1, &|header| header.members = Members::none(4)),
+    ];
+    for (hop, change) in changes {
+        let mut shown = round.exhibits();
+        let at = usize::from(hop) - 1;
+        assert!(Case::false_header(&round.network, &shown, hop).is_none(), "it fits");
+        let mut header = shown.batches[at].0.header.clone();
+        change(&mut header);
+        shown.batches[at].0 = header.sign(&round.mixes[at]);
+        let evidence = Case::false_header(&round.network, &shown, hop).expect("it does not fit");
+        let found = Evidence::from_file(&evidence.to_file()).expect("its own").verify(&round.network);
+        let found = found.expect("it verifies");
+        assert_eq!((found.guilty, found.offence), (Guilty::Mix(hop), Offence::Header));
+        assert_eq!(Case::new(round.network.clone(), shown).err(), Some(CaseFault::Header { hop }));
+    }
+    // A packet more, announced and signed for: the exit takes it, and its echo has no place at mix 2.
+    let mut round = BurntRound::new(&plan(3));
+    honest(&mut round);
+    let mut shown = round.exhibits();
+    let (signed, hashes) = &mut shown.batches[1];
+    hashes.push(Digest([9; 32]));
+    (signed.header.count, signed.header.output) = (hashes.len() as u32, batch_digest(hashes));
+    *signed = signed.header.clone().sign(&round.mixes[1]);
+    let found = Case::false_header(&round.network, &shown, 2).expect("it does not fit").verify(&round.network);
+    assert_eq!(found.map(|found| found.guilty), Ok(Guilty::Mix(2)));
+}
+
+/// A mix was sent another batch than all others were told of: it shows the header, and its sender has signed two.
+#[test]
+fn a_mix_that_was_sent_another_header_is_not_the_one_to_be_named() {
+    let mut round = BurntRound::new(&plan(3));
+    honest(&mut round);
+    let mut shown = round.exhibits();
+    let mut sent = shown.batches[0].0.header.clone();
+    sent.output = Digest([9; 32]);
+    let mut own = shown.batches[1].0.header.clone();
+    own.input = sent.output;
+    shown.batches[1].0 = own.sign(&round.mixes[1]);
+    let (told, sent) = (shown.batches[0].0.clone(), sent.sign(&round.mixes[0]));
+    assert!(Case::false_header(&round.network, &shown, 2).is_none(), "nothing is held against it");
+    assert_eq!(Case::new(round.network.clone(), shown).err(), Some(CaseFault::Input { hop: 2 }));
+    let (told, sent) = (SignedStatement::Batch(told), SignedStatement::Batch(sent));
+    let evidence = Evidence::equivocation(Some(&round.document.document), told, sent).expect("they differ");
+    assert_eq!(evidence.verify(&round.network).map(|found| found.guilty), Ok(Guilty::Mix(1)));
 }
 
 #[test]
