@@ -9,8 +9,8 @@ use mixnet::crypto::{Digest, Identity, Signature};
 use mixnet::threshold::{Commitments, Opening, Scheme, Window};
 use mixnet::wire::codec::{Decode, Encode, decode, encode};
 use mixnet::wire::{
-    ClientRecords, EpochDocument, ListContext, Members, Network, PeerMessage, Reply, Request, SignedBatchHeader, SignedEpoch, SignedVerdict,
-    StoredLetter, Verdict,
+    ClientRecords, EpochDocument, ListContext, Members, Network, PeerMessage, Reply, Request, SignedBatchHeader,
+    SignedEpoch, SignedVerdict, StoredLetter, Verdict,
 };
 use mixnet_fuzz::network;
 
