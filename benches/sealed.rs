@@ -1,0 +1,207 @@
+//! What sealing a round costs at the entry, at a mix between and at the exit: the work of one round with and without it, in turn,
+//! on one thread. The ratio is what counts; both sides run in the same process, so that noise of the machine hits both.
+//!
+//! `cargo bench --bench sealed [-- PACKETS]`. Left out: what is done once a round and not once a packet (signatures of mixes,
+//! of which there are ten or so), once an epoch (agreeing on MAC keys), and the time on the wire.
+
+use std::collections::BTreeMap;
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mixnet::crypto::{Csprng, Digest, IdentityKey, SecretKey};
+use mixnet::packet::{Commitment, Echo, Geometry, NO_EXTRA, Slots};
+use mixnet::round::{
+    EntryList, ListPlace, ListRules, ReturnPath, Shuffled, Struck, TakenList, check_echoes, first_echoes, published,
+};
+use mixnet::sim::{BurntRound, Plan};
+use mixnet::wire::{
+    ClientRecords, ListContext, ListKey, ListKeys, ListRecord, ListSecret, SignedListHeader, batch_digest, onion_digest,
+};
+use nix::time::{ClockId, clock_gettime};
+use rand::{Rng, SeedableRng};
+
+/// Packets of the entry's clients in each round, four of each.
+const PACKETS: usize = 4096;
+const OF_EACH: usize = 4;
+/// Runs of either kind; their median counts.
+const RUNS: usize = 9;
+
+/// A round of many clients, as the mixes meet it.
+struct Bench {
+    geometry: Geometry,
+    round: BurntRound,
+    rng: Csprng,
+    context: ListContext,
+    rules: ListRules,
+    records: BTreeMap<u32, ClientRecords>,
+    /// Of each mix.
+    keys: Vec<ListKeys>,
+    echoes: Vec<Echo>,
+}
+
+/// One round's time at one mix.
+struct Cost {
+    unsealed: Duration,
+    sealed: Duration,
+}
+
+impl Bench {
+    fn new(payload: u32, packets: usize) -> Self {
+        let clients = packets / OF_EACH;
+        let plan = Plan { clients, payload, packets_per_client: OF_EACH as u32, ..Plan::default() };
+        let mut round = BurntRound::new(&plan);
+        let context =
+            ListContext { network: round.context.network, epoch: round.context.epoch, round: round.context.round };
+        let secrets: Vec<SecretKey> = (0..plan.mixes).map(|_| SecretKey::random(&mut round.rng)).collect();
+        let list_keys = || round.network.roster.clients.iter().map(|client| client.list_key);
+        let secret = |secret: &SecretKey| ListSecret::new(secret, context.network, context.epoch);
+        let keys: Vec<ListKeys> = secrets.iter().map(|own| ListKeys::new(secret(own), list_keys())).collect();
+        let records = round.submitted.chunks(OF_EACH).map(|own| {
+            let index = own[0].client;
+            let record = |it: &mixnet::sim::Submitted| ListRecord {
+                index,
+                onion: onion_digest(&it.onion),
+                commitment: it.commitment,
+            };
+            let client = &round.clients[index as usize];
+            let own_secret = secret(&SecretKey::from_bytes(client.list));
+            let towards = |mix: &SecretKey| own_secret.with_mix(&mix.public_key()).expect("a usable key");
+            let keys: Vec<ListKey> = secrets.iter().map(towards).collect();
+            let own = own.iter().map(record).collect();
+            (index, ClientRecords::make(&context, own, &keys, &IdentityKey::from_seed(&client.identity)))
+        });
+        let records = records.collect();
+        for index in 0..clients as u32 {
+            keys.iter().for_each(|keys| assert!(black_box(keys.get(index)).is_some()));
+        }
+        let mut rng = Csprng::seed_from_u64(1);
+        let echoes = (0..packets)
+            .map(|_| {
+                let mut echo = [0; 16];
+                rng.fill_bytes(&mut echo);
+                echo
+            })
+            .collect();
+        let rules = ListRules { network: round.network.clone(), context, quorum: 2 };
+        Self { geometry: plan.geometry(), round, rng, context, rules, records, keys, echoes }
+    }
+
+    /// The packets that a mix takes in, from the one before it.
+    fn packets(&mut self, hop: u8) -> Vec<u8> {
+        (0..self.echoes.len()).flat_map(|_| self.round.foreign(hop)).collect()
+    }
+
+    fn list(&self) -> EntryList {
+        EntryList::assemble(self.rules.clone(), self.records.clone(), &Struck::new(6), &self.round.mixes[0])
+            .expect("an honest list")
+            .0
+    }
+
+    fn commitments(&self) -> Vec<(u32, Commitment)> {
+        let records = self.records.values().flat_map(ClientRecords::records);
+        records.map(|record| (record.index, record.commitment)).collect()
+    }
+
+    /// Takes in, peels, shuffles and digests what a mix hands on: what it does in any round.
+    fn pass(&mut self, hop: u8, packets: &[u8]) -> (Vec<Slots>, Option<ReturnPath>) {
+        let mut slots = Slots::from_packets(self.geometry, packets).expect("whole packets");
+        let hashes: Vec<Digest> = (0..slots.len()).map(|i| onion_digest(slots.received(i))).collect();
+        black_box(batch_digest(&hashes));
+        self.round.peeler(hop).peel(&mut slots, NO_EXTRA).expect("honest packets peel");
+        if hop == 3 {
+            return (vec![slots], None);
+        }
+        let mut batch = Shuffled::new(&mut self.rng, self.geometry, vec![slots]);
+        let path = batch.take_return_path();
+        let hashes: Vec<Digest> = batch.packets().map(onion_digest).collect();
+        black_box(batch_digest(&hashes));
+        (Vec::new(), path)
+    }
+
+    fn check(&self) {
+        // Made-up echoes fail, at the same cost.
+        drop(black_box(check_echoes(&self.round.context, &self.commitments(), &self.echoes)));
+    }
+
+    /// The entry's share of sealing on top of its pass: records checked, the list made and written for each mix, echoes back,
+    /// published and checked.
+    fn seal_at_entry(&self, path: ReturnPath) {
+        for own in self.records.values() {
+            for (row, submitted) in own.rows(0).zip(&self.round.submitted[own.index() as usize * OF_EACH..]) {
+                assert_eq!(row.record.onion, onion_digest(&submitted.onion));
+                assert!(self.keys[0].get(own.index()).is_some_and(|key| key.check(self.context.round, &row)));
+            }
+        }
+        let list = self.list();
+        (1..3).for_each(|mix| drop(black_box(list.body(mix))));
+        let (back, _) = path.back(&self.echoes).expect("one each");
+        let place = |at: usize| ListPlace { client: (at / OF_EACH) as u32, packet: (at % OF_EACH) as u32 };
+        let places: Vec<ListPlace> = (0..self.echoes.len()).map(place).collect();
+        drop(black_box(published(&places, &back)));
+        self.check();
+    }
+
+    fn seal_behind(&self, hop: u8, header: &SignedListHeader, body: &[u8]) {
+        let keys = &self.keys[usize::from(hop) - 1];
+        let taken = TakenList::take(&self.rules, hop, keys, &Struck::new(6), header.clone(), body);
+        drop(black_box(taken.expect("an honest list")));
+        self.check();
+    }
+
+    fn cost(&mut self, hop: u8) -> Cost {
+        let packets = self.packets(hop);
+        let list = self.list();
+        let (header, body) =
+            (list.header().clone(), if hop == 1 { Vec::new() } else { list.body(usize::from(hop) - 1) });
+        let (mut unsealed, mut sealed) = (Vec::new(), Vec::new());
+        for _ in 0..RUNS {
+            let begun = now();
+            drop(black_box(self.pass(hop, &packets)));
+            unsealed.push(now() - begun);
+
+            let begun = now();
+            let (segments, path) = self.pass(hop, &packets);
+            match (hop, path) {
+                (1, Some(path)) => self.seal_at_entry(path),
+                (_, Some(path)) => {
+                    self.seal_behind(hop, &header, &body);
+                    drop(black_box(path.back(&self.echoes)));
+                }
+                (_, None) => {
+                    self.seal_behind(hop, &header, &body);
+                    drop(black_box(first_echoes(self.context.round, &segments)));
+                }
+            }
+            sealed.push(now() - begun);
+        }
+        Cost { unsealed: median(unsealed), sealed: median(sealed) }
+    }
+}
+
+/// Processor time of this thread: what other programs take of the machine is not in it.
+fn now() -> Duration {
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).expect("a thread has a clock").into()
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort_unstable();
+    times[times.len() / 2]
+}
+
+fn main() {
+    let packets = std::env::args().skip(1).find_map(|word| word.parse().ok()).unwrap_or(PACKETS);
+    println!(
+        "{packets} packets a round, {OF_EACH} a client, medians of {RUNS} runs in turn, processor microseconds a packet"
+    );
+    println!("payload  mix     unsealed   sealed   fewer packets a second");
+    for payload in [256, 1024, 2048, 16 << 10] {
+        let mut bench = Bench::new(payload, packets);
+        for (hop, name) in [(1, "entry"), (2, "middle"), (3, "exit")] {
+            let Cost { unsealed, sealed } = bench.cost(hop);
+            let each = |time: Duration| time.as_secs_f64() * 1e6 / packets as f64;
+            let fewer = (1.0 - unsealed.as_secs_f64() / sealed.as_secs_f64()) * 100.0;
+            println!("{payload:>7}  {name:<6}  {:>8.2} {:>8.2}   {fewer:>5.1} %", each(unsealed), each(sealed));
+        }
+    }
+}
