@@ -3,10 +3,10 @@
 //!
 //! `cargo bench --bench sealed [-- PACKETS]`. Left out: what is done once a round and not once a packet (signatures of mixes,
 //! of which there are ten or so), once an epoch (agreeing on MAC keys), and the time on the wire.
+#![expect(clippy::print_stdout, reason = "a bench tells its figures")]
 
 use std::collections::BTreeMap;
 use std::hint::black_box;
-use std::sync::Arc;
 use std::time::Duration;
 
 use mixnet::crypto::{Csprng, Digest, IdentityKey, SecretKey};
