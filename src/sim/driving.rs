@@ -62,7 +62,12 @@ impl World {
                 self.reply(own, id, Reply::Letters(answer), letters);
             }
             mix::Action::Work(job) => {
-                let event = Box::new(mix::Event::Worked(job.run()));
+                let done = job.run();
+                let done = match self.mixes[own].malice {
+                    Some(malice) => malice.misreport(done),
+                    None => done,
+                };
+                let event = Box::new(mix::Event::Worked(done));
                 let took = self.faults.work.mul_f64(self.rng.random());
                 self.schedule(took, Incident::Mix { mix: own, run, event });
             }
@@ -70,6 +75,12 @@ impl World {
                 self.mixes[own].records.push_back((token, record));
                 if self.mixes[own].records.len() == 1 {
                     self.disk_begins(me);
+                }
+            }
+            mix::Action::Convicted { finding, .. } => {
+                self.mixes[own].convictions.push(finding);
+                if let Some(witness) = self.witness.as_mut() {
+                    witness.convicted(own, &finding);
                 }
             }
             mix::Action::Note(note) => self.mixes[own].notes.push(note),
@@ -239,6 +250,7 @@ impl World {
                 None
             }
             session::Action::Submit { id, round, packets, records } => {
+                let (packets, records) = self.mischievous(own, round, packets, records);
                 let packets = Slots::from_packets(self.plan.geometry(), &packets);
                 let submission = packets.map(|packets| Submission { packets, records });
                 self.clients[own].submitted.insert(id, round);
