@@ -98,7 +98,7 @@ impl Running {
         for (key, listen) in keys.iter().zip(addresses) {
             let key = IdentityKey::from_pkcs8(key.expose_pkcs8()).expect("its own encoding");
             let (store, limits, backend) = (Store::memory(), Limits::default(), Backend::default());
-            let config = NodeConfig { network: network.clone(), key, listen, store, limits, backend };
+            let config = NodeConfig { network: network.clone(), key, listen, store, limits, backend, evidence: None };
             nodes.push(Node::start(config).expect("starts"));
         }
         for (client, secrets) in network.roster.clients.iter().zip(secrets) {

@@ -139,7 +139,7 @@ impl From<Failure> for CliError {
         let exit = match failure {
             Failure::UnknownContact | Failure::TooLarge | Failure::BadName | Failure::WrongDaemon => Exit::Usage,
             Failure::OutboxFull | Failure::DiskFull | Failure::Stopping => Exit::TryAgain,
-            Failure::Disk | Failure::NoMessage => Exit::Failed,
+            Failure::Disk | Failure::NoMessage | Failure::NotEvicted | Failure::NotStopped => Exit::Failed,
         };
         Self::new(exit, failure.to_string())
     }

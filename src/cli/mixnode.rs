@@ -11,8 +11,9 @@ use super::check::CheckArgs;
 use super::error::{CliError, EXIT_CODES};
 use super::evidence::EvidenceArgs;
 use super::init::InitArgs;
+use super::operator::ReadmitArgs;
 use super::testnet::TestnetArgs;
-use super::{Ending, check, evidence, init, on_all_cores, on_one_core, run as daemons, status, testnet};
+use super::{Ending, check, evidence, init, on_all_cores, on_one_core, operator, run as daemons, status, testnet};
 
 /// A mix of a mix network: takes in a round's packets, opens a layer, shuffles, hands them on
 #[derive(Debug, Parser)]
@@ -37,6 +38,10 @@ enum Command {
     Status,
     /// Say who broke a round, from an evidence file and the network file alone
     VerifyEvidence(EvidenceArgs),
+    /// Let a client in again that was proven guilty; every operator at their own mix
+    Readmit(ReadmitArgs),
+    /// Go on after a mix was proven guilty and operators have acted; every operator at their own mix
+    Resume,
     /// Run a whole network of mixes and clients on this machine
     Testnet(TestnetArgs),
 }
@@ -59,6 +64,8 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Ending> {
         Command::Check(args) => return check::run(&args, Role::Mix, home, global.json),
         Command::Status => on_one_core(status::run(&home()?, global.json))?,
         Command::VerifyEvidence(args) => return evidence::run(&args, global.json),
+        Command::Readmit(args) => on_one_core(operator::readmit(&args, &home()?, global.json))?,
+        Command::Resume => on_one_core(operator::resume(&home()?, global.json))?,
         Command::Testnet(args) => return testnet::run(&args, global.json),
     }
     Ok(())

@@ -15,6 +15,7 @@ mod local;
 mod logs;
 mod mixclient;
 mod mixnode;
+mod operator;
 mod outbox;
 mod output;
 mod recv;

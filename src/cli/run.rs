@@ -43,6 +43,7 @@ pub(super) async fn mix(args: &RunArgs, home: &Path, json: bool) -> Result<(), C
         store,
         limits: Limits::default(),
         backend: Backend::default(),
+        evidence: Some(home.dir.join("evidence")),
     };
     let node = Node::start(config)?;
     node.listen(&home.control).await?;

@@ -63,6 +63,19 @@ fn mix(status: &Value) -> String {
         lines.add("mailboxes", &format!("{letters} letters, {} bytes", mailbox["bytes"]));
         lines.add("lost letters", &format!("{} refused, {} expired", mailbox["refused"], mailbox["expired"]));
     }
+    if let Some(why) = status["stopped"].as_str() {
+        lines.add("STANDS STILL", why);
+    }
+    for client in status["evicted"].as_array().into_iter().flatten() {
+        lines.add("out", &format!("{}, proven guilty; `readmit` lets it in again", text(client)));
+    }
+    for owed in status["owing"].as_array().into_iter().flatten() {
+        let mixes: Vec<&str> = owed["mixes"].as_array().into_iter().flatten().map(text).collect();
+        lines.add(
+            "owed",
+            &format!("by {} of burnt round {}: what it signed is not shown", mixes.join(" or "), owed["round"]),
+        );
+    }
     let opened_by = &status["opened_by"];
     lines.add("opened by", &format!("{} of {} mixes together", opened_by["mixes"], opened_by["of"]));
     lines.disk(status);
@@ -161,6 +174,8 @@ mod tests {
             "links": [{ "peer": "mix-1", "up": true, "pq": true }, { "peer": "mix-2", "up": false, "pq": false }],
             "mailbox": { "letters": 7, "bytes": 700, "refused": 2, "expired": 1 },
             "disk": "the store is full; free space",
+            "stopped": "mix mix-2 is proven guilty", "evicted": ["client-4"],
+            "owing": [{ "round": 60, "mixes": ["mix-1", "mix-2"] }],
         });
         let expected = "\
 mix           mix-3, exit
@@ -173,6 +188,9 @@ link mix-1    up, post-quantum
 link mix-2    DOWN
 mailboxes     7 letters, 700 bytes
 lost letters  2 refused, 1 expired
+STANDS STILL  mix mix-2 is proven guilty
+out           client-4, proven guilty; `readmit` lets it in again
+owed          by mix-1 or mix-2 of burnt round 60: what it signed is not shown
 opened by     3 of 3 mixes together
 disk          FAILS: the store is full; free space
 x25519        aws-lc

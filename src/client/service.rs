@@ -75,6 +75,7 @@ impl Service {
                     self.on_disk(move |disk| disk.outbox.drop_message(&message)).await.map(|()| Answer::Done)
                 }
                 Ask::Outbox { all } => self.list(&mut stream, all).await?,
+                Ask::Readmit { .. } | Ask::Resume => Err(Failure::WrongDaemon),
             };
             stream.send(&answer.unwrap_or_else(Answer::Failed)).await?;
         }

@@ -45,6 +45,13 @@ pub enum Ask {
         /// Also those that are stored, the newest 1,000.
         all: bool,
     },
+    /// To a mix: let a client in again that was proven guilty. Answered with [`Answer::Done`].
+    Readmit {
+        /// The client's name in the network file.
+        client: String,
+    },
+    /// To a mix: go on, after operators have acted on a guilty mix. Answered with [`Answer::Done`].
+    Resume,
 }
 
 /// What a message is.
@@ -175,6 +182,12 @@ pub enum Failure {
     /// The disk is full.
     #[error("the daemon's disk is full; free space on it, then try again")]
     DiskFull,
+    /// No client of that name is out.
+    #[error("no client of that name is out; `mixnode status` shows who is")]
+    NotEvicted,
+    /// Nothing stands still.
+    #[error("this mix takes part in rounds; `mixnode status` shows how it is doing")]
+    NotStopped,
 }
 
 /// The answer to an [`Ask`].

@@ -1,6 +1,7 @@
 //! The task that owns the engine.
 
 use std::collections::{HashMap, VecDeque};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,8 +15,8 @@ use crate::round::Submission;
 use crate::wire::{Network, PeerMessage, Record, Refusal, Reply, Request};
 
 use super::peers::Outgoing;
-use super::status::{ClientTotals, EndedRound, LinkState, NodeStatus, Role};
-use super::{Disk, Metrics};
+use super::status::{ClientTotals, EndedRound, LinkState, NodeStatus, OwedRound, Role};
+use super::{Disk, Metrics, convicted};
 
 /// What reaches the engine's task.
 pub(super) enum Input {
@@ -33,6 +34,10 @@ pub(super) enum Input {
     ClientDown { client: u32, number: u64 },
     /// Somebody asks how things are.
     Status(oneshot::Sender<NodeStatus>),
+    /// The operator lets an evicted client in again; whether there is one of that name.
+    Readmit { client: String, answer: oneshot::Sender<bool> },
+    /// The operator has acted on guilty mixes; whether anything stood still.
+    Resume(oneshot::Sender<bool>),
     /// Finish what is under way, then say so.
     Stop(oneshot::Sender<()>),
     /// Stop now.
@@ -68,6 +73,8 @@ pub(super) struct Engine {
     /// The rounds that ended last, for `status`.
     recent: VecDeque<EndedRound>,
     stopping: Option<(oneshot::Sender<()>, Instant)>,
+    /// Where evidence files go.
+    evidence: Option<PathBuf>,
 }
 
 /// A mix that is not the entry stays for the verdicts of rounds that the entry still ends.
@@ -90,6 +97,7 @@ impl Engine {
         backend: Backend,
         network: Arc<Network>,
         metrics: Arc<Metrics>,
+        evidence: Option<PathBuf>,
     ) -> Self {
         let (results, finished) = mpsc::unbounded_channel();
         let (records, queue) = mpsc::unbounded_channel();
@@ -113,6 +121,7 @@ impl Engine {
             records,
             recent: VecDeque::new(),
             stopping: None,
+            evidence,
         }
     }
 
@@ -189,6 +198,19 @@ impl Engine {
                 // Whoever asked may have gone.
                 let _ = answer.send(self.status());
             }
+            Input::Readmit { client, answer } => {
+                let evicted = self.mix.status().evicted;
+                let known = evicted.into_iter().find(|index| self.client_name(*index) == client);
+                if let Some(client) = known {
+                    self.handle(Event::Readmit { client });
+                }
+                let _gone = answer.send(known.is_some());
+            }
+            Input::Resume(answer) => {
+                let stood = self.mix.status().stopped.is_some();
+                self.handle(Event::Resume);
+                let _gone = answer.send(stood);
+            }
             Input::Stop(done) => {
                 let linger = if self.own == 0 { Duration::ZERO } else { LINGER };
                 self.stopping = Some((done, Instant::now() + linger));
@@ -226,9 +248,10 @@ impl Engine {
                     self.under_way += 1;
                     let _ended = self.records.send((token, record));
                 }
-                Action::Convicted { finding, .. } => {
-                    // The evidence itself is in the store.
-                    tracing::error!(guilty = ?finding.guilty, round = finding.slot.round, "{}", finding.offence);
+                Action::Convicted { finding, evidence } => {
+                    let (network, directory) = (self.network.clone(), self.evidence.clone());
+                    let tell = move || convicted::tell(&network, directory.as_deref(), &finding, &evidence);
+                    tokio::task::spawn_blocking(tell);
                 }
                 Action::Note(note) => self.note(&note),
             }
@@ -263,7 +286,13 @@ impl Engine {
             post_quantum: self.peers.get(&place).is_some_and(|peer| peer.connection.post_quantum()),
         });
         let role = Role::of(self.own, mixes.len());
+        let owing = mix.owing.iter().map(|owing| OwedRound {
+            round: owing.round,
+            mixes: owing.mixes.iter().map(|place| mixes[*place].id.clone()).collect(),
+        });
         NodeStatus {
+            evicted: mix.evicted.iter().map(|index| self.client_name(*index).to_owned()).collect(),
+            owing: owing.collect(),
             id: mixes[self.own].id.clone(),
             role,
             clients: ClientTotals {
@@ -282,6 +311,10 @@ impl Engine {
             disk: self.disk.trouble(),
             x25519: self.backend,
         }
+    }
+
+    fn client_name(&self, index: u32) -> &str {
+        self.network.roster.clients.get(index as usize).map_or("?", |client| &client.id)
     }
 
     /// Tells whoever asked for a stop when nothing is left to finish.

@@ -4,6 +4,7 @@
 //! the thread pool, records to one thread that owns the disk. Nothing here decides anything about a round.
 
 mod clients;
+mod convicted;
 mod disk;
 mod engine;
 mod metrics;
@@ -12,7 +13,7 @@ mod service;
 mod status;
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -30,7 +31,7 @@ use crate::wire::Network;
 
 pub use disk::Disk;
 pub use metrics::Metrics;
-pub use status::{ClientTotals, EndedRound, LinkState, NodeStatus, Role};
+pub use status::{ClientTotals, EndedRound, LinkState, NodeStatus, OwedRound, Role};
 
 use engine::{Engine, Input};
 
@@ -53,6 +54,8 @@ pub struct NodeConfig {
     pub limits: Limits,
     /// Which cryptographic backend does the work.
     pub backend: Backend,
+    /// Where evidence files go; `None`: nowhere, the store keeps what is small.
+    pub evidence: Option<PathBuf>,
 }
 
 /// Why a mix does not run.
@@ -90,7 +93,7 @@ impl Node {
     /// # Errors
     /// If it is not in the network, cannot listen, or its store is unusable.
     pub fn start(config: NodeConfig) -> Result<Self, NodeError> {
-        let NodeConfig { network, key, listen, store, limits, backend } = config;
+        let NodeConfig { network, key, listen, store, limits, backend, evidence } = config;
         let key = Arc::new(key);
         let own = network.roster.mix(&key.identity()).ok_or(NodeError::NotInNetwork)?;
         let geometry =
@@ -110,7 +113,8 @@ impl Node {
         let metrics = Arc::new(Metrics::default());
         let (inputs, received) = mpsc::channel(INPUTS);
         let stop = CancellationToken::new();
-        let engine = Engine::new(Mix::new(mix, os_csprng()), disk, own, backend, network.clone(), metrics.clone());
+        let mix = Mix::new(mix, os_csprng());
+        let engine = Engine::new(mix, disk, own, backend, network.clone(), metrics.clone(), evidence);
         let engine = tokio::spawn(engine.run(received));
         let tasks = TaskTracker::new();
         let world = World { network: network.clone(), geometry, inputs: inputs.clone(), tasks: tasks.clone() };
@@ -162,7 +166,7 @@ impl Node {
     }
 }
 
-/// Asks a running mix for its state.
+/// Asks a running mix for its state, and tells it what its operator has decided.
 #[derive(Clone)]
 pub struct Observer(mpsc::Sender<Input>);
 
@@ -171,6 +175,20 @@ impl Observer {
     pub async fn status(&self) -> Option<NodeStatus> {
         let (answer, answered) = oneshot::channel();
         self.0.send(Input::Status(answer)).await.ok()?;
+        answered.await.ok()
+    }
+
+    /// Lets an evicted client in again; whether there is one of that name. `None` once the mix has stopped.
+    pub async fn readmit(&self, client: String) -> Option<bool> {
+        let (answer, answered) = oneshot::channel();
+        self.0.send(Input::Readmit { client, answer }).await.ok()?;
+        answered.await.ok()
+    }
+
+    /// Goes on after mixes were proven guilty; whether anything stood still. `None` once the mix has stopped.
+    pub async fn resume(&self) -> Option<bool> {
+        let (answer, answered) = oneshot::channel();
+        self.0.send(Input::Resume(answer)).await.ok()?;
         answered.await.ok()
     }
 }

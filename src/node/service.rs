@@ -1,4 +1,4 @@
-//! The mix's control socket: how things are.
+//! The mix's control socket: how things are, and what its operator has decided.
 
 use std::sync::Arc;
 
@@ -34,8 +34,18 @@ async fn answer(observer: Observer, mut stream: Stream) -> Result<(), ControlErr
                 Some(status) => Answer::Status(status.json()),
                 None => Answer::Failed(Failure::Stopping),
             },
+            Ask::Readmit { client } => decided(observer.readmit(client).await, Failure::NotEvicted),
+            Ask::Resume => decided(observer.resume().await, Failure::NotStopped),
             _ => Answer::Failed(Failure::WrongDaemon),
         };
         stream.send(&answer).await?;
+    }
+}
+
+fn decided(done: Option<bool>, otherwise: Failure) -> Answer {
+    match done {
+        Some(true) => Answer::Done,
+        Some(false) => Answer::Failed(otherwise),
+        None => Answer::Failed(Failure::Stopping),
     }
 }

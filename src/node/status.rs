@@ -30,6 +30,10 @@ pub struct NodeStatus {
     pub mailbox: Option<(MailboxTotals, MailboxLosses)>,
     /// Why the disk did not take the last record; `None` if it did.
     pub disk: Option<String>,
+    /// The names of clients that are out.
+    pub evicted: Vec<String>,
+    /// Who owes what was signed in burnt rounds.
+    pub owing: Vec<OwedRound>,
     /// The rounds that ended last, oldest first.
     pub recent: VecDeque<EndedRound>,
     /// The backend that does the X25519 work.
@@ -45,6 +49,15 @@ pub struct EndedRound {
     pub outcome: Outcome,
     /// How many clients it held.
     pub clients: u32,
+}
+
+/// A burnt round of which something is not shown.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct OwedRound {
+    /// The round.
+    pub round: u64,
+    /// The names of the mixes each of which could show it.
+    pub mixes: Vec<String>,
 }
 
 /// A mix's place in the cascade.
@@ -134,13 +147,10 @@ impl NodeStatus {
                 "letters": held.letters, "bytes": held.bytes, "refused": lost.refused, "expired": lost.expired,
             })),
             "disk": self.disk,
-            "evicted": mix.evicted,
+            "evicted": self.evicted,
             "stopped": mix.stopped,
             "burning": mix.burning,
-            "owing": mix.owing.iter().map(|owing| json!({
-                "round": owing.round,
-                "hops": owing.mixes.iter().map(|mix| mix + 1).collect::<Vec<_>>(),
-            })).collect::<Vec<_>>(),
+            "owing": self.owing.iter().map(|owed| json!({ "round": owed.round, "mixes": owed.mixes })).collect::<Vec<_>>(),
         })
         .to_string()
     }
@@ -192,6 +202,8 @@ mod tests {
             links: vec![LinkState { peer: "mix-1".into(), up: true, post_quantum: true }],
             mailbox: Some((MailboxTotals { letters: 7, bytes: 700 }, MailboxLosses { refused: 2, expired: 1 })),
             disk: Some("full".into()),
+            evicted: vec!["client-4".into()],
+            owing: vec![OwedRound { round: 60, mixes: vec!["mix-1".into(), "mix-2".into()] }],
             recent: VecDeque::from([
                 EndedRound { round: 59, outcome: Outcome::Stored { refused: 1 }, clients: 4 },
                 EndedRound { round: 60, outcome: Outcome::Aborted(AbortReason::TooFewClients), clients: 0 },
@@ -211,7 +223,8 @@ mod tests {
             "opened_by": { "mixes": 2, "of": 3 }, "x25519": "dalek", "sealed": false,
             "links": [{ "peer": "mix-1", "up": true, "pq": true }],
             "mailbox": { "letters": 7, "bytes": 700, "refused": 2, "expired": 1 }, "disk": "full",
-            "evicted": [3], "stopped": "look", "burning": 1, "owing": [{ "round": 60, "hops": [1, 2] }],
+            "evicted": ["client-4"], "stopped": "look", "burning": 1,
+            "owing": [{ "round": 60, "mixes": ["mix-1", "mix-2"] }],
         });
         assert_eq!(shown, expected);
         let entry: Value =

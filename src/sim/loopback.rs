@@ -92,6 +92,7 @@ impl Loopback {
             store: self.stores[mix].clone(),
             limits: Limits::default(),
             backend: Backend::default(),
+            evidence: None,
         };
         self.nodes[mix] = Some(Node::start(config)?);
         Ok(())
