@@ -3,10 +3,12 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use mixnet::blame::{Evidence, Guilty, Offence, SignedStatement};
 use mixnet::control::{Answer, Ask, Failure, MessageKind, Outgoing, Stream};
+use mixnet::crypto::Digest;
 use mixnet::net::{Connection, Dial, NetError};
 use mixnet::sim::{Loopback, Plan};
-use mixnet::wire::{AbortReason, EpochCall, PeerMessage, Refusal, Reply, Request, frame};
+use mixnet::wire::{AbortReason, Confirm, EpochCall, PeerMessage, Refusal, Reply, Request, Slot, Statement, frame};
 
 fn plan() -> Plan {
     Plan { round_ms: 300, mix_delay_ms: (0, 5), ..Plan::default() }
@@ -254,5 +256,63 @@ async fn what_overtakes_a_hello_is_not_lost() {
         }
     };
     assert_eq!(tokio::time::timeout(Duration::from_secs(30), answered).await, Ok(1));
+    network.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mix_that_signs_two_things_for_one_stops_the_network_until_operators_act() {
+    let home = tempfile::tempdir().expect("a directory");
+    let mut network = start(&plan(), 4, home.path()).await;
+    rounds_go_on(&network, 2).await;
+    let exit = network.network.roster.mixes[2].clone();
+    let epoch = network.observer(2).expect("runs").status().await.expect("runs").mix.epoch;
+    network.stop_mix(1).await;
+    // Who has taken the mix over signs two confirms of one round, and somebody shows both.
+    let confirm = |transcript| {
+        let slot = Slot { network: network.network.id(), epoch, round: 1 };
+        let confirm = Confirm { slot, transcript: Digest([transcript; 32]) };
+        let signature = confirm.sign(network.mix_key(1));
+        SignedStatement::Confirm { hop: 2, confirm, signature }
+    };
+    let evidence = Evidence::equivocation(None, confirm(1), confirm(2)).expect("they differ");
+    let taken_over = network.mix_endpoint(1).expect("a socket");
+    let link = taken_over.connect(&exit.address, exit.identity, Dial::Mix).await.expect("admitted");
+    let hello = PeerMessage::Hello { boot: [1; 16], epoch: 0 };
+    for message in [hello, PeerMessage::Evidence { file: evidence.to_file() }] {
+        let mut stream = link.open_uni().await.expect("open");
+        stream.message(&message).await.expect("sent");
+        stream.finish().expect("sent");
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    // The other mixes have it from the exit.
+    let until = Instant::now() + Duration::from_secs(30);
+    for mix in [0, 2] {
+        let observer = network.observer(mix).expect("runs");
+        while observer.status().await.expect("runs").mix.stopped.is_none() {
+            assert!(Instant::now() < until, "mix {mix} goes on");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        let kept = || std::fs::read_dir(network.evidence(mix)).into_iter().flatten().flatten().map(|file| file.path());
+        let kept = || kept().find(|path| path.extension().is_some_and(|it| it == "evidence"));
+        while kept().is_none() {
+            assert!(Instant::now() < until, "mix {mix} writes no file");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        let file = std::fs::read(kept().expect("there")).expect("read");
+        let finding = Evidence::from_file(&file).expect("whole").verify(&network.network).expect("holds");
+        assert_eq!((finding.guilty, finding.offence), (Guilty::Mix(2), Offence::Equivocation));
+    }
+    // Also with the mix back nothing moves, until the operators of the others say so.
+    drop(link);
+    taken_over.close().await;
+    network.start_mix(1).expect("starts");
+    let before = stored(&network).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(stored(&network).await, before);
+    for mix in [0, 2] {
+        assert_eq!(network.observer(mix).expect("runs").resume().await, Some(true));
+        assert_eq!(network.observer(mix).expect("runs").readmit("client-1".into()).await, Some(false));
+    }
+    rounds_go_on(&network, 2).await;
     network.stop().await;
 }

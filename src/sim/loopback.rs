@@ -92,7 +92,7 @@ impl Loopback {
             store: self.stores[mix].clone(),
             limits: Limits::default(),
             backend: Backend::default(),
-            evidence: None,
+            evidence: Some(self.evidence(mix)),
         };
         self.nodes[mix] = Some(Node::start(config)?);
         Ok(())
@@ -132,6 +132,16 @@ impl Loopback {
     /// Where a client's daemon listens for local programs.
     pub fn control(&self, client: usize) -> PathBuf {
         self.home.join(format!("{client}.sock"))
+    }
+
+    /// Where a mix puts evidence files.
+    pub fn evidence(&self, mix: usize) -> PathBuf {
+        self.home.join(format!("evidence-{mix}"))
+    }
+
+    /// A mix's identity key: what an adversary has that has taken it over.
+    pub fn mix_key(&self, mix: usize) -> &Arc<IdentityKey> {
+        &self.keys[mix]
     }
 
     /// Asks a mix how it is, while it runs.
