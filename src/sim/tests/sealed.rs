@@ -40,8 +40,9 @@ fn substituted(mixes: usize, position: usize, sealed: bool) -> (World, Vec<Outco
     }
     world.run_for(Duration::from_secs(12));
     resume(&mut world);
-    // One round may have been under way on either side.
-    let during = outcomes(&world)[before + 1..].to_vec();
+    // One round may have been under way before.
+    let late = |(at, outcome): &(usize, &Outcome)| *at > 0 || !outcome.is_stored();
+    let during = outcomes(&world)[before..].iter().enumerate().filter(late).map(|(_, outcome)| *outcome).collect();
     world.run_for(MINUTE * 2);
     (world, during)
 }
