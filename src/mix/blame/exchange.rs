@@ -65,9 +65,10 @@ impl Mix {
             if over && !done {
                 self.reject("burn_unfinished", 1);
             }
-            return if over {
-                self.forget_blame(round)
-            };
+            if over {
+                self.forget_blame(round);
+            }
+            return;
         }
         if blame.working {
             return;

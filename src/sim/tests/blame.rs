@@ -151,7 +151,7 @@ fn whoever_crashes_while_a_round_burns_nobody_else_is_named_and_nothing_is_lost(
         let mut world = world(3);
         world.clients[2].mischief = Some(Mischief::Commitment);
         world.send(0, 1, b"in spite of it");
-        let burns = |world: &World| world.mixes.iter().any(|mix| mix.burns());
+        let burns = |world: &World| world.mixes.iter().any(SimMix::burns);
         assert!(world.run_until(MINUTE, burns), "a round burns");
         world.run_for(Duration::from_millis(after));
         world.crash_mix(mix);
