@@ -60,7 +60,7 @@ pub enum CaseFault {
         /// Whose batch it is: it and the next mix owe the hashes.
         hop: u8,
     },
-    /// A batch header does not fit what its mix took in, or the list: [`Case::false_header`] may prove it.
+    /// A batch header does not fit what its mix took in, or the list: [`super::Case::false_header`] may prove it.
     #[error("the batch header of mix {hop} does not fit what it took in")]
     Header {
         /// Whose it is.

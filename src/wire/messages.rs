@@ -385,7 +385,7 @@ pub enum PeerMessage {
         /// A piece of it.
         piece: Piece,
     },
-    /// To all: somebody is guilty. At most [`PIECE_BYTES`] of an evidence file; what is longer each mix finds itself.
+    /// To all: somebody is guilty. At most [`super::PIECE_BYTES`] of an evidence file; what is longer each mix finds itself.
     Evidence {
         /// The file's bytes.
         file: Vec<u8>,
