@@ -12,6 +12,8 @@ mod attendance;
 mod entry;
 mod event;
 mod exit;
+#[cfg(any(test, feature = "sim"))]
+mod insider;
 mod persisting;
 mod sealing;
 mod status;

@@ -10,6 +10,7 @@
 //!
 //! Only the feature `sim` builds it, and no released binary has that feature.
 
+mod adversary;
 mod burnt;
 mod chaos;
 mod crowd;
@@ -26,6 +27,7 @@ mod traffic;
 mod witness;
 mod world;
 
+pub use adversary::{Adversary, AdversaryRow, CONTROLS};
 pub use burnt::{BurntRound, Submitted};
 pub use chaos::{Chaos, ChaosReport, Profile};
 pub use crowd::{Crowd, CrowdError, CrowdReport};

@@ -10,11 +10,12 @@ use crate::client;
 use crate::crypto::{Backend, Csprng, Digest, IdentityKey, MailboxId, SecretKey};
 use crate::mix::{Mix, MixConfig, Note, RequestId};
 use crate::node;
-use crate::packet::{Address, Body, Builder, MessageId, Recipe, RoundContext};
+use crate::packet::{Address, Body, Builder, Geometry, MessageId, Recipe, RoundContext};
 use crate::session::{self, Session, SessionConfig};
 use crate::store::Store;
 use crate::wire::{Network, PeerMessage, Record};
 
+use super::adversary::{Insider, RogueClient, RogueMix};
 use super::{Malice, Plan, Secrets, SimDisk};
 
 /// A mix with its disk. The disk outlives crashes, the engine does not.
@@ -27,6 +28,8 @@ pub struct SimMix {
     pub kv: SimDisk,
     /// What it does to its batches.
     pub malice: Option<Malice>,
+    /// Who has taken it over, if anybody has.
+    pub(super) rogue: Option<Box<dyn RogueMix>>,
     /// The digests that the batches it has touched had in its engine's eyes.
     pub(super) touched: BTreeMap<u64, Digest>,
     /// Facts it has reported.
@@ -77,6 +80,7 @@ impl SimMix {
             disk: node::Disk::new(open(&kv), plan.geometry(), &network.parameters),
             kv,
             malice: None,
+            rogue: None,
             touched: BTreeMap::new(),
             notes: Vec::new(),
             requests: BTreeMap::new(),
@@ -147,6 +151,21 @@ impl SimMix {
         self.kv.crash();
     }
 
+    /// Lets `act` be done by whoever has taken the mix over, who knows what the mix knows; `None` if nobody has.
+    pub(super) fn as_rogue<T>(
+        &mut self,
+        network: &Network,
+        geometry: Geometry,
+        place: usize,
+        act: impl FnOnce(&mut dyn RogueMix, &Insider<'_>) -> T,
+    ) -> Option<T> {
+        let mut rogue = self.rogue.take()?;
+        let engine = self.engine.as_ref();
+        let done = act(rogue.as_mut(), &Insider { place, key: &self.key, network, geometry, disk: &self.disk, engine });
+        self.rogue = Some(rogue);
+        Some(done)
+    }
+
     /// The mix's identity key: an adversary that has taken it over signs with it.
     pub fn key(&self) -> &IdentityKey {
         &self.key
@@ -165,6 +184,8 @@ pub struct SimClient {
     pub notes: Vec<session::Note>,
     /// Its secrets.
     pub secrets: Secrets,
+    /// Whoever sits at it, if it is malicious.
+    pub(super) rogue: Option<Box<dyn RogueClient>>,
     pub(super) run: u64,
     pub(super) clock: Clock,
     /// What its disk has been asked to do, and has not done.
@@ -183,6 +204,7 @@ impl SimClient {
             kv,
             notes: Vec::new(),
             secrets,
+            rogue: None,
             run: 0,
             clock: Clock::default(),
             chores: VecDeque::new(),

@@ -1,0 +1,116 @@
+//! One network with one villain: some calm, some rounds of attack, calm again.
+
+use std::time::Duration;
+
+use rand::RngExt;
+
+use super::super::{Plan, World};
+use super::behaviour::{Behaviour, Villain};
+use super::{Guilty, convictions, rogue};
+use crate::crypto::Defences;
+
+/// Rounds that have ended before the attack begins, in seconds of a second each.
+const BEFORE: Duration = Duration::from_secs(30);
+/// How long it lasts: a few rounds.
+const ATTACK: Duration = Duration::from_millis(3300);
+/// How long after it everything accepted must have arrived: rounds that wait for their time-out, and a few resends.
+const AFTER: Duration = Duration::from_secs(180);
+/// After which nothing comes twice any more.
+const QUIET: Duration = Duration::from_secs(2);
+/// The shortest payload there is.
+const PAYLOAD: u32 = 256;
+
+/// What came of it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Verdict {
+    pub acted: bool,
+    pub touched: bool,
+    pub released: bool,
+    pub leaked: Option<&'static str>,
+    pub culprit_named: bool,
+    pub honest_named: bool,
+    pub delivered: bool,
+}
+
+/// Runs it.
+pub(super) fn run(behaviour: &Behaviour, mixes: usize, position: usize, seed: u64, defences: Defences) -> Verdict {
+    let mut rng = rogue::rng(seed ^ 0x7217);
+    let clients = 4 + usize::from(behaviour.is_a_clients());
+    let threshold = behaviour.fewer_open.then(|| (mixes - 1).max(2) as u8);
+    let plan = Plan {
+        mixes,
+        clients,
+        payload: PAYLOAD,
+        packets_per_client: if behaviour.is_a_clients() { 2 } else { 1 },
+        epoch_rounds: 24,
+        threshold,
+        defences,
+        seed,
+        ..Plan::default()
+    };
+    let mut world = World::new(plan);
+    if behaviour.from_the_start() {
+        sit_down(&mut world, behaviour, position, seed);
+    } else {
+        let stored = |world: &World| {
+            world.mixes.last().is_some_and(|exit| exit.engine.as_ref().is_some_and(|engine| engine.status().stored > 0))
+        };
+        world.run_until(BEFORE, stored);
+        world.run_for(Duration::from_millis(rng.random_range(0..1000)));
+        sit_down(&mut world, behaviour, position, seed);
+    }
+    let honest = if behaviour.is_a_clients() { clients - 1 } else { clients };
+    let content = |from: usize| vec![from as u8 ^ seed as u8; 40];
+    for from in 0..honest {
+        world.send(from, (from + 1) % honest, &content(from));
+    }
+    world.run_for(ATTACK);
+    let mut verdict = Verdict::default();
+    let guilty = stand_up(&mut world, behaviour, position, &mut verdict);
+    let arrived = |world: &World| (0..honest).all(|client| !world.inbox(client).is_empty());
+    let settled = |world: &World| {
+        let counts = |client: usize| world.clients[client].disk.outbox.counts();
+        (0..honest).all(|client| counts(client).is_ok_and(|counts| counts.stored == 1))
+    };
+    world.run_until(AFTER, |world| arrived(world) && settled(world));
+    world.run_for(QUIET);
+    verdict.delivered = (0..honest).all(|client| {
+        let inbox = world.inbox(client);
+        inbox.len() == 1 && inbox[0].1 == content((client + honest - 1) % honest)
+    });
+    let honest_mixes = (0..mixes).filter(|mix| guilty != Guilty::Mix(*mix));
+    let named = convictions(&world, honest_mixes);
+    verdict.culprit_named = named.contains(&guilty);
+    verdict.honest_named = named.iter().any(|named| *named != guilty);
+    verdict.touched = world.toll.touched();
+    verdict.released = world.toll.opened();
+    verdict.leaked = verdict.leaked.or(world.toll.leaks.first().copied());
+    verdict
+}
+
+fn sit_down(world: &mut World, behaviour: &Behaviour, position: usize, seed: u64) {
+    match behaviour.villain(position, seed) {
+        Villain::Mix(place, rogue) => {
+            world.toll.malicious.insert(place);
+            world.mixes[place].rogue = Some(rogue);
+        }
+        Villain::Client(rogue) => {
+            let last = world.clients.len() - 1;
+            world.clients[last].rogue = Some(rogue);
+        }
+    }
+}
+
+/// The attack is over; who made it.
+fn stand_up(world: &mut World, behaviour: &Behaviour, position: usize, verdict: &mut Verdict) -> Guilty {
+    if behaviour.is_a_clients() {
+        let last = world.clients.len() - 1;
+        verdict.acted = world.clients[last].rogue.take().is_some_and(|rogue| rogue.has_acted());
+        return Guilty::Client(last);
+    }
+    if let Some(rogue) = world.mixes[position].rogue.take() {
+        verdict.acted = rogue.has_acted();
+        verdict.leaked = rogue.loot();
+    }
+    Guilty::Mix(position)
+}

@@ -1,0 +1,217 @@
+//! Mixes that hand on honest batches and lie in what they say: of echoes, shares and confirms, or to each another thing.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rand::RngExt;
+
+use crate::crypto::Csprng;
+use crate::threshold::Share;
+use crate::wire::{
+    AbortReason, BatchHeader, Confirm, EchoHeader, ListHeader, Outcome, PeerMessage, Piece, Release, ReleasedShare,
+    SignedEchoHeader, Slot, Statement, echoes_digest,
+};
+
+use super::follow::Follow;
+use super::{Deed, Insider, RogueMix, rogue};
+
+/// What it lies about.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Lie {
+    /// One byte of one echo that it hands back.
+    Echo,
+    /// Its share, which it keeps.
+    NoShare,
+    /// Its share, in place of which it releases another number.
+    WrongShare,
+    /// Its confirm, which it keeps.
+    NoConfirm,
+    /// Its confirm, which is of another transcript.
+    WrongConfirm,
+    /// To one mix another list.
+    TwoLists,
+    /// To one mix another batch header.
+    TwoHeaders,
+    /// To one mix another header of echoes.
+    TwoEchoHeaders,
+    /// To one mix another confirm.
+    TwoConfirms,
+    /// Two verdicts of one round.
+    TwoVerdicts,
+    /// Its confirm goes to one mix alone, and whatever comes is tried on the round's key at once.
+    OpenEarly,
+}
+
+/// A mix that lies.
+pub(super) struct Words {
+    lie: Lie,
+    rng: Csprng,
+    spoilt: BTreeMap<u64, SignedEchoHeader>,
+    follow: Follow,
+    confirmed: BTreeMap<u64, BTreeSet<usize>>,
+    shares: BTreeMap<u64, Vec<(u8, [u8; 32])>>,
+    acted: bool,
+    early: bool,
+}
+
+impl Words {
+    pub(super) fn new(lie: Lie, seed: u64) -> Self {
+        let (spoilt, follow, confirmed) = (BTreeMap::new(), Follow::default(), BTreeMap::new());
+        Self {
+            lie,
+            rng: rogue::rng(seed),
+            spoilt,
+            follow,
+            confirmed,
+            shares: BTreeMap::new(),
+            acted: false,
+            early: false,
+        }
+    }
+
+    /// `other` goes to the last of the other mixes in place of `message`; if there is only one, after it.
+    fn to_the_last(&mut self, me: &Insider<'_>, to: usize, message: PeerMessage, other: PeerMessage) -> Vec<Deed> {
+        if me.others().last() != Some(to) {
+            return vec![Deed::Say(to, message)];
+        }
+        self.acted = true;
+        let first = (me.others().count() == 1).then_some(Deed::Say(to, message));
+        first.into_iter().chain([Deed::Say(to, other)]).collect()
+    }
+
+    fn spoil(&mut self, me: &Insider<'_>, to: usize, header: &SignedEchoHeader, mut piece: Piece) -> Vec<Deed> {
+        let round = header.header.round;
+        if piece.number > 0 {
+            return vec![Deed::Say(to, PeerMessage::Echoes { header: header.clone(), piece })];
+        }
+        // The same of each round, whoever asks.
+        let at = round as usize * 37 % piece.bytes.len();
+        piece.bytes[at] ^= 1;
+        let spoilt = EchoHeader { digest: echoes_digest(piece.bytes.as_chunks().0), ..header.header.clone() };
+        let spoilt = self.spoilt.entry(round).or_insert_with(|| spoilt.sign(me.key)).clone();
+        self.follow.round(me, round);
+        self.acted = true;
+        vec![Deed::Say(to, PeerMessage::Echoes { header: spoilt, piece })]
+    }
+
+    /// Tries what it holds on a round's key.
+    fn try_key(&mut self, me: &Insider<'_>, round: u64) {
+        let others = me.network.mixes() - 1;
+        let all = self.confirmed.get(&round).is_some_and(|confirmed| confirmed.len() == others);
+        let Some(engine) = me.engine.filter(|_| !all) else { return };
+        let held = self.shares.get(&round).into_iter().flatten();
+        let held = held.map(|(number, share)| (*number, Share::from_bytes(*share)));
+        let own = engine.own_share(round).map(|share| (me.place as u8 + 1, share));
+        let shares: Vec<_> = held.chain(own).collect();
+        self.acted = true;
+        self.early |= engine.opens_with(round, &shares);
+    }
+}
+
+fn other_confirm(me: &Insider<'_>, mut confirm: Confirm) -> PeerMessage {
+    confirm.transcript.0[0] ^= 1;
+    let signature = confirm.sign(me.key);
+    PeerMessage::Confirm { confirm, signature }
+}
+
+impl RogueMix for Words {
+    fn says(&mut self, me: &Insider<'_>, to: usize, message: PeerMessage) -> Vec<Deed> {
+        match (self.lie, message) {
+            (Lie::Echo, PeerMessage::Echoes { header, piece }) => self.spoil(me, to, &header, piece),
+            (Lie::Echo, PeerMessage::EchoHeader(header)) => {
+                let told = self.spoilt.get(&header.header.round).cloned().unwrap_or(header);
+                vec![Deed::Say(to, PeerMessage::EchoHeader(told))]
+            }
+            (Lie::Echo, other) => self.follow.says(to, other),
+            (Lie::NoShare, PeerMessage::Release { .. }) | (Lie::NoConfirm, PeerMessage::Confirm { .. }) => {
+                self.acted = true;
+                Vec::new()
+            }
+            (Lie::WrongShare, PeerMessage::Release { epoch, round, transcript, mut share, .. }) => {
+                share.0[self.rng.random_range(0..31)] ^= 1;
+                let slot = Slot { network: me.network.id(), epoch, round };
+                let signature = Release { slot, transcript, share: ReleasedShare::from_bytes(share.0) }.sign(me.key);
+                self.acted = true;
+                vec![Deed::Say(to, PeerMessage::Release { epoch, round, transcript, share, signature })]
+            }
+            (Lie::WrongConfirm, PeerMessage::Confirm { confirm, .. }) => {
+                self.acted = true;
+                vec![Deed::Say(to, other_confirm(me, confirm))]
+            }
+            (Lie::TwoConfirms, PeerMessage::Confirm { confirm, signature }) => {
+                let other = other_confirm(me, confirm.clone());
+                self.to_the_last(me, to, PeerMessage::Confirm { confirm, signature }, other)
+            }
+            (Lie::TwoHeaders, PeerMessage::BatchHeader(signed)) => {
+                let mut other: BatchHeader = signed.header.clone();
+                other.input.0[0] ^= 1;
+                self.to_the_last(me, to, PeerMessage::BatchHeader(signed), PeerMessage::BatchHeader(other.sign(me.key)))
+            }
+            (Lie::TwoEchoHeaders, PeerMessage::EchoHeader(signed)) => {
+                let mut other = signed.header.clone();
+                other.digest.0[0] ^= 1;
+                self.to_the_last(me, to, PeerMessage::EchoHeader(signed), PeerMessage::EchoHeader(other.sign(me.key)))
+            }
+            (Lie::TwoEchoHeaders, PeerMessage::Echoes { header, piece }) if me.place == 0 => {
+                let mut other = header.header.clone();
+                other.digest.0[0] ^= 1;
+                let said = PeerMessage::Echoes { header, piece: piece.clone() };
+                self.to_the_last(me, to, said, PeerMessage::Echoes { header: other.sign(me.key), piece })
+            }
+            (Lie::TwoLists, PeerMessage::List { header, piece }) => {
+                let mut other: ListHeader = header.header.clone();
+                let mut bytes = piece.bytes.clone();
+                // Another commitment of the first record, under another root.
+                bytes[40] ^= 1;
+                other.root.0[0] ^= 1;
+                let other = PeerMessage::List { header: other.sign(me.key), piece: Piece { bytes, ..piece.clone() } };
+                self.to_the_last(me, to, PeerMessage::List { header, piece }, other)
+            }
+            (Lie::TwoVerdicts, PeerMessage::Decision { verdict, signature }) => {
+                let mut other = verdict.clone();
+                other.outcome = match verdict.outcome {
+                    Outcome::Stored { .. } => Outcome::Aborted(AbortReason::Lost),
+                    _ => Outcome::OpenedNotStored,
+                };
+                let signed = other.sign(me.key);
+                self.acted = true;
+                vec![
+                    Deed::Say(to, PeerMessage::Decision { verdict, signature }),
+                    Deed::Say(to, PeerMessage::Decision { verdict: other, signature: signed }),
+                ]
+            }
+            (Lie::OpenEarly, PeerMessage::Confirm { confirm, signature }) => {
+                let round = confirm.slot.round;
+                self.try_key(me, round);
+                let told = Deed::Say(to, PeerMessage::Confirm { confirm, signature });
+                if me.others().next() == Some(to) { vec![told] } else { Vec::new() }
+            }
+            (_, honest) => vec![Deed::Say(to, honest)],
+        }
+    }
+
+    fn hears(&mut self, me: &Insider<'_>, from: usize, message: PeerMessage) -> (Option<PeerMessage>, Vec<Deed>) {
+        if self.lie == Lie::OpenEarly {
+            match &message {
+                PeerMessage::Confirm { confirm, .. } => {
+                    let round = confirm.slot.round;
+                    self.try_key(me, round);
+                    self.confirmed.entry(round).or_default().insert(from);
+                }
+                PeerMessage::Release { round, share, .. } => {
+                    self.shares.entry(*round).or_default().push((from as u8 + 1, share.0));
+                    self.try_key(me, *round);
+                }
+                _ => {}
+            }
+        }
+        self.follow.hears(me, from, message)
+    }
+
+    fn has_acted(&self) -> bool {
+        self.acted
+    }
+
+    fn loot(&self) -> Option<&'static str> {
+        self.early.then_some("opened_early")
+    }
+}
