@@ -177,6 +177,17 @@ impl Epochs {
         self.chain.iter().rev().map(|signed| &signed.document).find(|document| document.position(round).is_some())
     }
 
+    /// The same with its signatures.
+    pub fn signed(&self, round: u64) -> Option<&SignedEpoch> {
+        self.chain.iter().rev().find(|signed| signed.document.position(round).is_some())
+    }
+
+    /// This mix's onion key of `round`, to be published: the caller has burnt the round, and so has everybody.
+    pub fn onion_key(&self, round: u64) -> Option<[u8; 32]> {
+        let (keys, position) = self.secrets(round)?;
+        keys.onion.get(position).map(|key| *key.expose())
+    }
+
     /// What seals of `round` are bound to.
     pub fn context(&self, round: u64) -> Option<RoundContext> {
         let document = self.document(round)?;

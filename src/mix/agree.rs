@@ -58,7 +58,7 @@ impl Mix {
                 next.max(latest.last_round() + 1)
             }
         };
-        (self.all_linked() && there >= enough && !self.stopping).then_some(first_round)
+        (self.all_linked() && there >= enough && !self.stopping && self.goes_on()).then_some(first_round)
     }
 
     fn all_linked(&self) -> bool {
@@ -73,14 +73,18 @@ impl Mix {
         match self.epochs.latest() {
             None => (registered, parameters.start_clients),
             Some(_) if entry.attendance.is_shrinking() => (entry.waiting(), parameters.min_clients),
-            Some(latest) => (registered, parameters.quorum(latest.document.members)),
+            Some(latest) => (registered, self.quorum(latest.document.members)),
         }
     }
 
     /// When the entry stops waiting for members of the present epoch, if nothing else is in the way of a round.
     pub(super) fn shrinks_at(&self) -> Option<Duration> {
         let entry = self.entry.as_ref()?;
-        let idle = entry.proposal.is_none() && entry.collection.is_none() && !entry.opening && !self.stopping;
+        let idle = self.goes_on()
+            && entry.proposal.is_none()
+            && entry.collection.is_none()
+            && !entry.opening
+            && !self.stopping;
         let waits = idle && self.all_linked() && self.epochs.latest().is_some() && !entry.attendance.is_shrinking();
         waits.then(|| entry.attendance.shrinks_at(&self.network.parameters))
     }
@@ -91,7 +95,7 @@ impl Mix {
         if self.shrinks_at().is_none_or(|at| now < at) {
             return;
         }
-        let quorum = self.network.parameters.quorum(members);
+        let quorum = self.quorum(members);
         let Some(entry) = self.entry.as_mut() else { return };
         if entry.waiting() >= quorum && !entry.attendance.was_short_of(quorum) {
             return entry.attendance.progress(now);
@@ -248,6 +252,9 @@ impl Mix {
     }
 
     pub(super) fn epoch_called(&mut self, call: EpochCall) {
+        if !self.goes_on() {
+            return self.reject("stopped", 1);
+        }
         let steps = self.assent.call(&mut self.rng, &mut self.epochs, call, self.boot, self.own);
         steps.into_iter().for_each(|step| self.step(step));
     }
@@ -258,6 +265,9 @@ impl Mix {
     }
 
     pub(super) fn epoch_proposed(&mut self, document: EpochDocument, openings: Vec<Vec<u8>>) {
+        if !self.goes_on() {
+            return self.reject("stopped", 1);
+        }
         let step = self.assent.proposal(&self.epochs, self.own, document, openings);
         step.into_iter().for_each(|step| self.step(step));
     }

@@ -119,6 +119,8 @@ impl Mix {
                 let cursors = (u64::from_le_bytes(acknowledged), u64::from_le_bytes(after));
                 self.poll_asked(now, id, client, round, &capability, cursors);
             }
+            // What waits in its mailbox is its own all the same.
+            _ if self.convicts.evicted().contains(&client) => self.refuse(id, Refusal::Evicted, "evicted"),
             Request::Register if self.own == 0 => {
                 if let Some(entry) = self.entry.as_mut() {
                     entry.registered.insert(client);
@@ -181,16 +183,21 @@ impl Mix {
             && records.len() == self.network.records_length()
     }
 
-    /// Whether a client has been struck out of a list in the epoch of `round`.
+    /// Whether a client's signature is verified: it has been struck out of a list in the epoch of `round`, or somebody has
+    /// sent what nobody signed.
     fn is_struck(&self, client: u32, round: u64) -> bool {
-        let struck = self.epochs.document(round).and_then(|document| self.struck.get(&document.epoch));
+        let epoch = self.epochs.document(round).map(|document| document.epoch);
+        if epoch.is_some() && epoch == self.verified_epoch {
+            return true;
+        }
+        let struck = epoch.and_then(|epoch| self.struck.get(&epoch));
         struck.is_some_and(|struck| struck.contains(client))
     }
 
     /// What lists of `round` are held against; `None` if no document serves it.
     pub(super) fn list_rules(&self, round: u64) -> Option<ListRules> {
         let (document, context) = (self.epochs.document(round)?, self.epochs.list_context(round)?);
-        let quorum = self.network.parameters.quorum(document.members);
+        let quorum = self.quorum(document.members);
         Some(ListRules { network: self.network.clone(), context, quorum })
     }
 
@@ -252,8 +259,10 @@ impl Mix {
         let members = self.epochs.document(round).map_or(0, |document| document.members);
         let took = now.saturating_sub(done.opened_at);
         self.actions.push_back(Action::Note(Note::PhaseEnded { phase: Phase::Collect, took }));
-        let enough = done.clients() >= self.network.parameters.quorum(members);
-        entry.attendance.collected(now, done.clients(), enough);
+        let enough = done.clients() >= self.quorum(members);
+        if let Some(entry) = self.entry.as_mut() {
+            entry.attendance.collected(now, done.clients(), enough);
+        }
         if !enough {
             return self.abort_round(round, AbortReason::TooFewClients);
         }
@@ -268,14 +277,14 @@ impl Mix {
     /// Whether the next round has its keys, its predecessors their verdicts, and enough clients wait for it.
     pub(super) fn next_round_is_ready(&self) -> bool {
         let Some(entry) = self.entry.as_ref() else { return false };
-        if self.stopping || entry.renew || entry.opening || entry.collection.is_some() {
+        if self.stopping || !self.goes_on() || entry.renew || entry.opening || entry.collection.is_some() {
             return false;
         }
         let round = entry.opened + 1;
         let due = round.saturating_sub(u64::from(self.network.parameters.verdict_rounds));
         let settled = entry.docket.rounds().next().is_none_or(|oldest| oldest > due);
         let Some(document) = self.epochs.document(round) else { return false };
-        let enough = self.network.parameters.quorum(document.members);
+        let enough = self.quorum(document.members);
         settled && entry.waiting_round.len() as u32 >= enough && self.epochs.peeler(round).is_some()
     }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::blame::{Evidence, Finding};
 use crate::crypto::MailboxId;
 use crate::packet::Slots;
 use crate::round::{Done, Job, OutgoingBatch, Phase, Submission};
@@ -82,6 +83,13 @@ pub enum Event {
     Timeout,
     /// No new rounds; finish what is under way.
     Stop,
+    /// An operator lets an evicted client in again.
+    Readmit {
+        /// Its roster index.
+        client: u32,
+    },
+    /// An operator has acted on the mix for whose guilt the network stopped.
+    Resume,
 }
 
 /// What a mix wants done.
@@ -126,6 +134,13 @@ pub enum Action {
         token: u64,
         /// What to write.
         record: Record,
+    },
+    /// Somebody is guilty, and this mix's disk knows: for the operator, with the evidence file.
+    Convicted {
+        /// Who, of what.
+        finding: Finding,
+        /// It verifies.
+        evidence: Box<Evidence>,
     },
     /// A fact for metrics; never about one client or packet.
     Note(Note),

@@ -9,6 +9,7 @@
 
 mod agree;
 mod attendance;
+mod blame;
 mod entry;
 mod event;
 mod exit;
@@ -34,9 +35,11 @@ use crate::packet::Geometry;
 use crate::round::{Done, Struck};
 use crate::wire::{Bond, Network, PeerMessage, Record, Recovered, Refusal, Reply, Verdict};
 
+pub use blame::Owing;
 pub use event::{Action, Event, Note, PersistError, RequestId};
 pub use status::{LinkStatus, Status};
 
+use blame::Convicts;
 use entry::Entry;
 use exit::Exit;
 use persisting::Persisting;
@@ -85,6 +88,12 @@ pub struct Mix {
     remembers_from: Option<u64>,
     /// Who has been struck out of lists, by epoch.
     struck: BTreeMap<u64, Struck>,
+    /// Who is out.
+    convicts: Convicts,
+    /// At the entry: an epoch in which it verifies every client's signature.
+    verified_epoch: Option<u64>,
+    /// The moment of the last event.
+    now: Duration,
     entry: Option<Entry>,
     exit: Option<Exit>,
     persisting: BTreeMap<u64, (Persisting, Option<Record>)>,
@@ -133,6 +142,9 @@ impl Mix {
             bonds: recovered.bonds.into_iter().collect(),
             remembers_from: recovered.remembers_from,
             struck: BTreeMap::new(),
+            convicts: Convicts::new(&network, recovered.convicted),
+            verified_epoch: None,
+            now: Duration::ZERO,
             entry,
             exit,
             persisting: BTreeMap::new(),
@@ -147,6 +159,7 @@ impl Mix {
 
     /// Takes one event. Afterwards drain [`Mix::poll_action`] and ask [`Mix::poll_timeout`] again.
     pub fn handle(&mut self, now: Duration, event: Event) {
+        self.now = now;
         match event {
             Event::LinkUp { mix } => self.link_up(mix),
             Event::LinkDown { mix } => self.link_down(now, mix),
@@ -160,6 +173,8 @@ impl Mix {
             Event::Persisted { token, result } => self.persisted(now, token, result),
             Event::Timeout => {}
             Event::Stop => self.stop(now),
+            Event::Readmit { client } => self.readmit_client(client),
+            Event::Resume => self.resume(),
         }
         self.tick(now);
     }
@@ -176,7 +191,7 @@ impl Mix {
         let entry = self.entry.as_ref().and_then(|entry| entry.wakes_at(self));
         let exit = self.exit.as_ref().and_then(Exit::wakes_at);
         let repeats = self.repeats.iter().map(|(at, _, _)| *at).min();
-        [delays, entry, exit, repeats].into_iter().flatten().min()
+        [delays, entry, exit, repeats, self.blame_wakes_at()].into_iter().flatten().min()
     }
 
     /// Whether a stopping mix has nothing left to finish.
@@ -291,6 +306,13 @@ impl Mix {
             PeerMessage::Echoes { header, piece } => self.echoes_come(now, from, &header, &piece),
             PeerMessage::EchoHeader(header) => self.echoes_told(now, from, &header),
             PeerMessage::Confirm { confirm, signature } => self.confirmed_by(from, &confirm, &signature),
+            PeerMessage::Accusation { accusation, signature } => self.accused_by(from, accusation, signature),
+            PeerMessage::Burnt { burnt, signature } => self.burnt_by(from, &burnt, &signature),
+            PeerMessage::OnionKey { key, signature } => self.onion_key_of(from, &key, &signature),
+            PeerMessage::Headers(headers) => self.headers_shown(headers),
+            PeerMessage::Ask { round, exhibit, number } => self.asked(from, round, exhibit, number),
+            PeerMessage::Show { round, exhibit, piece } => self.shown_by(now, from, round, exhibit, &piece),
+            PeerMessage::Evidence { file } => self.evidence_shown(&file),
             PeerMessage::Release { epoch, round, transcript, share, signature } if self.is_exit() => {
                 self.released(from, (epoch, round), transcript, &share, &signature);
             }
@@ -318,6 +340,9 @@ impl Mix {
             Done::FirstEchoes { round, segments, echoes } => self.echoes_begun(now, round, segments, &echoes),
             Done::Back { round, result } => self.echoes_returned(now, round, result),
             Done::CheckEchoes { round, result } => self.echoes_checked(now, round, result),
+            Done::Restored { round, onions } => self.onions_restored(round, onions),
+            Done::Case { round, result } => self.case_made(now, round, result),
+            Done::Replayed { round, until, ruling } => self.replayed(now, round, until, ruling),
         }
     }
 
@@ -328,6 +353,7 @@ impl Mix {
         self.exit_due(now);
         self.agree_due(now);
         self.entry_due(now);
+        self.blame_due(now);
     }
 
     fn stop(&mut self, now: Duration) {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::blame::{Evidence, Finding};
+use crate::crypto::Identity;
 use crate::epoch::EpochKeys;
 use crate::wire::{Bond, Record, SignedEpoch, SignedVerdict, Verdict};
 
@@ -20,6 +22,8 @@ pub(super) enum Persisting {
     Signed(Verdict),
     Complete(Box<SignedVerdict>),
     Sealed(u64, Bond),
+    Convicted(Finding, Box<Evidence>),
+    Readmitted(Identity),
 }
 
 impl Persisting {
@@ -71,6 +75,8 @@ impl Mix {
             Persisting::Signed(verdict) => self.verdict_signed_on_disk(verdict),
             Persisting::Complete(signed) => self.verdict_complete_on_disk(*signed),
             Persisting::Sealed(round, bond) => self.bond_on_disk(round, bond),
+            Persisting::Convicted(finding, evidence) => self.conviction_on_disk(finding, *evidence),
+            Persisting::Readmitted(party) => self.readmitted_on_disk(party),
         }
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::round::Phase;
 use crate::wire::Outcome;
 
-use super::Mix;
+use super::{Mix, Owing};
 
 /// A mix's state in numbers.
 #[derive(Clone, Debug)]
@@ -32,6 +32,14 @@ pub struct Status {
     pub rejected: BTreeMap<&'static str, u64>,
     /// The links to the other mixes.
     pub links: Vec<LinkStatus>,
+    /// Clients that are out, by roster index.
+    pub evicted: Vec<u32>,
+    /// Why nothing goes on until an operator acts.
+    pub stopped: Option<String>,
+    /// Rounds that burn, or wait to be replayed.
+    pub burning: usize,
+    /// Who owes what was signed in a burnt round.
+    pub owing: Vec<Owing>,
 }
 
 /// A link to another mix.
@@ -90,6 +98,10 @@ impl Mix {
             packets_in: self.counters.packets_in,
             packets_out: self.counters.packets_out,
             rejected: self.counters.rejected.clone(),
+            evicted: self.convicts.evicted().iter().copied().collect(),
+            stopped: self.convicts.words(&self.network),
+            burning: self.burning().len(),
+            owing: self.owing(),
             links: others.map(|mix| LinkStatus { mix, up: self.links[mix].up }).collect(),
         }
     }

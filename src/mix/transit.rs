@@ -9,7 +9,7 @@ use crate::crypto::{Defence, Digest};
 use crate::packet::{PeelError, Slots};
 use crate::round::{Intake, IntakeError, Job, OutgoingBatch, Phase, Shuffled};
 use crate::threshold::JointKeyError;
-use crate::wire::{AbortReason, BatchHeader, Members, PeerMessage, SignedBatchHeader};
+use crate::wire::{AbortReason, BatchHeader, Members, Mismatch, PeerMessage, SignedBatchHeader};
 
 use super::{Action, Mix, Note};
 
@@ -118,19 +118,20 @@ impl Mix {
         match (&mut known.stage, &known.incoming) {
             (Stage::Void(_), _) => {}
             (Stage::Intake(intake), _) => {
-                if let Err(error) = intake.restart(&header, stream) {
-                    self.void(round, error.reason());
+                if intake.restart(&header, stream).is_err() {
+                    let known = intake.header().clone();
+                    self.second_batch(&known, &header);
                 }
             }
             (_, Some(incoming)) if incoming.header == header.header => {
                 // The acknowledgement was lost with the link.
                 self.send(from, PeerMessage::BatchAccepted { round, digest });
             }
-            (Stage::Digesting | Stage::Delayed(..), _) => {
-                self.reject("second_batch", 1);
-                self.void(round, AbortReason::SecondBatch);
+            // What is released or opened cannot be taken back; its evidence stands all the same.
+            (_, Some(incoming)) => {
+                let known = incoming.clone();
+                self.second_batch(&known, &header);
             }
-            // Handed on, or opened: it cannot be taken back.
             _ => self.reject("second_batch", 1),
         }
     }
@@ -163,10 +164,8 @@ impl Mix {
         if self.transit.len() >= most {
             return self.reject("full", 1);
         }
-        let once = self.network.defences.stands(Defence::OnceRule);
-        if !self.note_batch(round, from, &header.header) && once {
-            self.reject("second_batch", 1);
-            return self.void(round, AbortReason::SecondBatch);
+        if !self.note_batch(from, &header) {
+            return;
         }
         let transit = Transit {
             since: now,
@@ -177,7 +176,7 @@ impl Mix {
         };
         self.transit.insert(round, transit);
         self.actions.push_back(Action::Note(Note::RoundBegan));
-        if header.header.members.count() < self.network.parameters.quorum(members) {
+        if header.header.members.count() < self.quorum(members) {
             return self.void(round, AbortReason::TooFewClients);
         }
         self.advance(now, round);
@@ -215,7 +214,8 @@ impl Mix {
             Ok(Some(segments)) => segments,
             Err(error) => return self.void_intake(round, error),
         };
-        let digest = intake.batch();
+        let (digest, hashes) = (intake.batch(), intake.hashes().to_vec());
+        self.keep_hashes(round, self.own, hashes);
         self.send(self.own - 1, PeerMessage::BatchAccepted { round, digest });
         self.phase_ended(now, round, Phase::Collect);
         match (self.is_exit(), self.is_sealed()) {
@@ -296,10 +296,12 @@ impl Mix {
         };
         let header = header.sign(&self.key);
         let path = batch.take_return_path();
-        let batch = OutgoingBatch { header: header.clone(), packets: batch };
+        let batch = Arc::new(OutgoingBatch { header: header.clone(), packets: batch });
         let delay = Duration::from_micros(self.rng.random_range(u64::from(lo) * 1000..=u64::from(hi) * 1000));
-        transit.stage = Stage::Delayed(now + delay, Arc::new(batch));
+        transit.stage = Stage::Delayed(now + delay, batch.clone());
         self.keep_path(round, path, &header);
+        self.keep_hashes(round, self.own + 1, batch.packets.hashes().to_vec());
+        self.keep_batch(round, batch);
     }
 
     /// Hands on every batch whose delay is over.
@@ -364,7 +366,24 @@ impl Mix {
             IntakeError::SecondBatch => "second_batch",
         };
         self.reject(reason, 1);
-        self.void(round, error.reason());
+        let incoming = self.transit.get_mut(&round).and_then(|transit| match &transit.stage {
+            Stage::Intake(intake) => Some((intake.header().header.subject(), intake.hashes().to_vec())),
+            _ => None,
+        });
+        let hop = self.own as u8;
+        let mismatch = match error {
+            IntakeError::Layer { place, .. } => Some(Mismatch::Layer { hop, place }),
+            IntakeError::Replay { place } => Some(Mismatch::Replay { hop, place }),
+            // Nobody has signed these bytes.
+            IntakeError::Mismatch | IntakeError::SecondBatch => None,
+        };
+        match (mismatch.filter(|_| self.is_sealed()), incoming) {
+            (Some(mismatch), Some((subject, hashes))) => {
+                self.keep_hashes(round, self.own, hashes);
+                self.accuse(round, mismatch, subject);
+            }
+            _ => self.void(round, error.reason()),
+        }
     }
 
     /// The round's data goes.
@@ -382,7 +401,9 @@ impl Mix {
         }
         let epoch = self.epochs.document(round).map_or(0, |document| document.epoch);
         self.forget_batch(round, reason);
-        self.let_go(round);
+        if !self.is_burning(round) {
+            self.let_go(round);
+        }
         if self.is_exit() {
             self.abort_asked(epoch, round, reason);
         } else {

@@ -171,8 +171,12 @@ impl Mix {
     /// Nothing more will be done with a round's packets or keys.
     pub(super) fn round_over(&mut self, round: u64) {
         self.transit.remove(&round);
-        self.sealings.remove(&round);
         self.bonds.remove(&round);
+        if self.is_burning(round) {
+            // Its share goes with the burn; the onion key may still have to be published.
+            return;
+        }
+        self.sealings.remove(&round);
         self.epochs.erase(round);
         if let Some(exit) = self.exit.as_mut() {
             exit.forget_shares(round);

@@ -226,6 +226,10 @@ impl Engine {
                     self.under_way += 1;
                     let _ended = self.records.send((token, record));
                 }
+                Action::Convicted { finding, .. } => {
+                    // The evidence itself is in the store.
+                    tracing::error!(guilty = ?finding.guilty, round = finding.slot.round, "{}", finding.offence);
+                }
                 Action::Note(note) => self.note(&note),
             }
         }

@@ -134,6 +134,13 @@ impl NodeStatus {
                 "letters": held.letters, "bytes": held.bytes, "refused": lost.refused, "expired": lost.expired,
             })),
             "disk": self.disk,
+            "evicted": mix.evicted,
+            "stopped": mix.stopped,
+            "burning": mix.burning,
+            "owing": mix.owing.iter().map(|owing| json!({
+                "round": owing.round,
+                "hops": owing.mixes.iter().map(|mix| mix + 1).collect::<Vec<_>>(),
+            })).collect::<Vec<_>>(),
         })
         .to_string()
     }
@@ -174,6 +181,10 @@ mod tests {
                 packets_out: 0,
                 rejected: BTreeMap::from([("replay", 3)]),
                 links: Vec::new(),
+                evicted: vec![3],
+                stopped: Some("look".into()),
+                burning: 1,
+                owing: vec![mix::Owing { round: 60, mixes: vec![0, 1] }],
             },
             clients: ClientTotals { connected: 4, registered: 0, start: 4, min: 2 },
             threshold: (2, 3),
@@ -200,6 +211,7 @@ mod tests {
             "opened_by": { "mixes": 2, "of": 3 }, "x25519": "dalek", "sealed": false,
             "links": [{ "peer": "mix-1", "up": true, "pq": true }],
             "mailbox": { "letters": 7, "bytes": 700, "refused": 2, "expired": 1 }, "disk": "full",
+            "evicted": [3], "stopped": "look", "burning": 1, "owing": [{ "round": 60, "hops": [1, 2] }],
         });
         assert_eq!(shown, expected);
         let entry: Value =

@@ -95,6 +95,9 @@ pub enum ListFault {
     /// A client that was struck out before is in it without its signature.
     #[error("the list lacks the signature of a client that was struck out before")]
     Unsigned,
+    /// It holds the signature of a client that is out.
+    #[error("the list holds a client that has been evicted, with its signature")]
+    Evicted,
     /// No client's MACs are right: not every client can be wrong.
     #[error("no client's MACs in the list are right")]
     Everybody,
@@ -203,6 +206,11 @@ impl List {
     /// The records, clients ascending, each one's in the order of its packets.
     pub fn records(&self) -> &[ListRecord] {
         &self.records
+    }
+
+    /// The clients' signatures that are in it, and in its root.
+    pub fn signatures(&self) -> &[ClientSignature] {
+        &self.signatures
     }
 
     /// The clients in it.

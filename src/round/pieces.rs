@@ -20,6 +20,11 @@ impl Pieces {
         Self { bytes: vec![0; length], missing: (0..count).collect() }
     }
 
+    /// Which have not come.
+    pub fn missing(&self) -> &[u32] {
+        &self.missing
+    }
+
     /// Takes a piece; the whole once nothing is missing, and only then.
     ///
     /// # Errors

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use crate::blame::{Case, CaseFault, Evidence, Exhibits, Ruling};
 use crate::crypto::{Digest, MailboxId};
 use crate::packet::{Commitment, Echo, EnvelopeKey, NO_EXTRA, PeelError, Peeler, RoundContext, Slots};
-use crate::wire::{ListKeys, SignedListHeader, StoredLetter};
+use crate::wire::{ListKeys, Network, SignedListHeader, StoredLetter};
 
-use super::batch::Shuffled;
+use super::batch::{OutgoingBatch, Shuffled};
 use super::submission::{Attempt, Judged, Submission};
 use super::{EchoError, ListFault, ListRules, ReturnPath, Struck, TakenList, check_echoes, first_echoes};
 
@@ -96,6 +97,35 @@ pub enum Job {
         /// In the same order.
         echoes: Vec<Echo>,
     },
+    /// At the entry, of a burnt round: the onions as they were submitted.
+    Restore {
+        /// The round.
+        round: u64,
+        /// What the entry handed on.
+        batch: Arc<OutgoingBatch>,
+        /// Its key.
+        peeler: Box<Peeler>,
+    },
+    /// Hold what was shown of a burnt round against what was signed.
+    Case {
+        /// The round.
+        round: u64,
+        /// The network.
+        network: Arc<Network>,
+        /// What was shown.
+        shown: Box<Exhibits>,
+    },
+    /// Replay a part of a burnt round.
+    Replay {
+        /// The round.
+        round: u64,
+        /// What was shown.
+        case: Arc<Case>,
+        /// The place in the list of the first of these packets.
+        first: usize,
+        /// Onions as they were submitted.
+        onions: Slots,
+    },
 }
 
 /// Work done.
@@ -168,6 +198,29 @@ pub enum Done {
         /// Whether all commitments hold.
         result: Result<(), EchoError>,
     },
+    /// Of [`Job::Restore`].
+    Restored {
+        /// The round.
+        round: u64,
+        /// Packets of W bytes in the order of the list.
+        onions: Vec<u8>,
+    },
+    /// Of [`Job::Case`].
+    Case {
+        /// The round.
+        round: u64,
+        /// Ready to be replayed; or the evidence that is there without it, if any, or who owes something.
+        result: Result<Arc<Case>, Result<Box<Evidence>, CaseFault>>,
+    },
+    /// Of [`Job::Replay`].
+    Replayed {
+        /// The round.
+        round: u64,
+        /// How many packets of the list are replayed now.
+        until: usize,
+        /// The first fault; of the last part also against an accuser who found none.
+        ruling: Option<Ruling>,
+    },
 }
 
 /// The content of a round's envelopes, in shuffled order.
@@ -208,8 +261,33 @@ impl Job {
             Job::CheckEchoes { round, context, commitments, echoes } => {
                 Done::CheckEchoes { round, result: check_echoes(&context, &commitments, &echoes) }
             }
+            Job::Restore { round, batch, peeler } => Done::Restored { round, onions: restore(&batch, &peeler) },
+            Job::Case { round, network, shown } => {
+                let hops = 1..=shown.batches.len() as u8;
+                let false_header = hops.clone().find_map(|hop| Case::false_header(&network, &shown, hop));
+                let result = match false_header {
+                    Some(evidence) => Err(Ok(Box::new(evidence))),
+                    None => Case::new(network, *shown).map(Arc::new).map_err(Err),
+                };
+                Done::Case { round, result }
+            }
+            Job::Replay { round, case, first, onions } => {
+                let until = first + onions.len();
+                let ruling = case.replay(first, &onions);
+                let last = || (until == case.len()).then(|| case.close()).flatten();
+                let ruling = ruling.or_else(|| last().map(|evidence| Ruling::Guilty(Box::new(evidence))));
+                Done::Replayed { round, until, ruling }
+            }
         }
     }
+}
+
+/// The entry's batch has one segment a client, in the order of the list; what does not seal again was never its client's.
+fn restore(batch: &OutgoingBatch, peeler: &Peeler) -> Vec<u8> {
+    let clients = batch.header.header.members.iter();
+    let of_client =
+        clients.zip(batch.packets.arrived()).filter_map(|(client, slots)| peeler.restore(slots, client).ok());
+    of_client.flat_map(|slots| (0..slots.len()).flat_map(|i| slots.received(i).to_vec()).collect::<Vec<u8>>()).collect()
 }
 
 fn open(mut batch: Shuffled, key: &EnvelopeKey) -> Letters {

@@ -225,13 +225,19 @@ impl Session {
 
     fn refused(&mut self, now: Duration, id: RequestId, pending: Pending, refusal: Refusal) {
         *self.status.refusals.entry(refusal).or_default() += 1;
-        if matches!(refusal, Refusal::NotOnRoster | Refusal::NotRegistered) && pending != Pending::Poll {
+        if matches!(refusal, Refusal::NotOnRoster | Refusal::NotRegistered | Refusal::Evicted)
+            && pending != Pending::Poll
+        {
             self.status.registered = false;
         }
         match pending {
             Pending::Submit { .. } | Pending::Poll => self.over(id, pending),
             _ if refusal == Refusal::NotOnRoster => {
                 self.note(Note::NotOnRoster);
+                self.pause_long(now);
+            }
+            _ if refusal == Refusal::Evicted => {
+                self.note(Note::Refused(refusal));
                 self.pause_long(now);
             }
             _ => {

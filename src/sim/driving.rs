@@ -66,7 +66,13 @@ impl World {
             }
             mix::Action::Work(job) => {
                 self.toll.works(own, self.mixes[own].rogue.is_some(), &job);
-                let event = Box::new(mix::Event::Worked(job.run()));
+                let done = job.run();
+                let done = match self.mixes[own].malice {
+                    Some(malice) => malice.misreport(done),
+                    None => done,
+                };
+                let done = self.found(own, done);
+                let event = Box::new(mix::Event::Worked(done));
                 let took = self.faults.work.mul_f64(self.rng.random());
                 self.schedule(took, Incident::Mix { mix: own, run, event });
             }
@@ -74,6 +80,12 @@ impl World {
                 self.mixes[own].records.push_back((token, record));
                 if self.mixes[own].records.len() == 1 {
                     self.disk_begins(me);
+                }
+            }
+            mix::Action::Convicted { finding, .. } => {
+                self.mixes[own].convictions.push(finding);
+                if let Some(witness) = self.witness.as_mut() {
+                    witness.convicted(own, &finding);
                 }
             }
             mix::Action::Note(note) => self.mixes[own].notes.push(note),
@@ -250,6 +262,7 @@ impl World {
                 if self.clients[own].rogue.is_some() {
                     return self.submits(own, id, round, (packets, records));
                 }
+                let (packets, records) = self.mischievous(own, round, packets, records);
                 let packets = Slots::from_packets(self.plan.geometry(), &packets);
                 let submission = packets.map(|packets| Submission { packets, records });
                 self.clients[own].submitted.insert(id, round);

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use crate::crypto::{Digest, IdentityKey};
-use crate::packet::Geometry;
-use crate::wire::{PeerMessage, Release, ReleasedShare, Slot, Statement, SubShares};
+use crate::packet::{Geometry, PeelError};
+use crate::round::{Done, EchoError, ListPlace};
+use crate::wire::{Exhibit, PeerMessage, Release, ReleasedShare, Slot, Statement, SubShares};
 
 /// What every link does to its messages. Links are reliable while they stand, as QUIC's are: a message lost for good
 /// means a link that breaks and is made anew.
@@ -82,6 +83,12 @@ pub enum Malice {
     WrongOpening,
     /// Deals numbers that its own commitments contradict.
     WrongSubShare,
+    /// Hands back another echo for the first packet.
+    SpoilEcho,
+    /// Says that the first published echo is wrong, whatever it is.
+    LieOfEcho,
+    /// Says that the first packet it took in did not open.
+    LieOfLayer,
 }
 
 impl Malice {
@@ -99,15 +106,39 @@ impl Malice {
 
     /// Whether it hands on other batches than its engine makes.
     fn changes_batches(self) -> bool {
-        use Malice::{OtherConfirm, WithholdConfirm, WithholdShare, WrongOpening, WrongShare, WrongSubShare};
-        !matches!(self, WithholdShare | WithholdConfirm | OtherConfirm | WrongShare | WrongOpening | WrongSubShare)
+        use Malice::{LieOfEcho, LieOfLayer, OtherConfirm, SpoilEcho, WithholdConfirm};
+        use Malice::{WithholdShare, WrongOpening, WrongShare, WrongSubShare};
+        let says_wrong = matches!(self, WithholdShare | WithholdConfirm | OtherConfirm | WrongShare | WrongOpening);
+        !says_wrong && !matches!(self, WrongSubShare | SpoilEcho | LieOfEcho | LieOfLayer)
+    }
+
+    /// What its engine is told of a job, so that it signs what is false.
+    pub fn misreport(self, mut done: Done) -> Done {
+        match (self, &mut done) {
+            (Malice::SpoilEcho, Done::Back { result: Ok(echoes), .. } | Done::FirstEchoes { echoes, .. }) => {
+                echoes[0][0] ^= 1;
+            }
+            (Malice::LieOfEcho, Done::CheckEchoes { result, .. }) => {
+                *result = Err(EchoError::Commitments(vec![ListPlace { client: 0, packet: 0 }]));
+            }
+            (Malice::LieOfLayer, Done::Segment { result, .. }) => *result = Err((0, PeelError::BadTag)),
+            _ => {}
+        }
+        done
     }
 
     /// What it says in place of `message`, if anything; `key` and `network` sign.
     pub fn say(self, message: PeerMessage, key: &IdentityKey, network: &Digest, to: usize) -> Option<PeerMessage> {
         match (self, message) {
-            // Of a batch that it changes it tells when it has.
-            (malice, PeerMessage::BatchHeader(_)) if malice.changes_batches() => None,
+            // Of a batch that it changes it tells when it has, and nobody is told what its engine thinks of it.
+            (
+                malice,
+                PeerMessage::BatchHeader(_)
+                | PeerMessage::Headers(_)
+                | PeerMessage::Evidence { .. }
+                | PeerMessage::Accusation { .. }
+                | PeerMessage::Show { exhibit: Exhibit::Batch { .. }, .. },
+            ) if malice.changes_batches() => None,
             (Malice::WithholdShare, PeerMessage::Release { .. }) => None,
             (Malice::WithholdConfirm, PeerMessage::Confirm { .. }) => None,
             (Malice::OtherConfirm, PeerMessage::Confirm { mut confirm, .. }) => {

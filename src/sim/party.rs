@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use rand::SeedableRng;
 
+use crate::blame::Finding;
 use crate::client;
 use crate::crypto::{Backend, Csprng, Digest, IdentityKey, MailboxId, SecretKey};
 use crate::mix::{Mix, MixConfig, Note, RequestId};
@@ -16,7 +17,7 @@ use crate::store::Store;
 use crate::wire::{Network, PeerMessage, Record};
 
 use super::adversary::{Insider, RogueClient, RogueMix};
-use super::{Malice, Plan, Secrets, SimDisk};
+use super::{Malice, Mischief, Plan, Secrets, SimDisk};
 
 /// A mix with its disk. The disk outlives crashes, the engine does not.
 pub struct SimMix {
@@ -34,6 +35,8 @@ pub struct SimMix {
     pub(super) touched: BTreeMap<u64, Digest>,
     /// Facts it has reported.
     pub notes: Vec<Note>,
+    /// Whom it has convicted.
+    pub convictions: Vec<Finding>,
     /// Requests of clients that wait for an answer: who asked, and the client's own name for it.
     pub(super) requests: BTreeMap<RequestId, (usize, session::RequestId)>,
     /// Counts starts, so that what was meant for an earlier run is dropped.
@@ -83,6 +86,7 @@ impl SimMix {
             rogue: None,
             touched: BTreeMap::new(),
             notes: Vec::new(),
+            convictions: Vec::new(),
             requests: BTreeMap::new(),
             run: 0,
             clock: Clock::default(),
@@ -166,6 +170,11 @@ impl SimMix {
         Some(done)
     }
 
+    /// Whether it is burning a round, or finding out whose fault that is.
+    pub fn burns(&self) -> bool {
+        self.engine.as_ref().is_some_and(|engine| engine.status().burning > 0)
+    }
+
     /// The mix's identity key: an adversary that has taken it over signs with it.
     pub fn key(&self) -> &IdentityKey {
         &self.key
@@ -186,6 +195,8 @@ pub struct SimClient {
     pub secrets: Secrets,
     /// Whoever sits at it, if it is malicious.
     pub(super) rogue: Option<Box<dyn RogueClient>>,
+    /// What it does to its submissions.
+    pub mischief: Option<Mischief>,
     pub(super) run: u64,
     pub(super) clock: Clock,
     /// What its disk has been asked to do, and has not done.
@@ -205,6 +216,7 @@ impl SimClient {
             notes: Vec::new(),
             secrets,
             rogue: None,
+            mischief: None,
             run: 0,
             clock: Clock::default(),
             chores: VecDeque::new(),

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::blame::Finding;
 use crate::session;
 use crate::store::MessageName;
 use crate::wire::{PeerMessage, Reply, SignedVerdict, Verdict};
@@ -29,6 +30,10 @@ pub enum Violation {
     ArrivedUnstored,
     /// Something that must stay bounded has grown.
     Grown,
+    /// A mix has convicted somebody, where nobody is guilty.
+    Convicted,
+    /// Of one round a share was released and an onion key published.
+    ReleasedAndPublished,
 }
 
 impl Violation {
@@ -44,6 +49,8 @@ impl Violation {
             Violation::StoredAndGone => "stored_and_gone",
             Violation::ArrivedUnstored => "arrived_unstored",
             Violation::Grown => "grown",
+            Violation::Convicted => "convicted",
+            Violation::ReleasedAndPublished => "released_and_published",
         }
     }
 }
@@ -61,6 +68,11 @@ pub struct Witness {
     carried: BTreeMap<(usize, u64), Vec<Piece>>,
     travels: BTreeMap<Piece, Vec<u64>>,
     arrived: BTreeSet<(Piece, u64)>,
+    /// Rounds of which a share has left an honest mix, and those of which an onion key has.
+    released: BTreeSet<u64>,
+    published: BTreeSet<u64>,
+    /// Somebody is guilty here: convictions are as it should be.
+    expects_guilt: bool,
     violations: BTreeMap<Violation, u64>,
     details: Vec<String>,
 }
@@ -69,6 +81,11 @@ pub struct Witness {
 const DETAILS: usize = 12;
 
 impl Witness {
+    /// One where somebody is guilty: convictions are as it should be.
+    pub fn of_guilt() -> Self {
+        Self { expects_guilt: true, ..Self::default() }
+    }
+
     /// Rounds whose numbers have been spent.
     pub fn opened(&self) -> u64 {
         self.opened
@@ -150,10 +167,31 @@ impl Witness {
         match parcel {
             Parcel::Peer(PeerMessage::Decision { verdict, .. }) => self.decided(verdict),
             Parcel::Peer(PeerMessage::VerdictComplete(signed)) => self.completed(signed),
+            Parcel::Peer(PeerMessage::Release { round, transcript, .. }) if transcript.0 != [0; 32] => {
+                self.released.insert(*round);
+                self.exclude(*round);
+            }
+            Parcel::Peer(PeerMessage::OnionKey { key, .. }) => {
+                self.published.insert(key.slot.round);
+                self.exclude(key.slot.round);
+            }
             Parcel::Reply { reply: Reply::Ticket(ticket), .. } => {
                 ticket.verdicts.iter().for_each(|signed| self.completed(signed));
             }
             _ => {}
+        }
+    }
+
+    fn exclude(&mut self, round: u64) {
+        if self.released.contains(&round) && self.published.contains(&round) {
+            self.object(Violation::ReleasedAndPublished, format!("round {round}"));
+        }
+    }
+
+    /// A mix has convicted somebody.
+    pub(super) fn convicted(&mut self, mix: usize, finding: &Finding) {
+        if !self.expects_guilt {
+            self.object(Violation::Convicted, format!("mix {mix}: {finding:?}"));
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use crate::crypto::Digest;
+use crate::crypto::{Digest, Identity};
 use crate::wire::codec::{Decode, Encode};
 use crate::wire::{Bond, CHAIN_KEPT, Outcome, Record, Recovered, SignedVerdict, Verdict};
 
@@ -16,6 +16,8 @@ const FIRST_SIGNED: &[u8] = b"first epoch signed";
 const OPENED: &[u8] = b"opened";
 /// Behind it the round, 8.
 const BOND: &[u8] = b"bond ";
+/// Behind it the party's identity, 32.
+const CONVICTED: &[u8] = b"convicted ";
 
 /// The durable steps of a mix.
 pub struct Decisions {
@@ -60,7 +62,17 @@ impl Decisions {
                 Record::Sealed { round, bond } => {
                     // A verdict that was signed meanwhile is what binds.
                     if step.get(Table::Signed, &round.to_be_bytes())?.is_none() {
-                        step.put_record(Table::Meta, &bond_key(round), &bond);
+                        let known = step.record::<Bond>(Table::Meta, &bond_key(round))?;
+                        step.put_record(Table::Meta, &bond_key(round), &both(known, bond));
+                    }
+                }
+                Record::Convicted { party, evidence } => {
+                    step.put(Table::Meta, &key(&[CONVICTED, &party.0]), evidence);
+                }
+                Record::Readmitted { party } => {
+                    let row = key(&[CONVICTED, &party.0]);
+                    if step.get(Table::Meta, &row)?.is_some() {
+                        step.delete(Table::Meta, &row);
                     }
                 }
             }
@@ -83,6 +95,7 @@ impl Decisions {
             signed: rows(kv, Table::Signed)?.into_iter().map(|row: Signed| row.verdict).collect(),
             complete: rows::<SignedVerdict>(kv, Table::Complete)?,
             bonds: bonds(kv)?,
+            convicted: convicted(kv)?,
         })
     }
 
@@ -184,6 +197,21 @@ fn open(step: &mut Step<'_>, round: u64) -> Result<(), StoreError> {
             Ok(())
         }
     }
+}
+
+/// What binds if `later` came after `known`: a disk that fails may take the exit's confirm after its burn.
+fn both(known: Option<Bond>, later: Bond) -> Bond {
+    match (known, later) {
+        (Some(Bond::Burning { .. }), Bond::Confirmed) => Bond::Burning { confirmed: true },
+        (_, later) => later,
+    }
+}
+
+fn convicted(kv: &dyn Kv) -> Result<Vec<Identity>, StoreError> {
+    collect(kv, Table::Meta, CONVICTED, |key, _| {
+        let party = key.strip_prefix(CONVICTED)?;
+        Some(<[u8; 32]>::try_from(party).map(Identity).map_err(|_| StoreError::Damaged(Table::Meta)))
+    })
 }
 
 fn bond_key(round: u64) -> Vec<u8> {

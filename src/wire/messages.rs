@@ -9,9 +9,9 @@ use crate::crypto::{Digest, Identity, IdentityKey, Signature};
 
 use super::codec::{Decode, Encode};
 use super::{
-    AbortReason, Confirm, EpochDocument, Layout, ListComplete, ListSignature, MixKeys, SecondList, SecretPart,
-    SignedBatchHeader, SignedEchoHeader, SignedEpoch, SignedListComplaint, SignedListHeader, SignedVerdict, SubShares,
-    Verdict,
+    AbortReason, Accusation, Burnt, Confirm, EpochDocument, Exhibit, Headers, Layout, ListComplete, ListSignature,
+    MixKeys, OnionKey, SecondList, SecretPart, SignedBatchHeader, SignedEchoHeader, SignedEpoch, SignedListComplaint,
+    SignedListHeader, SignedVerdict, SubShares, Verdict,
 };
 
 /// In front of each letter of a poll answer: epoch 8 | round 8, to which its seal is bound.
@@ -169,6 +169,9 @@ pub enum Refusal {
     /// The mix is stopping.
     #[error("stopping")]
     Stopping,
+    /// The client has been proven guilty of breaking a round; its operator can have it let in again.
+    #[error("evicted")]
+    Evicted,
 }
 
 /// The entry's call for an epoch.
@@ -354,4 +357,50 @@ pub enum PeerMessage {
     },
     /// Entry to all: complete.
     VerdictComplete(SignedVerdict),
+    /// To all: what others signed in a round does not fit.
+    Accusation {
+        /// What does not fit.
+        accusation: Accusation,
+        /// The mix's.
+        signature: Signature,
+    },
+    /// To all: my share of the round is erased.
+    Burnt {
+        /// The round.
+        burnt: Burnt,
+        /// The mix's.
+        signature: Signature,
+    },
+    /// To all, once all have burnt the round: my onion key of it.
+    OnionKey {
+        /// The key.
+        key: OnionKey,
+        /// The mix's.
+        signature: Signature,
+    },
+    /// To all, with the onion key: which signed headers I have seen.
+    Headers(Headers),
+    /// To who knows it: show me this of a burnt round.
+    Ask {
+        /// The round.
+        round: u64,
+        /// What.
+        exhibit: Exhibit,
+        /// Which piece of it.
+        number: u32,
+    },
+    /// The answer to it.
+    Show {
+        /// The round.
+        round: u64,
+        /// What.
+        exhibit: Exhibit,
+        /// A piece of it.
+        piece: Piece,
+    },
+    /// To all: somebody is guilty. At most [`PIECE_BYTES`] of an evidence file; what is longer each mix finds itself.
+    Evidence {
+        /// The file's bytes.
+        file: Vec<u8>,
+    },
 }

@@ -8,6 +8,7 @@ mod batch;
 pub mod codec;
 mod echo;
 mod epoch;
+mod exhibit;
 pub mod frame;
 mod layout;
 mod list;
@@ -21,6 +22,7 @@ mod verdict;
 pub use batch::{BatchHeader, SignedBatchHeader, batch_digest};
 pub use echo::{EchoHeader, EchoReader, EchoStreamError, SignedEchoHeader, echoes_digest};
 pub use epoch::{DocumentError, EpochDocument, MAX_EPOCH_ROUNDS, MixKeys, SecretPart, SignedEpoch, SubShares};
+pub use exhibit::{Exhibit, Headers};
 pub use layout::Layout;
 pub use list::{
     COMMITMENT_BYTES, ClientRecords, ClientSignature, ListComplaint, ListComplete, ListContext, ListHeader, ListKey,

@@ -1,6 +1,6 @@
 //! What a mix puts on disk before it speaks, and what it finds there when it starts again.
 
-use crate::crypto::{Digest, MailboxId};
+use crate::crypto::{Digest, Identity, MailboxId};
 
 use super::codec::{Decode, Encode};
 use super::{SignedEpoch, SignedVerdict, Verdict};
@@ -55,6 +55,18 @@ pub enum Record {
         /// To what.
         bond: Bond,
     },
+    /// Evidence against a party has been verified: the party is out until an operator says otherwise.
+    Convicted {
+        /// Who. By its identity: a roster may change.
+        party: Identity,
+        /// The evidence file.
+        evidence: Vec<u8>,
+    },
+    /// An operator has let a party in again.
+    Readmitted {
+        /// Who.
+        party: Identity,
+    },
 }
 
 /// What a mix has said in a sealed round and cannot take back.
@@ -66,6 +78,11 @@ pub enum Bond {
     Released {
         /// [`super::Members::digest`] of the clients in it.
         members: Digest,
+    },
+    /// The share goes to nobody: this mix never releases it, also if it was never said.
+    Burning {
+        /// The exit had confirmed before: it never calls the round aborted.
+        confirmed: bool,
     },
 }
 
@@ -86,6 +103,8 @@ pub struct Recovered {
     pub complete: Vec<SignedVerdict>,
     /// What the mix is bound to in rounds without its verdict.
     pub bonds: Vec<(u64, Bond)>,
+    /// Parties that are out.
+    pub convicted: Vec<Identity>,
 }
 
 /// Complete documents that a mix hands to clients which missed epochs.

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use crate::blame::SignedStatement;
 use crate::crypto::{Defence, Digest};
 use crate::packet::{Echo, RoundContext, Slots};
 use crate::round::seal::Stage;
 use crate::round::{EchoError, Job, Pieces, ReturnPath, pieces, published};
 use crate::wire::{
-    AbortReason, EchoHeader, EpochDocument, PeerMessage, Piece, SignedBatchHeader, SignedEchoHeader, echoes_digest,
-    transcript,
+    AbortReason, EchoHeader, EpochDocument, Mismatch, PeerMessage, Piece, SignedBatchHeader, SignedEchoHeader,
+    echoes_digest, transcript,
 };
 
 use super::super::transit::Transit;
@@ -24,36 +25,25 @@ impl Mix {
         let own = self.own;
         let Some(sealing) = self.sealings.get_mut(&round) else { return };
         sealing.path = path;
-        sealing.batches[own] = Some(header.header.clone());
+        sealing.batches[own] = Some(header.clone());
         self.say(round, To::All, PeerMessage::BatchHeader(header.clone()));
     }
 
     /// A mix tells which batch it hands on.
     pub(in crate::mix) fn batch_told(&mut self, now: Duration, from: usize, signed: SignedBatchHeader) {
-        let header = signed.header;
+        let header = &signed.header;
         let document = self.epochs.document(header.round).map(EpochDocument::digest);
         let sound = from < self.exit_index()
             && usize::from(header.hop) == from + 1
             && header.network == self.network.id()
             && Some(header.epoch) == document
-            && SignedBatchHeader { header: header.clone(), signature: signed.signature }
-                .is_signed_by(&self.identities[from]);
+            && signed.is_signed_by(&self.identities[from]);
         if !sound {
             return self.reject("bad_batch", 1);
         }
-        let round = header.round;
-        let once = self.network.defences.stands(Defence::OnceRule);
-        let Some(sealing) = self.sealing(round) else { return };
-        match &sealing.batches[from] {
-            None => sealing.batches[from] = Some(header),
-            Some(known) if *known == header => return,
-            Some(_) if !once => sealing.batches[from] = Some(header),
-            Some(_) => {
-                self.reject("second_batch", 1);
-                return self.void(round, AbortReason::SecondBatch);
-            }
+        if self.note_batch(from, &signed) {
+            self.advance(now, signed.header.round);
         }
-        self.advance(now, round);
     }
 
     /// At the exit: the batch is whole and its echoes are made.
@@ -101,6 +91,9 @@ impl Mix {
         } else if let Some(sealing) = self.sealings.get_mut(&round) {
             sealing.published = Some(echoes.to_vec());
         }
+        if let Some(sealing) = self.sealings.get_mut(&round) {
+            sealing.kept.echoes.insert(own as u8 + 1, echoes.to_vec());
+        }
         self.advance(now, round);
     }
 
@@ -120,8 +113,11 @@ impl Mix {
         let Some(sealing) = self.sealing(round) else { return false };
         match &sealing.echoes[from] {
             Some(known) if known.header != *header => {
+                let (known, told) = (SignedStatement::Echo(known.clone()), SignedStatement::Echo(signed.clone()));
+                let subject = header.subject(&sealing.root().unwrap_or(Digest([0; 32])));
                 self.reject("bad_echo", 1);
-                self.void(round, AbortReason::BadEcho);
+                self.accuse(round, Mismatch::Equivocation { hop: header.hop }, subject);
+                self.compare(self.epochs.document(round).cloned(), known, told);
                 false
             }
             known => {
@@ -172,6 +168,7 @@ impl Mix {
         if echoes_digest(&echoes) != signed.header.digest {
             return self.reject("bad_echo", 1);
         }
+        sealing.kept.echoes.insert(signed.header.hop, echoes.clone());
         if is_published {
             sealing.published = Some(echoes);
             return self.advance(now, round);
@@ -227,11 +224,31 @@ impl Mix {
                 sealing.checked = true;
                 self.advance(now, round);
             }
-            Err(_) => {
+            Err(error) => {
                 self.reject("bad_echo", 1);
-                self.void(round, AbortReason::BadEcho);
+                match self.wrong_echo(round, &error) {
+                    Some((place, subject)) => self.accuse(round, Mismatch::Echo { place }, subject),
+                    None => self.void(round, AbortReason::BadEcho),
+                }
             }
         }
+    }
+
+    /// The place in the list of the first published echo that is wrong, and how an accusation names what it is about.
+    fn wrong_echo(&self, round: u64, error: &EchoError) -> Option<(u32, Digest)> {
+        let sealing = self.sealings.get(&round)?;
+        let header = &sealing.echoes[0].as_ref()?.header;
+        let place = match error {
+            EchoError::Commitments(places) => {
+                let wrong = places.first()?;
+                let first = sealing.list()?.records().partition_point(|record| record.index < wrong.client);
+                first as u32 + wrong.packet
+            }
+            // As many echoes as the entry has signed for: the first that is missing, or too much.
+            EchoError::Count { packets, found } => *packets.min(found) as u32,
+            EchoError::Noise { .. } => return None,
+        };
+        Some((place, header.subject(&sealing.root()?)))
     }
 
     /// The digest of all that was signed on the round's way, once it is all there and every echo is checked.
@@ -240,7 +257,8 @@ impl Mix {
         if !sealing.checked || sealing.seal.stage() != Stage::Echo {
             return None;
         }
-        let batches = sealing.batches.iter().cloned().collect::<Option<Vec<_>>>()?;
+        let batches = sealing.batches.iter().map(|signed| Some(signed.as_ref()?.header.clone()));
+        let batches = batches.collect::<Option<Vec<_>>>()?;
         // From hop L to 1, as they were handed back.
         let echoes = sealing.echoes.iter().rev().map(|signed| Some(signed.as_ref()?.signed_bytes()));
         let echoes = echoes.collect::<Option<Vec<_>>>()?;

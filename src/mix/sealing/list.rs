@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::blame::SignedStatement;
 use crate::round::{
     AnswerFault, Collected, EntryList, Job, ListAnswer, ListFault, ListRuling, Pieces, Struck, TakenList, pieces,
 };
@@ -29,6 +30,10 @@ impl Mix {
     pub(in crate::mix) fn begin_list(&mut self, now: Duration, round: u64, mut collected: Collected) {
         let Some(rules) = self.list_rules(round) else { return self.abort_round(round, AbortReason::Lost) };
         let epoch = rules.context.epoch;
+        if !self.may_list(round) {
+            return self.abort_round(round, AbortReason::Lost);
+        }
+        collected.leave_out(self.convicts.evicted().iter().copied());
         let struck = self.struck(epoch).clone();
         let Ok((list, forged)) = EntryList::assemble(rules, collected.records.clone(), &struck, &self.key) else {
             return self.abort_round(round, AbortReason::TooFewClients);
@@ -92,6 +97,10 @@ impl Mix {
             ListRuling::Second(second) => self.say(round, To::All, PeerMessage::SecondList(second)),
             ListRuling::TooFewClients => self.abort_round(round, AbortReason::TooFewClients),
             ListRuling::Complete(complete) => {
+                let entry = complete.signatures.first().copied();
+                if let Some(sealing) = self.sealings.get_mut(&round) {
+                    sealing.kept.entry = entry;
+                }
                 self.say(round, To::All, PeerMessage::ListComplete(complete));
                 self.mix_listed(now, round);
             }
@@ -121,6 +130,9 @@ impl Mix {
         let keys = self.epochs.list_keys(round);
         let struck = self.struck(context.epoch).clone();
         let length = TakenList::body_bytes(&rules, &header);
+        if !self.note_list(&header) {
+            return;
+        }
         let (Some(sealing), Some(keys)) = (self.sealing(round), keys) else { return };
         let pieces = match (&mut sealing.listing, length) {
             (_, Err(_) | Ok(0)) => return self.reject("bad_list", 1),
@@ -144,17 +156,39 @@ impl Mix {
         }
     }
 
+    /// Which list the entry tells of; whether it has not told of another one of the same attempt.
+    fn note_list(&mut self, signed: &SignedListHeader) -> bool {
+        let (round, attempt) = (signed.header.context.round, signed.header.attempt);
+        if !signed.is_signed_by(&self.identities[0]) {
+            return true;
+        }
+        let Some(sealing) = self.sealing(round) else { return true };
+        let Some(place) = sealing.lists.get_mut(usize::from(attempt)) else { return true };
+        let known = place.get_or_insert_with(|| signed.clone()).clone();
+        let same = known.header == signed.header;
+        if !same {
+            self.reject("second_list", 1);
+            self.compare(None, SignedStatement::List(known), SignedStatement::List(signed.clone()));
+        }
+        same
+    }
+
     pub(in crate::mix) fn list_checked(
         &mut self,
         now: Duration,
         round: u64,
         result: Result<Box<TakenList>, ListFault>,
     ) {
-        let Some(sealing) = self.sealings.get_mut(&round) else { return };
+        if !self.sealings.contains_key(&round) {
+            return;
+        }
+        let evicted = self.convicts.evicted();
+        let result = result.and_then(|mut taken| taken.refuse(evicted).map(|()| taken));
         let Ok(taken) = result else {
             self.reject("bad_list", 1);
             return self.void(round, AbortReason::BadList);
         };
+        let Some(sealing) = self.sealings.get_mut(&round) else { return };
         let answer = taken.answer(&self.key);
         sealing.listing = Listing::Taken(taken);
         let early = std::mem::take(&mut sealing.early);
@@ -168,6 +202,9 @@ impl Mix {
     }
 
     fn answer_list(&mut self, round: u64, answer: ListAnswer) {
+        if !self.may_list(round) {
+            return self.reject("stopped", 1);
+        }
         let message = match answer {
             ListAnswer::Signature(signature) => PeerMessage::ListSignature(signature),
             ListAnswer::Complaint(complaint) => PeerMessage::ListComplaint(complaint),
@@ -182,6 +219,9 @@ impl Mix {
         let rules = self.list_rules(round).filter(|rules| rules.context == context);
         let Some(rules) = rules else { return self.reject("wrong_round", 1) };
         let (mut struck, key) = (self.struck(context.epoch).clone(), self.key.clone());
+        if !self.note_list(&second.header) {
+            return;
+        }
         let Some(sealing) = self.sealing(round) else { return };
         let Listing::Taken(taken) = &mut sealing.listing else {
             sealing.early.0 = Some(second);
@@ -215,6 +255,7 @@ impl Mix {
             sealing.early.1 = Some(complete);
             return;
         }
+        sealing.kept.entry = complete.signatures.first().copied();
         self.advance(now, round);
     }
 }

@@ -3,19 +3,26 @@
 //! One [`Sealing`] holds what a mix knows of a round until its verdict. `list` settles who is in, `echo` sends the echoes
 //! back, `statement` confirms and releases. [`Mix::advance`] does whatever has become possible, in any order of arrival.
 
+mod burn;
 mod echo;
 mod list;
 mod statement;
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::crypto::Digest;
+use crate::blame::SignedStatement;
+use crate::crypto::{Defence, Digest, Signature};
 use crate::packet::Echo;
 use crate::round::seal::{Event as SealEvent, Position, Seal, Stage};
-use crate::round::{Collected, EntryList, List, ListPlace, Phase, Pieces, ReturnPath, TakenList};
-use crate::wire::{AbortReason, BatchHeader, ListComplete, PeerMessage, SecondList, SignedEchoHeader};
+use crate::round::{Collected, EntryList, List, ListPlace, OutgoingBatch, Phase, Pieces, ReturnPath, TakenList};
+use crate::wire::{
+    AbortReason, Confirm, Headers, ListComplete, Mismatch, PeerMessage, SecondList, SignedBatchHeader,
+    SignedEchoHeader, SignedListHeader,
+};
 
 use super::Mix;
+use super::blame::{Blame, Kept};
 
 /// One sealed round at this mix.
 pub(super) struct Sealing {
@@ -26,9 +33,20 @@ pub(super) struct Sealing {
     /// The batch was handed on and taken; at the exit: taken in, whole.
     handed_on: bool,
     /// What each mix but the exit hands on.
-    batches: Vec<Option<BatchHeader>>,
+    pub batches: Vec<Option<SignedBatchHeader>>,
     /// What each mix hands back.
-    echoes: Vec<Option<SignedEchoHeader>>,
+    pub echoes: Vec<Option<SignedEchoHeader>>,
+    /// The first list's and the second's headers, as the entry first said them.
+    lists: [Option<SignedListHeader>; 2],
+    /// What each mix confirms.
+    confirms: Vec<Option<(Confirm, Signature)>>,
+    /// Published onion keys: of a round that all have burnt.
+    pub keys: Vec<Option<[u8; 32]>>,
+    /// What an own accusation is about.
+    subject: Option<Digest>,
+    pub kept: Kept,
+    /// While the round burns, and until it is replayed.
+    pub blame: Option<Box<Blame>>,
     /// Echoes that arrive: the mix that sends them, and the pieces.
     coming: Option<(usize, Pieces)>,
     path: Option<ReturnPath>,
@@ -69,6 +87,12 @@ impl Sealing {
             handed_on: false,
             batches: vec![None; position.mixes - 1],
             echoes: vec![None; position.mixes],
+            lists: [None, None],
+            confirms: vec![None; position.mixes],
+            keys: vec![None; position.mixes],
+            subject: None,
+            kept: Kept::default(),
+            blame: None,
             coming: None,
             path: None,
             places: Vec::new(),
@@ -79,7 +103,7 @@ impl Sealing {
     }
 
     /// The list, once all have signed it.
-    fn list(&self) -> Option<&List> {
+    pub(in crate::mix) fn list(&self) -> Option<&List> {
         match &self.listing {
             Listing::Taken(taken) if taken.is_complete() => Some(taken.list()),
             Listing::Made(made, None) => Some(made.list()),
@@ -87,10 +111,34 @@ impl Sealing {
         }
     }
 
-    /// Which batch a mix hands on; whether that is what it said before, if it did.
-    #[must_use]
-    fn note_batch(&mut self, from: usize, header: &BatchHeader) -> bool {
-        self.batches.get_mut(from).is_none_or(|place| place.get_or_insert_with(|| header.clone()) == header)
+    /// Which batch a mix hands on; what it said before, if that was another.
+    fn note_batch(&mut self, from: usize, signed: &SignedBatchHeader) -> Option<SignedBatchHeader> {
+        let known = self.batches.get_mut(from)?.get_or_insert_with(|| signed.clone());
+        (known.header != signed.header).then(|| known.clone())
+    }
+
+    /// The clients' signatures over their records, in the order of the list: known to the entry.
+    pub(in crate::mix) fn client_signatures(&self) -> Option<Vec<Signature>> {
+        match &self.listing {
+            Listing::Made(made, None) => Some(made.client_signatures()),
+            _ => None,
+        }
+    }
+
+    /// What an accusation of another transcript is about.
+    fn confirmed(&self, mismatch: Mismatch) -> Option<Digest> {
+        let (Mismatch::Transcript { hop } | Mismatch::Equivocation { hop }) = mismatch else { return None };
+        let (confirm, _) = self.confirms.get(usize::from(hop) - 1)?.as_ref()?;
+        Some(confirm.subject())
+    }
+
+    fn headers(&self, round: u64) -> Headers {
+        let (batches, echoes) = (&self.batches, &self.echoes);
+        Headers {
+            round,
+            batches: batches.iter().flatten().cloned().collect(),
+            echoes: echoes.iter().flatten().cloned().collect(),
+        }
     }
 
     fn root(&self) -> Option<Digest> {
@@ -134,8 +182,45 @@ impl Mix {
 
     /// Which batch a mix hands on in a sealed round; whether it has not said otherwise.
     #[must_use]
-    pub(super) fn note_batch(&mut self, round: u64, from: usize, header: &BatchHeader) -> bool {
-        !self.is_sealed() || self.sealing(round).is_none_or(|sealing| sealing.note_batch(from, header))
+    pub(super) fn note_batch(&mut self, from: usize, signed: &SignedBatchHeader) -> bool {
+        let round = signed.header.round;
+        if !self.is_sealed() {
+            return true;
+        }
+        let once = self.network.defences.stands(Defence::OnceRule);
+        let Some(sealing) = self.sealing(round) else { return true };
+        let Some(known) = sealing.note_batch(from, signed) else { return true };
+        if !once {
+            sealing.batches[from] = Some(signed.clone());
+            return true;
+        }
+        self.second_batch(&known, signed);
+        false
+    }
+
+    /// What a hop handed on, for the case that the round burns.
+    pub(super) fn keep_hashes(&mut self, round: u64, hop: usize, hashes: Vec<Digest>) {
+        if let Some(sealing) = self.sealings.get_mut(&round) {
+            sealing.kept.batches.insert(hop as u8, hashes);
+        }
+    }
+
+    /// The entry's batch, from which it can restore what clients sent.
+    pub(super) fn keep_batch(&mut self, round: u64, batch: Arc<OutgoingBatch>) {
+        if let Some(sealing) = self.sealings.get_mut(&round).filter(|_| self.own == 0) {
+            sealing.kept.batch = Some(batch);
+        }
+    }
+
+    /// A mix has signed two batches for one round.
+    pub(super) fn second_batch(&mut self, known: &SignedBatchHeader, signed: &SignedBatchHeader) {
+        let header = &signed.header;
+        self.reject("second_batch", 1);
+        self.accuse(header.round, Mismatch::Equivocation { hop: header.hop }, header.subject());
+        let document = self.epochs.document(header.round).cloned();
+        let statements = [known, signed].map(|signed| SignedStatement::Batch(signed.clone()));
+        let [known, signed] = statements;
+        self.compare(document, known, signed);
     }
 
     /// Whether the round is out of this mix's hands: it has released, or opens.
@@ -149,6 +234,8 @@ impl Mix {
     pub(super) fn forget_sealings(&mut self, first: u64) {
         let most = u64::from(self.network.parameters.verdict_rounds) * 2;
         let has_begun = |sealing: &Sealing| !matches!(sealing.listing, Listing::Expected);
+        // What was owed in an epoch that is over is waited for no longer.
+        self.owing().into_iter().for_each(|owing| self.blame_over(owing.round));
         self.sealings.retain(|round, sealing| *round < first && (has_begun(sealing) || round + most >= first));
     }
 

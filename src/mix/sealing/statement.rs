@@ -1,5 +1,6 @@
 //! Confirm and release: what the seal of a round asks for.
 
+use crate::blame::SignedStatement;
 use crate::crypto::Signature;
 use crate::round::seal::{Ending, Event as SealEvent, Fact, Message as SealMessage, Secret, Stage, Step as SealStep};
 use crate::wire::{
@@ -7,8 +8,9 @@ use crate::wire::{
     Verdict,
 };
 
+use super::super::blame::Kept;
 use super::super::{Mix, Persisting};
-use super::{Sealing, To};
+use super::{To, burn};
 
 impl Mix {
     pub(in crate::mix) fn slot(&self, round: u64) -> Option<Slot> {
@@ -18,21 +20,31 @@ impl Mix {
 
     /// Tells the seal of a round what happened, and does what it asks for.
     pub(in crate::mix) fn sealed_event(&mut self, round: u64, event: SealEvent) {
+        let why = burn::why(&event);
+        self.sealed_event_for(round, event, why);
+    }
+
+    /// The same, with what the verdict says if it burns the round.
+    pub(in crate::mix) fn sealed_event_for(&mut self, round: u64, event: SealEvent, why: AbortReason) {
         let Some(sealing) = self.sealings.get_mut(&round) else { return };
-        match sealing.seal.handle(event) {
-            Ok(steps) => steps.into_iter().for_each(|step| self.sealed_step(round, step)),
-            Err(_) => return self.reject("unexpected", 1),
-        }
-        if self.sealings.get(&round).is_some_and(|sealing| sealing.seal.stage() == Stage::Burning) {
-            // Two transcripts, or one mix with two: nobody may open this.
-            self.reject("bad_confirm", 1);
-            self.void(round, AbortReason::Transcript);
+        let before = sealing.seal.stage();
+        let Ok(steps) = sealing.seal.handle(event) else { return self.reject("unexpected", 1) };
+        let burns = sealing.seal.stage() == Stage::Burning && before != Stage::Burning;
+        steps.into_iter().for_each(|step| self.sealed_step(round, step));
+        if burns {
+            if why == AbortReason::Transcript {
+                // Two transcripts, or one mix with two: nobody may open this.
+                self.reject("bad_confirm", 1);
+            }
+            self.burn_begins(round, why);
         }
     }
 
     fn sealed_step(&mut self, round: u64, step: SealStep) {
         match step {
             SealStep::Persist(fact) => self.persist_bond(round, fact),
+            // A mix that has stopped confirms nothing: the round is not opened.
+            SealStep::Say(SealMessage::Confirm(_)) if !self.goes_on() => {}
             SealStep::Say(SealMessage::Confirm(transcript)) => {
                 let Some(slot) = self.slot(round) else { return };
                 let confirm = Confirm { slot, transcript };
@@ -46,18 +58,30 @@ impl Mix {
                     exit.forget_shares(round);
                 }
             }
-            SealStep::Erase(Secret::OnionKey) => self.epochs.erase_onion_key(round),
+            SealStep::Erase(Secret::OnionKey) => {
+                self.epochs.erase_onion_key(round);
+                if let Some(sealing) = self.sealings.get_mut(&round).filter(|sealing| sealing.blame.is_none()) {
+                    // Released, or let go: nobody will ever ask.
+                    sealing.kept = Kept::default();
+                }
+            }
+            SealStep::Say(SealMessage::Accusation(mismatch)) => self.say_accusation(round, mismatch),
+            SealStep::Say(SealMessage::Burnt) => self.say_burnt(round),
+            SealStep::Say(SealMessage::OnionKey) => self.publish_onion_key(round),
+            SealStep::Stop => self.stop_unexplained(),
             SealStep::Open => self.open_released(round),
             SealStep::Equivocated(_) => self.reject("second_confirm", 1),
-            // Verdicts go their own way; accusations are not made yet: a round that does not fit is let go.
-            SealStep::Say(_) | SealStep::Stop => {}
+            // Verdicts go their own way.
+            SealStep::Say(_) => {}
         }
     }
 
     fn persist_bond(&mut self, round: u64, fact: Fact) {
-        let members = self.sealings.get(&round).and_then(Sealing::list).map(|list| list.members().digest());
+        let Some(sealing) = self.sealings.get(&round) else { return };
+        let members = sealing.list().map(|list| list.members().digest());
         let bond = match (fact, members) {
             (Fact::Confirmed, _) => Bond::Confirmed,
+            (Fact::Burning, _) => Bond::Burning { confirmed: sealing.seal.has_confirmed() },
             (Fact::Released, Some(members)) => Bond::Released { members },
             // A verdict is a record of its own.
             _ => return,
@@ -69,6 +93,7 @@ impl Mix {
         let fact = match bond {
             Bond::Confirmed => Fact::Confirmed,
             Bond::Released { .. } => Fact::Released,
+            Bond::Burning { .. } => Fact::Burning,
         };
         self.sealed_event(round, SealEvent::Persisted(fact));
     }
@@ -80,10 +105,13 @@ impl Mix {
         if !sound {
             return self.reject("bad_confirm", 1);
         }
-        if self.sealing(round).is_none() {
-            return;
-        }
+        let Some(sealing) = self.sealing(round) else { return };
+        let (first, signed) = sealing.confirms[from].get_or_insert_with(|| (confirm.clone(), *signature)).clone();
+        let hop = from as u8 + 1;
+        let known = SignedStatement::Confirm { hop, confirm: first, signature: signed };
+        let told = SignedStatement::Confirm { hop, confirm: confirm.clone(), signature: *signature };
         self.sealed_event(round, SealEvent::Confirm { from, transcript: confirm.transcript });
+        self.compare(None, known, told);
     }
 
     fn release_sealed(&mut self, round: u64) {
@@ -115,7 +143,7 @@ impl Mix {
     fn may_end_lost(&self, verdict: &Verdict) -> bool {
         let bond = self.bonds.get(&verdict.round);
         match (verdict.outcome, bond) {
-            (Outcome::Aborted(_), bond) => bond.is_none(),
+            (Outcome::Aborted(_), bond) => matches!(bond, None | Some(Bond::Burning { confirmed: false })),
             (Outcome::Stored { .. }, Some(Bond::Released { members })) => verdict.members.digest() == *members,
             // Without this mix's share nobody has opened it, where all are needed. With its disk it would have lost the bond.
             (Outcome::Stored { .. }, _) => {
@@ -144,9 +172,13 @@ impl Mix {
 
     /// How the exit ends a round that it does not open: once it has confirmed, others may have released.
     pub(in crate::mix) fn unopened(&mut self, round: u64, reason: AbortReason) -> Outcome {
-        self.let_go(round);
+        if !self.is_burning(round) {
+            self.let_go(round);
+        }
         let sealing = self.sealings.get(&round);
-        let bound = self.bonds.contains_key(&round) || sealing.is_some_and(|sealing| sealing.seal.has_confirmed());
+        let bond = self.bonds.get(&round);
+        let bound = bond.is_some_and(|bond| *bond != Bond::Burning { confirmed: false })
+            || sealing.is_some_and(|sealing| sealing.seal.has_confirmed());
         if bound { Outcome::OpenedNotStored } else { Outcome::Aborted(reason) }
     }
 }

@@ -101,6 +101,12 @@ impl EntryList {
         &self.first
     }
 
+    /// The signatures over their records of the clients in the list, in its order.
+    pub fn client_signatures(&self) -> Vec<Signature> {
+        let of_client = |client| self.submissions.get(&client).map(|records| *records.signature());
+        self.list.members.iter().filter_map(of_client).collect()
+    }
+
     /// What follows the header to the mix at position `mix`, 1 to L - 1; of no use to another.
     pub fn body(&self, mix: usize) -> Vec<u8> {
         let first = self.submissions.values().flat_map(|records| records.rows(mix));

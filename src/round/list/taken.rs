@@ -1,5 +1,7 @@
 //! A list at a mix behind the entry.
 
+use std::collections::BTreeSet;
+
 use crate::crypto::{Defence, IdentityKey};
 use crate::wire::{
     ClientSignature, ListComplaint, ListComplete, ListHeader, ListKeys, ListRow, ListSignature, Members, ROW_BYTES,
@@ -90,6 +92,20 @@ impl TakenList {
             return Err(ListFault::Everybody);
         }
         Ok(Self { hop, header, list, bad, complete: false })
+    }
+
+    /// Clients that are out are complained of, as if their MACs were wrong.
+    ///
+    /// # Errors
+    /// [`ListFault::Evicted`] if the list holds the signature of one: the entry knows who is out.
+    pub fn refuse(&mut self, evicted: &BTreeSet<u32>) -> Result<(), ListFault> {
+        for client in evicted.iter().copied().filter(|client| self.list.members.contains(*client)) {
+            if self.list.is_signed_by_client(client) {
+                return Err(ListFault::Evicted);
+            }
+            self.bad.insert(client);
+        }
+        if self.bad.count() == self.list.members.count() { Err(ListFault::Everybody) } else { Ok(()) }
     }
 
     /// What to say to the list as it is now; the same each time.

@@ -1,7 +1,7 @@
 //! How the world lets malicious parties act.
 
 use crate::packet::Slots;
-use crate::round::Submission;
+use crate::round::{Done, Submission};
 use crate::session;
 use crate::wire::{PeerMessage, Request, SignedBatchHeader};
 
@@ -54,6 +54,14 @@ impl World {
         let (heard, deeds) = self.as_rogue(own, |rogue, me| rogue.hears(me, from, message))?;
         self.carry_out(own, deeds);
         heard
+    }
+
+    /// What a mix's engine is told of a job.
+    pub(in crate::sim) fn found(&mut self, own: usize, done: Done) -> Done {
+        let Some(mut rogue) = self.mixes[own].rogue.take() else { return done };
+        let done = rogue.finds(done);
+        self.mixes[own].rogue = Some(rogue);
+        done
     }
 
     /// What a mix's engine gets of what a client asks.

@@ -70,6 +70,8 @@ pub(super) const ALL: &[Behaviour] = &[
     by("twice-one-byte", By::Packets(Touch::TwiceFlipped)),
     seen("twice-well-made", By::Packets(Touch::TwiceWellMade), Defence::OnceRule, 0),
     by("spoiled-echo", By::Words(Lie::Echo)),
+    by("lying-accuser-of-echo", By::Words(Lie::AccuseOfEcho)),
+    by("lying-accuser-of-layer", By::Words(Lie::AccuseOfLayer)),
     by("withheld-share", By::Words(Lie::NoShare)),
     by("wrong-share", By::Words(Lie::WrongShare)),
     fewer("wrong-share-fewer-open", By::Words(Lie::WrongShare)),
@@ -110,9 +112,9 @@ impl Behaviour {
             By::Words(Lie::TwoLists) | By::Keys(Cheat::Documents) | By::Entry(_) | By::Client(_) => vec![0],
             By::Words(Lie::TwoVerdicts | Lie::OpenEarly) => vec![exit],
             By::Words(Lie::NoShare | Lie::WrongShare | Lie::TwoHeaders) => (0..exit).collect(),
+            By::Words(Lie::AccuseOfLayer) | By::Keys(Cheat::Unproven) => (1..mixes).collect(),
             By::Words(_) | By::Keys(Cheat::Opening | Cheat::SubShares) => (0..mixes).collect(),
-            // A client seals no layer in front of hop 2 that the entry would not refuse.
-            By::Keys(Cheat::Unproven) => (1..mixes).collect(),
+            // What is wrong at hop 1 the entry refuses.
             By::ClientAt(_) => (1..mixes).collect(),
         }
     }

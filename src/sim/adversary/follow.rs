@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::crypto::Digest;
 use crate::threshold::Share;
-use crate::wire::{Confirm, PeerMessage, Release, ReleasedShare, SecretPart, Slot, Statement};
+use crate::wire::{Confirm, Exhibit, PeerMessage, Release, ReleasedShare, SecretPart, Slot, Statement};
 
 use super::{Deed, Insider};
 
@@ -34,6 +34,10 @@ impl Follow {
         let round = match &message {
             PeerMessage::Confirm { confirm, .. } => confirm.slot.round,
             PeerMessage::Release { round, .. } | PeerMessage::Abort { round, .. } => *round,
+            PeerMessage::Accusation { accusation, .. } => accusation.slot.round,
+            PeerMessage::Headers(headers) => headers.round,
+            PeerMessage::Show { round, exhibit: Exhibit::Batch { .. }, .. } => *round,
+            PeerMessage::Evidence { .. } if !self.rounds.is_empty() => return Vec::new(),
             _ => return vec![Deed::Say(to, message)],
         };
         if self.is_in(round) { Vec::new() } else { vec![Deed::Say(to, message)] }

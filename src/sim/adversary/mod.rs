@@ -17,11 +17,12 @@ mod toll;
 mod trial;
 mod words;
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
+use crate::blame::Guilty;
 use crate::crypto::{Defence, Defences};
 
 use super::World;
@@ -90,18 +91,9 @@ pub struct AdversaryRow {
     pub failed_seeds: Vec<u64>,
 }
 
-/// Somebody whom honest mixes hold to be malicious.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-enum Guilty {
-    /// A mix, by its place.
-    Mix(usize),
-    /// A client, by its roster index.
-    Client(usize),
-}
-
-/// Whom the engines of honest mixes have convicted. Nobody is, as long as blame is not part of a mix's engine.
-fn convictions(_world: &World, _honest: impl Iterator<Item = usize>) -> BTreeSet<Guilty> {
-    BTreeSet::new()
+/// Whom the engines of these mixes have convicted, each by itself.
+fn convictions(world: &World, honest: impl Iterator<Item = usize>) -> Vec<HashSet<Guilty>> {
+    honest.map(|mix| world.mixes[mix].convictions.iter().map(|finding| finding.guilty).collect()).collect()
 }
 
 impl Adversary {

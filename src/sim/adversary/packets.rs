@@ -58,7 +58,7 @@ const ORDER_8: [u8; 32] = [
     0xeb, 0x9c, 0x32, 0xb1, 0xfd, 0x86, 0x62, 0x05, 0x16, 0x5f, 0x49, 0xb8, 0x00,
 ];
 /// How long after the first batch the second goes, at most: from before the first has arrived to when it has been mixed.
-const SECOND: u64 = 400;
+const SECOND: u64 = 80;
 
 /// A mix that touches packets.
 pub(super) struct Packets {
@@ -130,10 +130,10 @@ impl RogueMix for Packets {
         let mut second = me.sign(&header.header, &changed);
         if matches!(self.touch, Touch::TwiceFlipped | Touch::TwiceWellMade) {
             let mut deeds = told(&header);
-            let after = Duration::from_millis(self.rng.random_range(10..SECOND));
+            let after = Duration::from_millis(self.rng.random_range(11..SECOND));
             let again = vec![Deed::HandOn(second, changed)];
             deeds.push(Deed::HandOn(header, honest));
-            deeds.push(Deed::Later(after, vec![Deed::Cut, Deed::Later(Duration::from_millis(60), again)]));
+            deeds.push(Deed::Later(after, vec![Deed::Cut, Deed::Later(Duration::from_millis(15), again)]));
             return deeds;
         }
         self.follow.round(me, round);

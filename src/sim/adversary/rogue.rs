@@ -8,7 +8,7 @@ use crate::crypto::{Backend, Csprng, IdentityKey, MailboxId, SecretKey};
 use crate::mix::Mix;
 use crate::node;
 use crate::packet::{Address, Body, Builder, Geometry, MessageId, Recipe, RoundContext};
-use crate::round::Submission;
+use crate::round::{Done, Submission};
 use crate::wire::{BatchHeader, EpochDocument, Network, PeerMessage, SignedBatchHeader, batch_digest, onion_digest};
 
 use super::super::Secrets;
@@ -34,6 +34,11 @@ pub(in crate::sim) trait RogueMix {
     /// A client submits: what the engine gets of it.
     fn takes(&mut self, _me: &Insider<'_>, _client: u32, _round: u64, submission: Submission) -> Option<Submission> {
         Some(submission)
+    }
+
+    /// What its engine is told that a job has come to, so that it signs what is false.
+    fn finds(&mut self, done: Done) -> Done {
+        done
     }
 
     /// Whether it has done yet what it is there for.

@@ -6,13 +6,19 @@ use rand::RngExt;
 
 use super::super::{Plan, World};
 use super::behaviour::{Behaviour, Villain};
-use super::{Guilty, convictions, rogue};
+use super::{convictions, rogue};
+use crate::blame::Guilty;
 use crate::crypto::Defences;
+use crate::mix::Event;
 
 /// Rounds that have ended before the attack begins, in seconds of a second each.
 const BEFORE: Duration = Duration::from_secs(30);
 /// How long it lasts: a few rounds.
 const ATTACK: Duration = Duration::from_millis(3300);
+/// How long it takes at most to find out whose fault a burnt round is.
+const BLAME: Duration = Duration::from_secs(12);
+/// How often operators look at their mixes.
+const OPERATORS: Duration = Duration::from_secs(4);
 /// How long after it everything accepted must have arrived: rounds that wait for their time-out, and a few resends.
 const AFTER: Duration = Duration::from_secs(180);
 /// After which nothing comes twice any more.
@@ -65,6 +71,8 @@ pub(super) fn run(behaviour: &Behaviour, mixes: usize, position: usize, seed: u6
         world.send(from, (from + 1) % honest, &content(from));
     }
     world.run_for(ATTACK);
+    // Whoever is accused answers; what it has changed it does not own up to.
+    world.run_until(BLAME, |world| !world.mixes.iter().any(|mix| mix.burns()));
     let mut verdict = Verdict::default();
     let guilty = stand_up(&mut world, behaviour, position, &mut verdict);
     let arrived = |world: &World| (0..honest).all(|client| !world.inbox(client).is_empty());
@@ -72,16 +80,20 @@ pub(super) fn run(behaviour: &Behaviour, mixes: usize, position: usize, seed: u6
         let counts = |client: usize| world.clients[client].disk.outbox.counts();
         (0..honest).all(|client| counts(client).is_ok_and(|counts| counts.stored == 1))
     };
-    world.run_until(AFTER, |world| arrived(world) && settled(world));
+    let end = world.now() + AFTER;
+    // Where a mix is named the network stands still until its operators have acted; they do, time and again.
+    while world.now() < end && !world.run_until(OPERATORS, |world| arrived(world) && settled(world)) {
+        (0..mixes).for_each(|mix| world.at_mix(mix, Event::Resume));
+    }
     world.run_for(QUIET);
     verdict.delivered = (0..honest).all(|client| {
         let inbox = world.inbox(client);
         inbox.len() == 1 && inbox[0].1 == content((client + honest - 1) % honest)
     });
-    let honest_mixes = (0..mixes).filter(|mix| guilty != Guilty::Mix(*mix));
+    let honest_mixes = (0..mixes).filter(|mix| guilty != Guilty::Mix(*mix as u8 + 1));
     let named = convictions(&world, honest_mixes);
-    verdict.culprit_named = named.contains(&guilty);
-    verdict.honest_named = named.iter().any(|named| *named != guilty);
+    verdict.culprit_named = named.iter().all(|named| named.contains(&guilty));
+    verdict.honest_named = named.iter().flatten().any(|named| *named != guilty);
     verdict.touched = world.toll.touched();
     verdict.released = world.toll.opened();
     verdict.leaked = verdict.leaked.or(world.toll.leaks.first().copied());
@@ -106,11 +118,11 @@ fn stand_up(world: &mut World, behaviour: &Behaviour, position: usize, verdict: 
     if behaviour.is_a_clients() {
         let last = world.clients.len() - 1;
         verdict.acted = world.clients[last].rogue.take().is_some_and(|rogue| rogue.has_acted());
-        return Guilty::Client(last);
+        return Guilty::Client(last as u32);
     }
     if let Some(rogue) = world.mixes[position].rogue.take() {
         verdict.acted = rogue.has_acted();
         verdict.leaked = rogue.loot();
     }
-    Guilty::Mix(position)
+    Guilty::Mix(position as u8 + 1)
 }

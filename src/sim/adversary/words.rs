@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use rand::RngExt;
 
 use crate::crypto::Csprng;
+use crate::packet::PeelError;
+use crate::round::{Done, EchoError, ListPlace};
 use crate::threshold::Share;
 use crate::wire::{
-    AbortReason, BatchHeader, Confirm, EchoHeader, ListHeader, Outcome, PeerMessage, Piece, Release, ReleasedShare,
-    SignedEchoHeader, Slot, Statement, echoes_digest,
+    AbortReason, BatchHeader, Confirm, ListHeader, Outcome, PeerMessage, Piece, Release, ReleasedShare, Slot, Statement,
 };
 
-use super::follow::Follow;
 use super::{Deed, Insider, RogueMix, rogue};
 
 /// What it lies about.
@@ -19,6 +19,10 @@ use super::{Deed, Insider, RogueMix, rogue};
 pub(super) enum Lie {
     /// One byte of one echo that it hands back.
     Echo,
+    /// A client, whose echo it calls wrong.
+    AccuseOfEcho,
+    /// The mix before it, whose packet it calls bad.
+    AccuseOfLayer,
     /// Its share, which it keeps.
     NoShare,
     /// Its share, in place of which it releases another number.
@@ -45,8 +49,6 @@ pub(super) enum Lie {
 pub(super) struct Words {
     lie: Lie,
     rng: Csprng,
-    spoilt: BTreeMap<u64, SignedEchoHeader>,
-    follow: Follow,
     confirmed: BTreeMap<u64, BTreeSet<usize>>,
     shares: BTreeMap<u64, Vec<(u8, [u8; 32])>>,
     acted: bool,
@@ -55,17 +57,8 @@ pub(super) struct Words {
 
 impl Words {
     pub(super) fn new(lie: Lie, seed: u64) -> Self {
-        let (spoilt, follow, confirmed) = (BTreeMap::new(), Follow::default(), BTreeMap::new());
-        Self {
-            lie,
-            rng: rogue::rng(seed),
-            spoilt,
-            follow,
-            confirmed,
-            shares: BTreeMap::new(),
-            acted: false,
-            early: false,
-        }
+        let confirmed = BTreeMap::new();
+        Self { lie, rng: rogue::rng(seed), confirmed, shares: BTreeMap::new(), acted: false, early: false }
     }
 
     /// `other` goes to the last of the other mixes in place of `message`; if there is only one, after it.
@@ -76,21 +69,6 @@ impl Words {
         self.acted = true;
         let first = (me.others().count() == 1).then_some(Deed::Say(to, message));
         first.into_iter().chain([Deed::Say(to, other)]).collect()
-    }
-
-    fn spoil(&mut self, me: &Insider<'_>, to: usize, header: &SignedEchoHeader, mut piece: Piece) -> Vec<Deed> {
-        let round = header.header.round;
-        if piece.number > 0 {
-            return vec![Deed::Say(to, PeerMessage::Echoes { header: header.clone(), piece })];
-        }
-        // The same of each round, whoever asks.
-        let at = round as usize * 37 % piece.bytes.len();
-        piece.bytes[at] ^= 1;
-        let spoilt = EchoHeader { digest: echoes_digest(piece.bytes.as_chunks().0), ..header.header.clone() };
-        let spoilt = self.spoilt.entry(round).or_insert_with(|| spoilt.sign(me.key)).clone();
-        self.follow.round(me, round);
-        self.acted = true;
-        vec![Deed::Say(to, PeerMessage::Echoes { header: spoilt, piece })]
     }
 
     /// Tries what it holds on a round's key.
@@ -116,12 +94,6 @@ fn other_confirm(me: &Insider<'_>, mut confirm: Confirm) -> PeerMessage {
 impl RogueMix for Words {
     fn says(&mut self, me: &Insider<'_>, to: usize, message: PeerMessage) -> Vec<Deed> {
         match (self.lie, message) {
-            (Lie::Echo, PeerMessage::Echoes { header, piece }) => self.spoil(me, to, &header, piece),
-            (Lie::Echo, PeerMessage::EchoHeader(header)) => {
-                let told = self.spoilt.get(&header.header.round).cloned().unwrap_or(header);
-                vec![Deed::Say(to, PeerMessage::EchoHeader(told))]
-            }
-            (Lie::Echo, other) => self.follow.says(to, other),
             (Lie::NoShare, PeerMessage::Release { .. }) | (Lie::NoConfirm, PeerMessage::Confirm { .. }) => {
                 self.acted = true;
                 Vec::new()
@@ -204,7 +176,28 @@ impl RogueMix for Words {
                 _ => {}
             }
         }
-        self.follow.hears(me, from, message)
+        (Some(message), Vec::new())
+    }
+
+    fn finds(&mut self, mut done: Done) -> Done {
+        match (self.lie, &mut done) {
+            (Lie::Echo, Done::Back { result: Ok(echoes), .. } | Done::FirstEchoes { echoes, .. }) => {
+                let (echo, byte) = (self.rng.random_range(0..echoes.len()), self.rng.random_range(0..16));
+                echoes[echo][byte] ^= 1 << self.rng.random_range(0..8);
+                self.acted = true;
+            }
+            (Lie::AccuseOfEcho, Done::CheckEchoes { result, .. }) => {
+                let client = self.rng.random_range(0..2);
+                *result = Err(EchoError::Commitments(vec![ListPlace { client, packet: 0 }]));
+                self.acted = true;
+            }
+            (Lie::AccuseOfLayer, Done::Segment { result, .. }) => {
+                *result = Err((0, PeelError::BadTag));
+                self.acted = true;
+            }
+            _ => {}
+        }
+        done
     }
 
     fn has_acted(&self) -> bool {

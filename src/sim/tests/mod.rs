@@ -1,4 +1,5 @@
 mod attacks;
+mod blame;
 mod faults;
 mod joint;
 mod malice;

@@ -1,0 +1,472 @@
+//! What the replay of a burnt round needs, fetched from whoever knows it.
+//!
+//! A mix asks for each piece and gets it as an answer, so that no link carries more than is asked for, a link that breaks costs
+//! a question, and who does not answer is known. Onions come a segment at a time: the next is asked for when the last is
+//! replayed.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::blame::{CaseFault, Evidence, Exhibits, Ruling, SignedStatement};
+use crate::crypto::{Digest, Signature};
+use crate::packet::{Echo, Slots};
+use crate::round::{Job, Pieces, pieces};
+use crate::wire::{
+    Exhibit, Headers, ListRecord, Members, PIECE_BYTES, PeerMessage, Piece, batch_digest, echoes_digest,
+};
+
+use super::super::sealing::Sealing;
+use super::super::{Action, Mix};
+use super::Blame;
+
+/// Pause before something is asked for again.
+const AGAIN: Duration = Duration::from_millis(500);
+/// A mix that has not shown something for so long owes it: twenty times asked, and longer than a link takes to come back.
+const OWES: Duration = Duration::from_secs(10);
+/// A burn that not all have joined by then never will: a mix has lost its keys, or gone.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Who owes what was signed and is not shown.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Owing {
+    /// Of which round.
+    pub round: u64,
+    /// Places in the cascade: each of them could show it.
+    pub mixes: Vec<usize>,
+}
+
+/// The part of a burnt round that can be replayed: how many packets, which batches and echoes.
+struct Extent {
+    packets: usize,
+    clients: usize,
+    /// Hops 1 to this one.
+    batches: u8,
+    /// Hops L down; empty unless all batches are there.
+    echoes: Vec<u8>,
+}
+
+impl Extent {
+    /// As far as every signed header is known and can be true.
+    fn of(sealing: &Sealing) -> Option<Self> {
+        let list = sealing.list()?;
+        let packets = list.records().len();
+        let fits = |count: u32| count as usize == packets;
+        let known = sealing.batches.iter().map_while(|batch| batch.as_ref().filter(|it| fits(it.header.count)));
+        let batches = known.count() as u8;
+        let all = usize::from(batches) == sealing.batches.len();
+        let echoes = (1..=sealing.echoes.len() as u8)
+            .zip(&sealing.echoes)
+            .rev()
+            .take_while(|(_, echo)| echo.as_ref().is_some_and(|it| fits(it.header.count)));
+        let echoes = echoes.map(|(hop, _)| hop).filter(|_| all).collect();
+        Some(Self { packets, clients: list.members().count() as usize, batches, echoes })
+    }
+
+    fn exhibits(&self) -> impl Iterator<Item = Exhibit> {
+        let batches = (1..=self.batches).map(|hop| Exhibit::Batch { hop });
+        let echoes = self.echoes.clone().into_iter().map(|hop| Exhibit::Echoes { hop });
+        batches.chain(echoes).chain([Exhibit::Signatures])
+    }
+}
+
+impl Mix {
+    /// The rounds that burn.
+    pub(in crate::mix) fn burning(&self) -> Vec<u64> {
+        self.sealings.iter().filter(|(_, sealing)| sealing.blame.is_some()).map(|(round, _)| *round).collect()
+    }
+
+    pub(in crate::mix) fn blame_wakes_at(&self) -> Option<Duration> {
+        let wakes = |sealing: &Sealing, blame: &Blame| match sealing.all_keys() {
+            false => blame.since.map(|since| since + PATIENCE),
+            true => Some(blame.ask_at).filter(|_| !blame.working && blame.unexplained.is_none()),
+        };
+        self.sealings.values().filter_map(|sealing| wakes(sealing, sealing.blame.as_deref()?)).min()
+    }
+
+    /// Does what has become due in rounds that burn.
+    pub(in crate::mix) fn blame_due(&mut self, now: Duration) {
+        for round in self.burning() {
+            self.pursue(now, round);
+        }
+    }
+
+    fn pursue(&mut self, now: Duration, round: u64) {
+        let own = self.own;
+        let Some(sealing) = self.sealings.get_mut(&round) else { return };
+        let (all_keys, extent) = (sealing.all_keys(), Extent::of(sealing));
+        let Some(blame) = sealing.blame.as_mut() else { return };
+        let since = *blame.since.get_or_insert(now);
+        if !all_keys {
+            if now >= since + PATIENCE {
+                self.reject("burn_unfinished", 1);
+                self.blame_over(round);
+            }
+            return;
+        }
+        if blame.working {
+            return;
+        }
+        if blame.unexplained.is_some() {
+            if self.convicts.has_stopped() {
+                self.blame_over(round);
+            }
+            return;
+        }
+        // Of a list that not all have signed there is nothing to replay.
+        let Some(extent) = extent else { return self.blame_over(round) };
+        if blame.case.is_some() {
+            return match own {
+                0 => self.replay_own(round, &extent),
+                _ => self.ask(now, round, &extent),
+            };
+        }
+        let missing = self.missing(round, &extent);
+        if !missing.is_empty() {
+            return self.ask(now, round, &extent);
+        }
+        let Some(shown) = self.shown(round, &extent).map(Box::new) else { return self.blame_over(round) };
+        let network = self.network.clone();
+        self.works(round);
+        self.actions.push_back(Action::Work(Job::Case { round, network, shown }));
+    }
+
+    fn works(&mut self, round: u64) {
+        if let Some(blame) = self.blame(round) {
+            (blame.working, blame.stalled) = (true, None);
+        }
+    }
+
+    fn blame(&mut self, round: u64) -> Option<&mut Blame> {
+        self.sealings.get_mut(&round)?.blame.as_deref_mut()
+    }
+
+    /// What has to be shown before, or of the next segment to replay.
+    fn missing(&self, round: u64, extent: &Extent) -> Vec<Exhibit> {
+        let Some(sealing) = self.sealings.get(&round) else { return Vec::new() };
+        let Some(blame) = &sealing.blame else { return Vec::new() };
+        if blame.case.is_some() {
+            let segment = (blame.replayed / self.packets_a_segment()) as u32;
+            return if self.own == 0 { Vec::new() } else { vec![Exhibit::Onions { segment }] };
+        }
+        let there = |exhibit: &Exhibit| match exhibit {
+            Exhibit::Batch { hop } => sealing.kept.batches.contains_key(hop),
+            Exhibit::Echoes { hop } => sealing.kept.echoes.contains_key(hop),
+            _ => blame.signatures.is_some() || self.own == 0,
+        };
+        extent.exhibits().filter(|exhibit| !there(exhibit)).collect()
+    }
+
+    /// Packets of a segment of onions.
+    fn packets_a_segment(&self) -> usize {
+        (PIECE_BYTES / self.geometry.packet()).max(1)
+    }
+
+    fn length(&self, extent: &Extent, exhibit: Exhibit) -> usize {
+        match exhibit {
+            Exhibit::Batch { .. } => extent.packets * Digest::BYTES,
+            Exhibit::Echoes { .. } => extent.packets * size_of::<Echo>(),
+            Exhibit::Signatures => extent.clients * Signature::BYTES,
+            Exhibit::Onions { segment } => {
+                let first = (segment as usize).saturating_mul(self.packets_a_segment());
+                extent.packets.saturating_sub(first).min(self.packets_a_segment()) * self.geometry.packet()
+            }
+        }
+    }
+
+    /// Who knows it.
+    fn sources(&self, exhibit: Exhibit) -> Vec<usize> {
+        let all = 0..self.network.mixes();
+        let knows = |mix: &usize| {
+            let hop = *mix as u8 + 1;
+            *mix != self.own
+                && match exhibit {
+                    Exhibit::Batch { hop: of } => hop == of || hop == of + 1,
+                    Exhibit::Echoes { hop: of } => of == 1 || hop == of || hop + 1 == of,
+                    Exhibit::Signatures | Exhibit::Onions { .. } => hop == 1,
+                }
+        };
+        all.filter(knows).collect()
+    }
+
+    fn ask(&mut self, now: Duration, round: u64, extent: &Extent) {
+        let missing = self.missing(round, extent);
+        let Some(blame) = self.blame(round).filter(|blame| now >= blame.ask_at) else { return };
+        blame.ask_at = now + AGAIN;
+        blame.stalled.get_or_insert(now);
+        for exhibit in missing {
+            let length = self.length(extent, exhibit);
+            for from in self.sources(exhibit) {
+                let Some(blame) = self.blame(round).filter(|_| length > 0) else { continue };
+                let coming = blame.coming.entry((exhibit, from)).or_insert_with(|| Pieces::new(length));
+                for number in coming.missing().to_vec() {
+                    self.send(from, PeerMessage::Ask { round, exhibit, number });
+                }
+            }
+        }
+    }
+
+    /// Another mix asks for what this one knows of a burnt round.
+    pub(in crate::mix) fn asked(&mut self, from: usize, round: u64, exhibit: Exhibit, number: u32) {
+        let Some(bytes) = self.content(round, exhibit) else { return };
+        let piece = pieces(&bytes).nth(number as usize);
+        match piece {
+            Some(piece) => self.send(from, PeerMessage::Show { round, exhibit, piece }),
+            None => self.reject("bad_exhibit", 1),
+        }
+    }
+
+    fn content(&self, round: u64, exhibit: Exhibit) -> Option<Vec<u8>> {
+        // Not before everybody has burnt the round: until then it may still be opened.
+        let sealing = self.sealings.get(&round).filter(|sealing| sealing.all_keys())?;
+        match exhibit {
+            Exhibit::Batch { hop } => Some(sealing.kept.batches.get(&hop)?.iter().flat_map(|hash| hash.0).collect()),
+            Exhibit::Echoes { hop } => Some(sealing.kept.echoes.get(&hop)?.concat()),
+            Exhibit::Signatures => Some(sealing.client_signatures()?.iter().flat_map(|signed| signed.0).collect()),
+            Exhibit::Onions { segment } => {
+                let onions = sealing.blame.as_ref()?.onions.as_ref()?;
+                let length = self.packets_a_segment() * self.geometry.packet();
+                onions.chunks(length).nth(segment as usize).map(<[u8]>::to_vec)
+            }
+        }
+    }
+
+    /// Another mix shows what was asked for.
+    pub(in crate::mix) fn shown_by(&mut self, now: Duration, from: usize, round: u64, exhibit: Exhibit, piece: &Piece) {
+        let Some(sealing) = self.sealings.get_mut(&round) else { return };
+        let Some(blame) = sealing.blame.as_mut() else { return };
+        let Some(coming) = blame.coming.get_mut(&(exhibit, from)) else { return };
+        let whole = match coming.take(piece) {
+            Ok(None) => return,
+            Ok(Some(whole)) => whole,
+            Err(_) => return self.reject("bad_exhibit", 1),
+        };
+        blame.coming.remove(&(exhibit, from));
+        let good = match exhibit {
+            Exhibit::Batch { hop } => sealing.take_hashes(hop, &whole),
+            Exhibit::Echoes { hop } => sealing.take_echoes(hop, &whole),
+            Exhibit::Signatures => {
+                let signatures = whole.as_chunks().0.iter().map(|bytes| Signature(*bytes));
+                blame.signatures = Some(signatures.collect());
+                true
+            }
+            Exhibit::Onions { segment } => {
+                let first = segment as usize * self.packets_a_segment();
+                return self.replay(round, first, &whole);
+            }
+        };
+        if !good {
+            return self.reject("bad_exhibit", 1);
+        }
+        if let Some(blame) = self.blame(round) {
+            blame.coming.retain(|(known, _), _| *known != exhibit);
+            (blame.stalled, blame.ask_at) = (None, now);
+        }
+    }
+
+    fn replay(&mut self, round: u64, first: usize, onions: &[u8]) {
+        let geometry = self.geometry;
+        let Some(blame) = self.blame(round).filter(|blame| blame.replayed == first && !blame.working) else { return };
+        let (Some(case), Some(onions)) = (blame.case.clone(), Slots::from_packets(geometry, onions)) else { return };
+        blame.coming.clear();
+        self.works(round);
+        self.actions.push_back(Action::Work(Job::Replay { round, case, first, onions }));
+    }
+
+    /// At the entry.
+    fn replay_own(&mut self, round: u64, extent: &Extent) {
+        let first = self.blame(round).map_or(0, |blame| blame.replayed);
+        let segment = (first / self.packets_a_segment()) as u32;
+        let wanted = self.length(extent, Exhibit::Onions { segment });
+        if let Some(onions) = self.content(round, Exhibit::Onions { segment }).filter(|onions| onions.len() == wanted) {
+            self.replay(round, first, &onions);
+        }
+    }
+
+    /// At the entry, with its key: the onions as they came.
+    pub(in crate::mix) fn restore_onions(&mut self, round: u64) {
+        let peeler = self.epochs.peeler(round).map(Box::new);
+        let batch = self.sealings.get_mut(&round).and_then(|sealing| sealing.kept.batch.take());
+        if let (Some(peeler), Some(batch)) = (peeler, batch) {
+            self.actions.push_back(Action::Work(Job::Restore { round, batch, peeler }));
+        }
+    }
+
+    pub(in crate::mix) fn onions_restored(&mut self, round: u64, onions: Vec<u8>) {
+        if let Some(blame) = self.blame(round) {
+            blame.onions = Some(onions);
+        }
+    }
+
+    pub(in crate::mix) fn case_made(
+        &mut self,
+        now: Duration,
+        round: u64,
+        result: Result<std::sync::Arc<crate::blame::Case>, Result<Box<Evidence>, CaseFault>>,
+    ) {
+        let Some(blame) = self.blame(round) else { return };
+        (blame.working, blame.ask_at) = (false, now);
+        match result {
+            Ok(case) => blame.case = Some(case),
+            Err(Ok(evidence)) => {
+                self.found(*evidence);
+                self.blame_over(round);
+            }
+            Err(Err(CaseFault::Input { hop } | CaseFault::EchoInput { hop })) => {
+                // It has to show the header that it was sent.
+                (blame.unexplained, blame.stalled) = (Some(hop), Some(now));
+            }
+            Err(Err(_)) => {
+                self.reject("case_fault", 1);
+                self.blame_over(round);
+            }
+        }
+    }
+
+    pub(in crate::mix) fn replayed(&mut self, now: Duration, round: u64, until: usize, ruling: Option<Ruling>) {
+        let Some(blame) = self.blame(round) else { return };
+        (blame.working, blame.ask_at) = (false, now);
+        let is_last = blame.case.as_ref().is_some_and(|case| case.len() == until);
+        match ruling {
+            None if !is_last => blame.replayed = until,
+            None => {
+                self.reject("blameless", 1);
+                self.blame_over(round);
+            }
+            Some(Ruling::Guilty(evidence)) => {
+                self.found(*evidence);
+                self.blame_over(round);
+            }
+            Some(Ruling::NotShown { .. }) => {
+                (blame.stalled, blame.ask_at) = (blame.stalled.or(Some(now)), now + AGAIN);
+                self.reject("onion_not_shown", 1);
+            }
+            Some(Ruling::Unsigned { .. }) => {
+                // Only the entry could know, from the link. From now on it does.
+                self.reject("unsigned_client", 1);
+                self.verified_epoch = self.epochs.document(round).map(|document| document.epoch);
+                self.blame_over(round);
+            }
+        }
+    }
+
+    /// Another mix tells which signed headers it has seen.
+    pub(in crate::mix) fn headers_shown(&mut self, headers: Headers) {
+        let round = headers.round;
+        let mixes = self.network.mixes();
+        let Some(document) = self.epochs.document(round).cloned() else { return };
+        if headers.batches.len() > mixes || headers.echoes.len() > mixes {
+            return self.reject("bad_headers", 1);
+        }
+        let identity = |hop: u8| self.identities.get(usize::from(hop).wrapping_sub(1)).copied();
+        let digest = document.digest();
+        let own = |network: Digest, epoch: Digest, of: u64| (network, epoch, of) == (document.network, digest, round);
+        let batches = headers.batches.into_iter().filter(|signed| {
+            let header = &signed.header;
+            own(header.network, header.epoch, header.round)
+                && usize::from(header.hop) < mixes
+                && identity(header.hop).is_some_and(|mix| signed.is_signed_by(&mix))
+        });
+        let echoes = headers.echoes.into_iter().filter(|signed| {
+            let header = &signed.header;
+            own(header.network, header.epoch, header.round)
+                && identity(header.hop).is_some_and(|mix| signed.is_signed_by(&mix))
+        });
+        let (batches, echoes): (Vec<_>, Vec<_>) = (batches.collect(), echoes.collect());
+        let Some(sealing) = self.sealings.get_mut(&round) else { return };
+        let mut pairs = Vec::new();
+        for signed in batches {
+            let known = sealing.batches[usize::from(signed.header.hop) - 1].get_or_insert_with(|| signed.clone());
+            pairs.push((SignedStatement::Batch(known.clone()), SignedStatement::Batch(signed)));
+        }
+        for signed in echoes {
+            let known = sealing.echoes[usize::from(signed.header.hop) - 1].get_or_insert_with(|| signed.clone());
+            pairs.push((SignedStatement::Echo(known.clone()), SignedStatement::Echo(signed)));
+        }
+        pairs.into_iter().for_each(|(known, told)| self.compare(Some(document.clone()), known, told));
+    }
+
+    /// All that is known of a round, as far as it goes.
+    fn shown(&self, round: u64, extent: &Extent) -> Option<Exhibits> {
+        let sealing = self.sealings.get(&round)?;
+        let blame = sealing.blame.as_ref()?;
+        let list = sealing.list()?;
+        let signatures = sealing.client_signatures().or_else(|| blame.signatures.clone())?;
+        let batches = sealing.batches.iter().flatten().take(extent.batches.into());
+        let batches =
+            batches.map(|signed| Some((signed.clone(), sealing.kept.batches.get(&signed.header.hop)?.clone())));
+        let echoes = extent.echoes.iter().map(|hop| {
+            let signed = sealing.echoes.get(usize::from(*hop) - 1)?.clone()?;
+            Some((signed, sealing.kept.echoes.get(hop)?.clone()))
+        });
+        Some(Exhibits {
+            document: self.epochs.signed(round)?.clone(),
+            round,
+            records: list.records().to_vec(),
+            listed: list.signatures().to_vec(),
+            entry: sealing.kept.entry?,
+            clients: clients(list.members(), list.records(), &signatures),
+            batches: batches.collect::<Option<_>>()?,
+            echoes: echoes.collect::<Option<_>>()?,
+            keys: sealing.keys.iter().copied().collect::<Option<_>>()?,
+            accusations: blame.accusations.clone(),
+        })
+    }
+
+    /// Who owes what was signed, and has not shown it for long.
+    pub(in crate::mix) fn owing(&self) -> Vec<Owing> {
+        let owes = |round: u64| {
+            let sealing = self.sealings.get(&round)?;
+            let blame = sealing.blame.as_ref()?;
+            blame.stalled.filter(|since| self.now >= *since + OWES)?;
+            let mut mixes: Vec<usize> = match blame.unexplained {
+                Some(hop) => vec![usize::from(hop) - 1],
+                None => {
+                    let missing = self.missing(round, &Extent::of(sealing)?);
+                    missing.into_iter().flat_map(|exhibit| self.sources(exhibit)).collect()
+                }
+            };
+            mixes.sort_unstable();
+            mixes.dedup();
+            Some(Owing { round, mixes })
+        };
+        self.burning().into_iter().filter_map(owes).collect()
+    }
+
+    /// Whether this mix signs the list of a round: not while somebody owes something of a round of the same epoch.
+    pub(in crate::mix) fn may_list(&self, round: u64) -> bool {
+        let epoch = |round: u64| self.epochs.document(round).map(|document| document.epoch);
+        self.goes_on() && self.owing().iter().all(|owing| epoch(owing.round) != epoch(round))
+    }
+}
+
+impl Sealing {
+    fn all_keys(&self) -> bool {
+        self.keys.iter().all(Option::is_some)
+    }
+
+    fn take_hashes(&mut self, hop: u8, bytes: &[u8]) -> bool {
+        let hashes: Vec<Digest> = bytes.as_chunks().0.iter().map(|hash| Digest(*hash)).collect();
+        let header = self.batches.get(usize::from(hop).wrapping_sub(1)).and_then(Option::as_ref);
+        let good = header.is_some_and(|signed| signed.header.output == batch_digest(&hashes));
+        if good {
+            self.kept.batches.insert(hop, hashes);
+        }
+        good
+    }
+
+    fn take_echoes(&mut self, hop: u8, bytes: &[u8]) -> bool {
+        let echoes: Vec<Echo> = bytes.as_chunks().0.to_vec();
+        let header = self.echoes.get(usize::from(hop).wrapping_sub(1)).and_then(Option::as_ref);
+        let good = header.is_some_and(|signed| signed.header.digest == echoes_digest(&echoes));
+        if good {
+            self.kept.echoes.insert(hop, echoes);
+        }
+        good
+    }
+}
+
+/// The signatures by roster index: one of each client, in the order of the list.
+fn clients(members: &Members, records: &[ListRecord], signatures: &[Signature]) -> BTreeMap<u32, Signature> {
+    debug_assert!(records.iter().all(|record| members.contains(record.index)));
+    members.iter().zip(signatures.iter().copied()).collect()
+}

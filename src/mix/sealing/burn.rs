@@ -1,0 +1,169 @@
+//! Burning a round: a signed mismatch leads every mix to erase its share, to say so, and to publish its onion key.
+
+use crate::crypto::{Digest, Signature};
+use crate::round::seal::Event as SealEvent;
+use crate::wire::{AbortReason, Accusation, Burnt, Mismatch, OnionKey, PeerMessage, Slot, Statement};
+
+use super::super::Mix;
+use super::super::blame::Blame;
+use super::To;
+
+/// Burnt rounds whose data outlive their verdicts, at a time.
+const MOST: usize = 2;
+
+impl Mix {
+    /// What others signed of a round does not fit: `subject` is the statement that shows it.
+    pub(in crate::mix) fn accuse(&mut self, round: u64, mismatch: Mismatch, subject: Digest) {
+        if let Some(sealing) = self.sealings.get_mut(&round) {
+            sealing.subject = Some(subject);
+        }
+        self.sealed_event(round, SealEvent::Mismatch(mismatch));
+        // Without a seal to burn, or behind the point of no return.
+        if !self.is_burning(round) {
+            self.void(round, reason(mismatch));
+        }
+    }
+
+    /// Whether the round burns, or is burnt and blame has not ended.
+    pub(in crate::mix) fn is_burning(&self, round: u64) -> bool {
+        self.sealings.get(&round).is_some_and(|sealing| sealing.blame.is_some())
+    }
+
+    /// The seal of a round has decided to burn it.
+    pub(super) fn burn_begins(&mut self, round: u64, why: AbortReason) {
+        if !self.position().needs_all() {
+            return self.void(round, why);
+        }
+        let burning = self.sealings.iter().filter(|(_, sealing)| sealing.blame.is_some()).map(|(round, _)| *round);
+        let burning: Vec<u64> = burning.collect();
+        if burning.len() >= MOST {
+            self.reject("burn_dropped", 1);
+            self.blame_over(burning[0]);
+        }
+        let mixes = self.network.mixes();
+        if let Some(sealing) = self.sealings.get_mut(&round) {
+            sealing.blame = Some(Box::new(Blame::new(mixes)));
+        }
+        self.void(round, why);
+    }
+
+    pub(super) fn say_accusation(&mut self, round: u64, mismatch: Mismatch) {
+        let (Some(slot), Some(sealing)) = (self.slot(round), self.sealings.get(&round)) else { return };
+        let subject = sealing.subject.or_else(|| sealing.confirmed(mismatch)).unwrap_or(Digest([0; 32]));
+        let accusation = Accusation { slot, mismatch, subject };
+        let signature = accusation.sign(&self.key);
+        self.note_accusation(self.own, accusation.clone(), signature);
+        self.say(round, To::All, PeerMessage::Accusation { accusation, signature });
+    }
+
+    pub(super) fn say_burnt(&mut self, round: u64) {
+        let Some(slot) = self.slot(round) else { return };
+        let burnt = Burnt { slot };
+        let signature = burnt.sign(&self.key);
+        self.say(round, To::All, PeerMessage::Burnt { burnt, signature });
+    }
+
+    pub(super) fn publish_onion_key(&mut self, round: u64) {
+        let (Some(slot), Some(key)) = (self.slot(round), self.epochs.onion_key(round)) else { return };
+        let key = OnionKey { slot, key };
+        let signature = key.sign(&self.key);
+        self.keep_onion_key(self.own, round, key.key);
+        self.say(round, To::All, PeerMessage::OnionKey { key, signature });
+        let Some(sealing) = self.sealings.get(&round) else { return };
+        let headers = sealing.headers(round);
+        self.say(round, To::All, PeerMessage::Headers(headers));
+        self.restore_onions(round);
+    }
+
+    /// Another mix accuses.
+    pub(in crate::mix) fn accused_by(&mut self, from: usize, accusation: Accusation, signature: Signature) {
+        let round = accusation.slot.round;
+        if !self.is_statement(from, accusation.slot, &accusation, &signature) {
+            return self.reject("bad_accusation", 1);
+        }
+        if self.sealing(round).is_none() {
+            return;
+        }
+        let why = reason(accusation.mismatch);
+        self.sealed_event_for(round, SealEvent::Accusation { from }, why);
+        self.note_accusation(from, accusation, signature);
+    }
+
+    fn note_accusation(&mut self, from: usize, accusation: Accusation, signature: Signature) {
+        let blame = self.sealings.get_mut(&accusation.slot.round).and_then(|sealing| sealing.blame.as_mut());
+        if let Some(blame) = blame {
+            blame.accused(from as u8 + 1, accusation, signature);
+        }
+    }
+
+    /// Another mix has erased its share.
+    pub(in crate::mix) fn burnt_by(&mut self, from: usize, burnt: &Burnt, signature: &Signature) {
+        if !self.is_statement(from, burnt.slot, burnt, signature) {
+            return self.reject("bad_burnt", 1);
+        }
+        let round = burnt.slot.round;
+        if self.sealing(round).is_some() {
+            self.sealed_event(round, SealEvent::Burnt { from });
+        }
+    }
+
+    /// Another mix publishes its onion key.
+    pub(in crate::mix) fn onion_key_of(&mut self, from: usize, key: &OnionKey, signature: &Signature) {
+        let round = key.slot.round;
+        let public = self.epochs.document(round).and_then(|document| {
+            let position = document.position(round)?;
+            document.mixes.get(from)?.onion_keys.get(position).copied()
+        });
+        let sound = self.is_statement(from, key.slot, key, signature);
+        if !sound || !public.is_some_and(|public| key.belongs_to(&public)) {
+            return self.reject("bad_onion_key", 1);
+        }
+        // What comes before this mix burns the round matters too: its seal keeps who has published.
+        if self.sealing(round).is_none() {
+            return;
+        }
+        self.keep_onion_key(from, round, key.key);
+        self.sealed_event(round, SealEvent::OnionKey { from });
+    }
+
+    fn keep_onion_key(&mut self, from: usize, round: u64, key: [u8; 32]) {
+        if let Some(sealing) = self.sealings.get_mut(&round)
+            && let Some(place) = sealing.keys.get_mut(from)
+        {
+            *place = Some(key);
+        }
+    }
+
+    fn is_statement(&self, from: usize, slot: Slot, statement: &impl Statement, signature: &Signature) -> bool {
+        self.slot(slot.round) == Some(slot) && statement.is_signed_by(&self.identities[from], signature)
+    }
+
+    /// Blame of a round has ended, or is given up: its data go, and its keys with them.
+    pub(in crate::mix) fn blame_over(&mut self, round: u64) {
+        let Some(sealing) = self.sealings.get_mut(&round) else { return };
+        sealing.blame = None;
+        self.sealed_event(round, SealEvent::TimedOut);
+        if self.signed.contains_key(&round) {
+            self.round_over(round);
+        }
+    }
+}
+
+/// What the verdict says of it.
+fn reason(mismatch: Mismatch) -> AbortReason {
+    match mismatch {
+        Mismatch::Layer { .. } => AbortReason::BadLayer,
+        Mismatch::Replay { .. } => AbortReason::Replay,
+        Mismatch::Noise { .. } | Mismatch::Echo { .. } => AbortReason::BadEcho,
+        Mismatch::Equivocation { .. } => AbortReason::SecondBatch,
+        Mismatch::Transcript { .. } => AbortReason::Transcript,
+    }
+}
+
+/// What it says if this event makes a seal burn.
+pub(super) fn why(event: &SealEvent) -> AbortReason {
+    match event {
+        SealEvent::Mismatch(mismatch) => reason(*mismatch),
+        _ => AbortReason::Transcript,
+    }
+}

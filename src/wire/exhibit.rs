@@ -1,0 +1,40 @@
+//! What mixes show each other of a round that all have burnt.
+
+use super::codec::{Decode, Encode};
+use super::{SignedBatchHeader, SignedEchoHeader};
+
+/// A part of a burnt round that a replay needs. Its length follows from the list and the signed headers.
+#[derive(Clone, Copy, Debug, Decode, Encode, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Exhibit {
+    /// The hash of each packet that a hop handed on: 32 bytes each, as its signed header digests them. It and the next hop
+    /// know them.
+    Batch {
+        /// Whose, 1 to L - 1.
+        hop: u8,
+    },
+    /// What a hop handed back: 16 bytes each, as its signed header digests them. It and the hop before know them; of hop 1
+    /// everybody.
+    Echoes {
+        /// Whose, 1 to L.
+        hop: u8,
+    },
+    /// The signature of each client over its records, 64 bytes each, in the order of the list. The entry knows them.
+    Signatures,
+    /// Onions as clients submitted them, W bytes each, in the order of the list: as many as fit into a piece, at least one.
+    /// The entry shows them.
+    Onions {
+        /// Which of these segments, from 0.
+        segment: u32,
+    },
+}
+
+/// The signed headers that a mix has seen in a round: two different ones of one hop, seen by two mixes, are evidence.
+#[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
+pub struct Headers {
+    /// The round.
+    pub round: u64,
+    /// At most one of a hop.
+    pub batches: Vec<SignedBatchHeader>,
+    /// At most one of a hop.
+    pub echoes: Vec<SignedEchoHeader>,
+}
