@@ -158,7 +158,7 @@ impl Mix {
             }
         } else if to == exit {
             let voids = self.transit.iter().filter_map(|(round, transit)| Some((*round, transit.void()?)));
-            for (round, reason) in voids.collect::<Vec<_>>() {
+            for (round, reason) in voids.filter(|(round, _)| !self.is_burning(*round)).collect::<Vec<_>>() {
                 let epoch = self.epochs.document(round).map_or(0, |document| document.epoch);
                 self.send(to, PeerMessage::Abort { epoch, round, reason });
             }

@@ -70,13 +70,14 @@ impl Extent {
 }
 
 impl Mix {
-    /// The rounds that burn.
+    /// The rounds that burn and are not replayed.
     pub(in crate::mix) fn burning(&self) -> Vec<u64> {
-        self.sealings.iter().filter(|(_, sealing)| sealing.blame.is_some()).map(|(round, _)| *round).collect()
+        let burns = |sealing: &Sealing| sealing.blame.as_ref().is_some_and(|blame| !blame.done);
+        self.sealings.iter().filter(|(_, sealing)| burns(sealing)).map(|(round, _)| *round).collect()
     }
 
     pub(in crate::mix) fn blame_wakes_at(&self) -> Option<Duration> {
-        let wakes = |sealing: &Sealing, blame: &Blame| match sealing.all_keys() {
+        let wakes = |sealing: &Sealing, blame: &Blame| match sealing.all_keys() && !blame.done {
             false => blame.since.map(|since| since + PATIENCE),
             true => Some(blame.ask_at).filter(|_| !blame.working && blame.unexplained.is_none()),
         };
@@ -85,9 +86,8 @@ impl Mix {
 
     /// Does what has become due in rounds that burn.
     pub(in crate::mix) fn blame_due(&mut self, now: Duration) {
-        for round in self.burning() {
-            self.pursue(now, round);
-        }
+        let burnt = self.sealings.iter().filter(|(_, sealing)| sealing.blame.is_some()).map(|(round, _)| *round);
+        burnt.collect::<Vec<_>>().into_iter().for_each(|round| self.pursue(now, round));
     }
 
     fn pursue(&mut self, now: Duration, round: u64) {
@@ -96,12 +96,14 @@ impl Mix {
         let (all_keys, extent) = (sealing.all_keys(), Extent::of(sealing));
         let Some(blame) = sealing.blame.as_mut() else { return };
         let since = *blame.since.get_or_insert(now);
-        if !all_keys {
-            if now >= since + PATIENCE {
+        if !all_keys || blame.done {
+            let (done, over) = (blame.done, now >= since + PATIENCE);
+            if over && !done {
                 self.reject("burn_unfinished", 1);
-                self.blame_over(round);
             }
-            return;
+            return if over {
+                self.forget_blame(round)
+            };
         }
         if blame.working {
             return;
@@ -128,6 +130,14 @@ impl Mix {
         let network = self.network.clone();
         self.works(round);
         self.actions.push_back(Action::Work(Job::Case { round, network, shown }));
+    }
+
+    /// This mix has replayed a round, or never will.
+    pub(in crate::mix) fn blame_over(&mut self, round: u64) {
+        if let Some(blame) = self.blame(round) {
+            (blame.done, blame.case) = (true, None);
+            blame.coming.clear();
+        }
     }
 
     fn works(&mut self, round: u64) {

@@ -53,6 +53,8 @@ pub(super) struct Blame {
     replayed: usize,
     /// Who has signed that it took in what nobody shows.
     unexplained: Option<u8>,
+    /// It is replayed: what this mix knows stays for a while, for those that have not come so far.
+    done: bool,
 }
 
 impl Blame {
@@ -69,7 +71,13 @@ impl Blame {
             working: false,
             replayed: 0,
             unexplained: None,
+            done: false,
         }
+    }
+
+    /// Whether this mix has replayed the round.
+    pub(super) fn is_done(&self) -> bool {
+        self.done
     }
 
     /// A mix accuses: the first word of each counts.

@@ -29,22 +29,46 @@ impl Mix {
         self.sealings.get(&round).is_some_and(|sealing| sealing.blame.is_some())
     }
 
-    /// The seal of a round has decided to burn it.
+    /// The seal of a round has decided to burn it. The exit is not asked to abort it: who signs a verdict lets go of its keys,
+    /// and one that overtook the accusation would end the burn. The exit decides when all have published, or too late.
     pub(super) fn burn_begins(&mut self, round: u64, why: AbortReason) {
         if !self.position().needs_all() {
             return self.void(round, why);
         }
-        let burning = self.sealings.iter().filter(|(_, sealing)| sealing.blame.is_some()).map(|(round, _)| *round);
-        let burning: Vec<u64> = burning.collect();
-        if burning.len() >= MOST {
-            self.reject("burn_dropped", 1);
-            self.blame_over(burning[0]);
-        }
+        self.make_room();
         let mixes = self.network.mixes();
         if let Some(sealing) = self.sealings.get_mut(&round) {
             sealing.blame = Some(Box::new(Blame::new(mixes)));
+            sealing.why = Some(why);
         }
-        self.void(round, why);
+        self.forget_batch(round, why);
+    }
+
+    /// Of too many burning rounds the one goes that is replayed, or else the oldest.
+    fn make_room(&mut self) {
+        let burning =
+            self.sealings.iter().filter_map(|(round, sealing)| Some((*round, sealing.blame.as_ref()?.is_done())));
+        let burning: Vec<(u64, bool)> = burning.collect();
+        if burning.len() < MOST {
+            return;
+        }
+        let done = burning.iter().find(|(_, done)| *done);
+        if done.is_none() {
+            self.reject("burn_dropped", 1);
+        }
+        if let Some((round, _)) = done.or(burning.first()) {
+            self.forget_blame(*round);
+        }
+    }
+
+    /// The exit has published its key, after all had burnt the round: it says how the round ended.
+    pub(super) fn burn_ends(&mut self, round: u64) {
+        let why = self.sealings.get(&round).and_then(|sealing| sealing.why);
+        if let Some(why) =
+            why.filter(|_| self.is_exit() && !self.signed.contains_key(&round) && !self.is_deciding(round))
+        {
+            self.end_unopened(round, why);
+        }
     }
 
     pub(super) fn say_accusation(&mut self, round: u64, mismatch: Mismatch) {
@@ -138,8 +162,8 @@ impl Mix {
         self.slot(slot.round) == Some(slot) && statement.is_signed_by(&self.identities[from], signature)
     }
 
-    /// Blame of a round has ended, or is given up: its data go, and its keys with them.
-    pub(in crate::mix) fn blame_over(&mut self, round: u64) {
+    /// What was kept of a burnt round goes, and its keys with it.
+    pub(in crate::mix) fn forget_blame(&mut self, round: u64) {
         let Some(sealing) = self.sealings.get_mut(&round) else { return };
         sealing.blame = None;
         self.sealed_event(round, SealEvent::TimedOut);

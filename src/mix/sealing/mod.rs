@@ -44,6 +44,8 @@ pub(super) struct Sealing {
     pub keys: Vec<Option<[u8; 32]>>,
     /// What an own accusation is about.
     subject: Option<Digest>,
+    /// What the verdict says of it if it burns.
+    why: Option<AbortReason>,
     pub kept: Kept,
     /// While the round burns, and until it is replayed.
     pub blame: Option<Box<Blame>>,
@@ -91,6 +93,7 @@ impl Sealing {
             confirms: vec![None; position.mixes],
             keys: vec![None; position.mixes],
             subject: None,
+            why: None,
             kept: Kept::default(),
             blame: None,
             coming: None,

