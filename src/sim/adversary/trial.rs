@@ -10,6 +10,7 @@ use super::{convictions, rogue};
 use crate::blame::Guilty;
 use crate::crypto::Defences;
 use crate::mix::Event;
+use crate::store::MessageState;
 
 /// Rounds that have ended before the attack begins, in seconds of a second each.
 const BEFORE: Duration = Duration::from_secs(30);
@@ -84,6 +85,7 @@ pub(super) fn run(behaviour: &Behaviour, mixes: usize, position: usize, seed: u6
     // Where a mix is named the network stands still until its operators have acted; they do, time and again.
     while world.now() < end && !world.run_until(OPERATORS, |world| arrived(world) && settled(world)) {
         (0..mixes).for_each(|mix| world.at_mix(mix, Event::Resume));
+        ask_users(&world);
     }
     world.run_for(QUIET);
     verdict.delivered = (0..honest).all(|client| {
@@ -109,6 +111,18 @@ fn sit_down(world: &mut World, behaviour: &Behaviour, position: usize, seed: u64
         Villain::Client(rogue) => {
             let last = world.clients.len() - 1;
             world.clients[last].rogue = Some(rogue);
+        }
+    }
+}
+
+/// Of messages that have failed several times clients ask their users, who want them sent.
+fn ask_users(world: &World) {
+    for client in &world.clients {
+        let (Some(engine), outbox) = (client.engine.as_ref(), &client.disk.outbox) else { continue };
+        let held = outbox.list().unwrap_or_default().into_iter().filter(|message| message.state == MessageState::Held);
+        for message in held {
+            // A disk in memory takes it.
+            let _ = outbox.retry(&message.message, engine.status().epoch);
         }
     }
 }
