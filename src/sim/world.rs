@@ -44,6 +44,14 @@ pub struct World {
     pub(super) paused: BTreeMap<Party, Vec<Deferred>>,
     /// Clients whom a malicious entry tells that it refused what it has taken.
     pub lied_to: BTreeSet<usize>,
+    /// Clients whose submissions a malicious entry refuses.
+    pub(super) refused: BTreeSet<usize>,
+    /// Clients whose answers a malicious exit drops.
+    pub(super) unanswered: BTreeSet<usize>,
+    /// What clients have asked the exit: who, and for which round.
+    pub(super) polls: Vec<(usize, u64)>,
+    /// Whether clients ask again when they get no answer: what the protocol forbids.
+    pub(super) polls_again: bool,
     /// Whether clients send again what has no receipt: what the protocol forbids.
     pub(super) resend_without_receipt: bool,
     /// What was done to packets and what came of it, if anybody counts.
@@ -80,6 +88,10 @@ impl World {
             unnoticed: BTreeSet::new(),
             paused: BTreeMap::new(),
             lied_to: BTreeSet::new(),
+            refused: BTreeSet::new(),
+            unanswered: BTreeSet::new(),
+            polls: Vec::new(),
+            polls_again: false,
             resend_without_receipt: false,
             toll: Toll::default(),
             next_link: 0,
@@ -313,6 +325,9 @@ impl World {
                 self.at_mix(to, mix::Event::Segment { from, stream, round, slots });
             }
             (Party::Client(client), Party::Mix(to), Parcel::Request { id: asked, request, submission }) => {
+                if !self.granted(to, client, asked, &request) {
+                    return;
+                }
                 let Some((request, submission)) = self.asked(to, client, request, submission) else { return };
                 self.next_request += 1;
                 let id = mix::RequestId(self.next_request);

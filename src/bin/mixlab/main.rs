@@ -5,6 +5,7 @@ mod adversary;
 mod blame;
 mod chaos;
 mod crowd;
+mod oracles;
 mod storm;
 
 use std::process::ExitCode;
@@ -26,6 +27,8 @@ enum Command {
     Crowd(crowd::CrowdArgs),
     /// Real processes that are killed, stopped, cut off and short of disk while messages travel; says whether all arrived
     Chaos(chaos::ChaosArgs),
+    /// Receipts, answers and submissions kept from chosen clients; says whether that names any of them
+    Oracles(oracles::OraclesArgs),
     /// Simulated networks in which everything goes wrong; says whether every message arrived once
     Storm(storm::StormArgs),
     /// An honest round is replayed as after a burn; says how long that takes
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
         Command::Crowd(args) => runtime.block_on(crowd::run(&args)),
         Command::Chaos(args) => runtime.block_on(chaos::run(&args)),
         Command::Adversary(args) => adversary::run(&args),
+        Command::Oracles(args) => oracles::run(&args),
         Command::Storm(args) => storm::run(&args),
         Command::Blame(args) => blame::run(&args),
     }

@@ -141,6 +141,9 @@ impl Adversary {
             for seed in (0..self.seeds.min(CONTROL_SEEDS)).map(|number| self.seed.wrapping_add(number)) {
                 let defences = Defences::default().without(defence);
                 without.add(seed, &trial::run(behaviour, self.mixes, place, seed, defences));
+                if !without.is_good() {
+                    break;
+                }
             }
             row.control_red = Some(!without.is_good());
         } else if self.defences != Defences::default() {
@@ -216,3 +219,6 @@ impl AdversaryRow {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;
