@@ -7,9 +7,9 @@ use rand::RngExt;
 
 use crate::crypto::{Defence, Digest};
 use crate::packet::{PeelError, Slots};
-use crate::round::{Intake, IntakeError, Job, OutgoingBatch, Phase, Shuffled};
+use crate::round::{Intake, Job, OutgoingBatch, Phase, Shuffled};
 use crate::threshold::JointKeyError;
-use crate::wire::{AbortReason, BatchHeader, Members, Mismatch, PeerMessage, SignedBatchHeader};
+use crate::wire::{AbortReason, BatchHeader, Members, PeerMessage, SignedBatchHeader};
 
 use super::{Action, Mix, Note};
 
@@ -89,6 +89,14 @@ impl Transit {
     /// Whether the next mix has it.
     pub(super) fn was_taken(&self) -> bool {
         matches!(self.stage, Stage::Forwarded)
+    }
+
+    /// The batch that arrives.
+    pub(super) fn intake(&self) -> Option<&Intake> {
+        match &self.stage {
+            Stage::Intake(intake) => Some(intake),
+            _ => None,
+        }
     }
 
     pub(super) fn void(&self) -> Option<AbortReason> {
@@ -353,36 +361,6 @@ impl Mix {
                 true => self.handed_on(now, round),
                 false => self.release(round),
             }
-        }
-    }
-
-    fn void_intake(&mut self, round: u64, error: IntakeError) {
-        let reason = match error {
-            IntakeError::Layer { error: PeelError::Malformed, .. } => "malformed",
-            IntakeError::Layer { error: PeelError::LowOrder, .. } => "low_order",
-            IntakeError::Layer { error: PeelError::BadTag, .. } => "bad_tag",
-            IntakeError::Replay { .. } => "replay",
-            IntakeError::Mismatch => "bad_batch",
-            IntakeError::SecondBatch => "second_batch",
-        };
-        self.reject(reason, 1);
-        let incoming = self.transit.get_mut(&round).and_then(|transit| match &transit.stage {
-            Stage::Intake(intake) => Some((intake.header().header.subject(), intake.hashes().to_vec())),
-            _ => None,
-        });
-        let hop = self.own as u8;
-        let mismatch = match error {
-            IntakeError::Layer { place, .. } => Some(Mismatch::Layer { hop, place }),
-            IntakeError::Replay { place } => Some(Mismatch::Replay { hop, place }),
-            // Nobody has signed these bytes.
-            IntakeError::Mismatch | IntakeError::SecondBatch => None,
-        };
-        match (mismatch.filter(|_| self.is_sealed()), incoming) {
-            (Some(mismatch), Some((subject, hashes))) => {
-                self.keep_hashes(round, self.own, hashes);
-                self.accuse(round, mismatch, subject);
-            }
-            _ => self.void(round, error.reason()),
         }
     }
 

@@ -10,8 +10,8 @@ use crate::crypto::{Digest, Identity, IdentityKey, Signature};
 use super::codec::{Decode, Encode};
 use super::{
     AbortReason, Accusation, Burnt, Confirm, EpochDocument, Exhibit, Headers, Layout, ListComplete, ListSignature,
-    MixKeys, OnionKey, SecondList, SecretPart, SignedBatchHeader, SignedEchoHeader, SignedEpoch, SignedListComplaint,
-    SignedListHeader, SignedVerdict, SubShares, Verdict,
+    MixKeys, OnionKey, Piece, SecondList, SecretPart, SignedBatchHeader, SignedEchoHeader, SignedEpoch,
+    SignedListComplaint, SignedListHeader, SignedVerdict, SubShares, Verdict,
 };
 
 /// In front of each letter of a poll answer: epoch 8 | round 8, to which its seal is bound.
@@ -201,19 +201,6 @@ pub enum EpochRefusalReason {
     /// A part of the joint keys is not what was committed to, or was dealt wrongly.
     Dealing,
 }
-
-/// A piece of what is too long for one message: [`PIECE_BYTES`] each, the last what is left. Streams are not ordered, so
-/// that each says which it is.
-#[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
-pub struct Piece {
-    /// Which, from 0.
-    pub number: u32,
-    /// Its bytes.
-    pub bytes: Vec<u8>,
-}
-
-/// Half of what a message may have.
-pub const PIECE_BYTES: usize = 512 << 10;
 
 /// What mixes tell each other.
 #[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]

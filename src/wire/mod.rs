@@ -15,6 +15,7 @@ mod list;
 mod members;
 mod messages;
 mod network;
+mod piece;
 mod record;
 mod seal;
 mod verdict;
@@ -31,10 +32,11 @@ pub use list::{
 };
 pub use members::Members;
 pub use messages::{
-    EpochCall, EpochRefusalReason, LETTER_HEADER_BYTES, PIECE_BYTES, PeerMessage, Piece, PollAnswer, Receipt, Refusal,
-    Reply, Request, Start, Ticket, receipt_bytes,
+    EpochCall, EpochRefusalReason, LETTER_HEADER_BYTES, PeerMessage, PollAnswer, Receipt, Refusal, Reply, Request,
+    Start, Ticket, receipt_bytes,
 };
 pub use network::{ClientEntry, MailboxEntry, MixEntry, Network, Parameters, Roster};
+pub use piece::{PIECE_BYTES, Piece};
 pub use record::{Bond, CHAIN_KEPT, Record, Recovered, StoredLetter};
 pub use seal::{Accusation, Burnt, Confirm, Mismatch, OnionKey, Release, ReleasedShare, Slot, Statement, transcript};
 pub use verdict::{AbortReason, Outcome, SignedVerdict, Verdict};

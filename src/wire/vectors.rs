@@ -285,7 +285,7 @@ fn malformed() -> Vec<Value> {
         register("unknown request, over-long", edit("", 0, 1, &[0xfb, 5, 0])),
         edit("unknown reply", 0, 1, &[6]).of("Reply", &ticket),
         edit("unknown message of a mix", 0, 1, &[13]).of("PeerMessage", &forward),
-        edit("unknown refusal", 1, 1, &[9]).of("Reply", &Reply::Refused(Refusal::Late)),
+        edit("unknown refusal", 1, 1, &[10]).of("Reply", &Reply::Refused(Refusal::Late)),
         edit("varint of 2 bytes for 5", 1, 1, &[0xfb, 5, 0]).of("Request", &submit),
         edit("varint of 4 bytes for 5", 1, 1, &[0xfc, 5, 0, 0, 0]).of("Request", &submit),
         edit("varint of 8 bytes for 5", 1, 1, &[0xfd, 5, 0, 0, 0, 0, 0, 0, 0]).of("Request", &submit),

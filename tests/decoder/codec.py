@@ -176,7 +176,12 @@ SLOT = Struct(network=DIGEST, epoch=U64, round=U64)
 ECHO_HEADER = Struct(network=DIGEST, epoch=DIGEST, round=U64, hop=U8, input=DIGEST, count=U32, digest=DIGEST)
 SIGNED_ECHO_HEADER = Struct(header=ECHO_HEADER, signature=SIGNATURE)
 REFUSAL = Enum("Malformed", "WrongRound", "Late", "Duplicate", "Full", "NotOnRoster", "NotRegistered", "WrongMix",
-               "Stopping")
+               "Stopping", "Evicted")
+PLACE = Struct(hop=U8, place=U32)
+MISMATCH = Enum(("Layer", PLACE), ("Replay", PLACE), ("Noise", PLACE), ("Echo", Struct(place=U32)),
+                ("Equivocation", Struct(hop=U8)), ("Transcript", Struct(hop=U8)))
+ACCUSATION = Struct(slot=SLOT, mismatch=MISMATCH, subject=DIGEST)
+EXHIBIT = Enum(("Batch", Struct(hop=U8)), ("Echoes", Struct(hop=U8)), "Signatures", ("Onions", Struct(segment=U32)))
 
 REQUEST = Enum(
     "Register",
@@ -221,6 +226,13 @@ PEER_MESSAGE = Enum(
     ("Decision", Struct(verdict=VERDICT, signature=SIGNATURE)),
     ("VerdictSignature", Struct(round=U64, signature=SIGNATURE)),
     ("VerdictComplete", SIGNED_VERDICT),
+    ("Accusation", Struct(accusation=ACCUSATION, signature=SIGNATURE)),
+    ("Burnt", Struct(burnt=Struct(slot=SLOT), signature=SIGNATURE)),
+    ("OnionKey", Struct(key=Struct(slot=SLOT, key=Fixed(32)), signature=SIGNATURE)),
+    ("Headers", Struct(round=U64, batches=List(SIGNED_BATCH_HEADER), echoes=List(SIGNED_ECHO_HEADER))),
+    ("Ask", Struct(round=U64, exhibit=EXHIBIT, number=U32)),
+    ("Show", Struct(round=U64, exhibit=EXHIBIT, piece=PIECE)),
+    ("Evidence", Struct(file=Bytes())),
 )
 MESSAGES = {"Request": REQUEST, "Reply": REPLY, "PeerMessage": PEER_MESSAGE}
 

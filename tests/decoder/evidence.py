@@ -16,10 +16,7 @@ MAX_EVIDENCE = 64 << 20
 
 KEY, RECORD, ROW, ECHO = Fixed(32), Fixed(52), Fixed(68), Fixed(16)
 CONFIRM = Struct(slot=codec.SLOT, transcript=DIGEST)
-PLACE = Struct(hop=U8, place=U32)
-MISMATCH = Enum(("Layer", PLACE), ("Replay", PLACE), ("Noise", PLACE), ("Echo", Struct(place=U32)),
-                ("Equivocation", Struct(hop=U8)), ("Transcript", Struct(hop=U8)))
-ACCUSATION = Struct(slot=codec.SLOT, mismatch=MISMATCH, subject=DIGEST)
+ACCUSATION = codec.ACCUSATION
 STATEMENT = Enum(
     ("List", codec.SIGNED_LIST_HEADER),
     ("Batch", codec.SIGNED_BATCH_HEADER),

@@ -4,20 +4,18 @@
 //! a question, and who does not answer is known. Onions come a segment at a time: the next is asked for when the last is
 //! replayed.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::blame::{CaseFault, Evidence, Exhibits, Ruling, SignedStatement};
+use crate::blame::{CaseFault, Evidence, Ruling, SignedStatement};
 use crate::crypto::{Digest, Signature};
-use crate::packet::{Echo, Slots};
+use crate::packet::Slots;
 use crate::round::{Job, Pieces, pieces};
-use crate::wire::{
-    Exhibit, Headers, ListRecord, Members, PIECE_BYTES, PeerMessage, Piece, batch_digest, echoes_digest,
-};
+use crate::wire::{Exhibit, Headers, PeerMessage, Piece};
 
 use super::super::sealing::Sealing;
 use super::super::{Action, Mix};
 use super::Blame;
+use super::exhibits::Extent;
 
 /// Pause before something is asked for again.
 const AGAIN: Duration = Duration::from_millis(500);
@@ -33,40 +31,6 @@ pub struct Owing {
     pub round: u64,
     /// Places in the cascade: each of them could show it.
     pub mixes: Vec<usize>,
-}
-
-/// The part of a burnt round that can be replayed: how many packets, which batches and echoes.
-struct Extent {
-    packets: usize,
-    clients: usize,
-    /// Hops 1 to this one.
-    batches: u8,
-    /// Hops L down; empty unless all batches are there.
-    echoes: Vec<u8>,
-}
-
-impl Extent {
-    /// As far as every signed header is known and can be true.
-    fn of(sealing: &Sealing) -> Option<Self> {
-        let list = sealing.list()?;
-        let packets = list.records().len();
-        let fits = |count: u32| count as usize == packets;
-        let known = sealing.batches.iter().map_while(|batch| batch.as_ref().filter(|it| fits(it.header.count)));
-        let batches = known.count() as u8;
-        let all = usize::from(batches) == sealing.batches.len();
-        let echoes = (1..=sealing.echoes.len() as u8)
-            .zip(&sealing.echoes)
-            .rev()
-            .take_while(|(_, echo)| echo.as_ref().is_some_and(|it| fits(it.header.count)));
-        let echoes = echoes.map(|(hop, _)| hop).filter(|_| all).collect();
-        Some(Self { packets, clients: list.members().count() as usize, batches, echoes })
-    }
-
-    fn exhibits(&self) -> impl Iterator<Item = Exhibit> {
-        let batches = (1..=self.batches).map(|hop| Exhibit::Batch { hop });
-        let echoes = self.echoes.clone().into_iter().map(|hop| Exhibit::Echoes { hop });
-        batches.chain(echoes).chain([Exhibit::Signatures])
-    }
 }
 
 impl Mix {
@@ -101,9 +65,10 @@ impl Mix {
             if over && !done {
                 self.reject("burn_unfinished", 1);
             }
-            return if over {
-                self.forget_blame(round)
-            };
+            if over {
+                self.forget_blame(round);
+            }
+            return;
         }
         if blame.working {
             return;
@@ -150,54 +115,6 @@ impl Mix {
         self.sealings.get_mut(&round)?.blame.as_deref_mut()
     }
 
-    /// What has to be shown before, or of the next segment to replay.
-    fn missing(&self, round: u64, extent: &Extent) -> Vec<Exhibit> {
-        let Some(sealing) = self.sealings.get(&round) else { return Vec::new() };
-        let Some(blame) = &sealing.blame else { return Vec::new() };
-        if blame.case.is_some() {
-            let segment = (blame.replayed / self.packets_a_segment()) as u32;
-            return if self.own == 0 { Vec::new() } else { vec![Exhibit::Onions { segment }] };
-        }
-        let there = |exhibit: &Exhibit| match exhibit {
-            Exhibit::Batch { hop } => sealing.kept.batches.contains_key(hop),
-            Exhibit::Echoes { hop } => sealing.kept.echoes.contains_key(hop),
-            _ => blame.signatures.is_some() || self.own == 0,
-        };
-        extent.exhibits().filter(|exhibit| !there(exhibit)).collect()
-    }
-
-    /// Packets of a segment of onions.
-    fn packets_a_segment(&self) -> usize {
-        (PIECE_BYTES / self.geometry.packet()).max(1)
-    }
-
-    fn length(&self, extent: &Extent, exhibit: Exhibit) -> usize {
-        match exhibit {
-            Exhibit::Batch { .. } => extent.packets * Digest::BYTES,
-            Exhibit::Echoes { .. } => extent.packets * size_of::<Echo>(),
-            Exhibit::Signatures => extent.clients * Signature::BYTES,
-            Exhibit::Onions { segment } => {
-                let first = (segment as usize).saturating_mul(self.packets_a_segment());
-                extent.packets.saturating_sub(first).min(self.packets_a_segment()) * self.geometry.packet()
-            }
-        }
-    }
-
-    /// Who knows it.
-    fn sources(&self, exhibit: Exhibit) -> Vec<usize> {
-        let all = 0..self.network.mixes();
-        let knows = |mix: &usize| {
-            let hop = *mix as u8 + 1;
-            *mix != self.own
-                && match exhibit {
-                    Exhibit::Batch { hop: of } => hop == of || hop == of + 1,
-                    Exhibit::Echoes { hop: of } => of == 1 || hop == of || hop + 1 == of,
-                    Exhibit::Signatures | Exhibit::Onions { .. } => hop == 1,
-                }
-        };
-        all.filter(knows).collect()
-    }
-
     fn ask(&mut self, now: Duration, round: u64, extent: &Extent) {
         let missing = self.missing(round, extent);
         let Some(blame) = self.blame(round).filter(|blame| now >= blame.ask_at) else { return };
@@ -222,21 +139,6 @@ impl Mix {
         match piece {
             Some(piece) => self.send(from, PeerMessage::Show { round, exhibit, piece }),
             None => self.reject("bad_exhibit", 1),
-        }
-    }
-
-    fn content(&self, round: u64, exhibit: Exhibit) -> Option<Vec<u8>> {
-        // Not before everybody has burnt the round: until then it may still be opened.
-        let sealing = self.sealings.get(&round).filter(|sealing| sealing.all_keys())?;
-        match exhibit {
-            Exhibit::Batch { hop } => Some(sealing.kept.batches.get(&hop)?.iter().flat_map(|hash| hash.0).collect()),
-            Exhibit::Echoes { hop } => Some(sealing.kept.echoes.get(&hop)?.concat()),
-            Exhibit::Signatures => Some(sealing.client_signatures()?.iter().flat_map(|signed| signed.0).collect()),
-            Exhibit::Onions { segment } => {
-                let onions = sealing.blame.as_ref()?.onions.as_ref()?;
-                let length = self.packets_a_segment() * self.geometry.packet();
-                onions.chunks(length).nth(segment as usize).map(<[u8]>::to_vec)
-            }
         }
     }
 
@@ -395,33 +297,6 @@ impl Mix {
         pairs.into_iter().for_each(|(known, told)| self.compare(Some(document.clone()), known, told));
     }
 
-    /// All that is known of a round, as far as it goes.
-    fn shown(&self, round: u64, extent: &Extent) -> Option<Exhibits> {
-        let sealing = self.sealings.get(&round)?;
-        let blame = sealing.blame.as_ref()?;
-        let list = sealing.list()?;
-        let signatures = sealing.client_signatures().or_else(|| blame.signatures.clone())?;
-        let batches = sealing.batches.iter().flatten().take(extent.batches.into());
-        let batches =
-            batches.map(|signed| Some((signed.clone(), sealing.kept.batches.get(&signed.header.hop)?.clone())));
-        let echoes = extent.echoes.iter().map(|hop| {
-            let signed = sealing.echoes.get(usize::from(*hop) - 1)?.clone()?;
-            Some((signed, sealing.kept.echoes.get(hop)?.clone()))
-        });
-        Some(Exhibits {
-            document: self.epochs.signed(round)?.clone(),
-            round,
-            records: list.records().to_vec(),
-            listed: list.signatures().to_vec(),
-            entry: sealing.kept.entry?,
-            clients: clients(list.members(), list.records(), &signatures),
-            batches: batches.collect::<Option<_>>()?,
-            echoes: echoes.collect::<Option<_>>()?,
-            keys: sealing.keys.iter().copied().collect::<Option<_>>()?,
-            accusations: blame.accusations.clone(),
-        })
-    }
-
     /// Who owes what was signed, and has not shown it for long.
     pub(in crate::mix) fn owing(&self) -> Vec<Owing> {
         let owes = |round: u64| {
@@ -447,36 +322,4 @@ impl Mix {
         let epoch = |round: u64| self.epochs.document(round).map(|document| document.epoch);
         self.goes_on() && self.owing().iter().all(|owing| epoch(owing.round) != epoch(round))
     }
-}
-
-impl Sealing {
-    fn all_keys(&self) -> bool {
-        self.keys.iter().all(Option::is_some)
-    }
-
-    fn take_hashes(&mut self, hop: u8, bytes: &[u8]) -> bool {
-        let hashes: Vec<Digest> = bytes.as_chunks().0.iter().map(|hash| Digest(*hash)).collect();
-        let header = self.batches.get(usize::from(hop).wrapping_sub(1)).and_then(Option::as_ref);
-        let good = header.is_some_and(|signed| signed.header.output == batch_digest(&hashes));
-        if good {
-            self.kept.batches.insert(hop, hashes);
-        }
-        good
-    }
-
-    fn take_echoes(&mut self, hop: u8, bytes: &[u8]) -> bool {
-        let echoes: Vec<Echo> = bytes.as_chunks().0.to_vec();
-        let header = self.echoes.get(usize::from(hop).wrapping_sub(1)).and_then(Option::as_ref);
-        let good = header.is_some_and(|signed| signed.header.digest == echoes_digest(&echoes));
-        if good {
-            self.kept.echoes.insert(hop, echoes);
-        }
-        good
-    }
-}
-
-/// The signatures by roster index: one of each client, in the order of the list.
-fn clients(members: &Members, records: &[ListRecord], signatures: &[Signature]) -> BTreeMap<u32, Signature> {
-    debug_assert!(records.iter().all(|record| members.contains(record.index)));
-    members.iter().zip(signatures.iter().copied()).collect()
 }

@@ -5,6 +5,7 @@
 
 mod convict;
 mod exchange;
+mod exhibits;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,11 +1,14 @@
 //! Burning a round: a signed mismatch leads every mix to erase its share, to say so, and to publish its onion key.
 
 use crate::crypto::{Digest, Signature};
+use crate::packet::PeelError;
+use crate::round::IntakeError;
 use crate::round::seal::Event as SealEvent;
 use crate::wire::{AbortReason, Accusation, Burnt, Mismatch, OnionKey, PeerMessage, Slot, Statement};
 
 use super::super::Mix;
 use super::super::blame::Blame;
+use super::super::transit::Transit;
 use super::To;
 
 /// Burnt rounds whose data outlive their verdicts, at a time.
@@ -21,6 +24,35 @@ impl Mix {
         // Without a seal to burn, or behind the point of no return.
         if !self.is_burning(round) {
             self.void(round, reason(mismatch));
+        }
+    }
+
+    /// A batch is not taken: whoever signed it is accused, if anybody did.
+    pub(in crate::mix) fn void_intake(&mut self, round: u64, error: IntakeError) {
+        let reason = match error {
+            IntakeError::Layer { error: PeelError::Malformed, .. } => "malformed",
+            IntakeError::Layer { error: PeelError::LowOrder, .. } => "low_order",
+            IntakeError::Layer { error: PeelError::BadTag, .. } => "bad_tag",
+            IntakeError::Replay { .. } => "replay",
+            IntakeError::Mismatch => "bad_batch",
+            IntakeError::SecondBatch => "second_batch",
+        };
+        self.reject(reason, 1);
+        let intake = self.transit.get(&round).and_then(Transit::intake);
+        let incoming = intake.map(|intake| (intake.header().header.subject(), intake.hashes().to_vec()));
+        let hop = self.own as u8;
+        let mismatch = match error {
+            IntakeError::Layer { place, .. } => Some(Mismatch::Layer { hop, place }),
+            IntakeError::Replay { place } => Some(Mismatch::Replay { hop, place }),
+            // Nobody has signed these bytes.
+            IntakeError::Mismatch | IntakeError::SecondBatch => None,
+        };
+        match (mismatch.filter(|_| self.is_sealed()), incoming) {
+            (Some(mismatch), Some((subject, hashes))) => {
+                self.keep_hashes(round, self.own, hashes);
+                self.accuse(round, mismatch, subject);
+            }
+            _ => self.void(round, error.reason()),
         }
     }
 

@@ -7,7 +7,6 @@ use crate::mix::{Event, Status};
 fn world(mixes: usize) -> World {
     let mut world = World::new(Plan { mixes, epoch_rounds: 20, ..Plan::default() });
     world.witness = Some(Witness::of_guilt());
-    world.run_for(Duration::from_secs(2));
     world
 }
 
@@ -36,7 +35,7 @@ fn convicts_the_mix(mixes: usize, position: usize, malice: Malice, offence: Opti
     let mut world = world(mixes);
     world.mixes[position].malice = Some(malice);
     world.send(0, 1, b"broken");
-    world.run_for(Duration::from_secs(15));
+    world.run_for(Duration::from_secs(8));
     for named in named(&world, Some(position)) {
         let [(guilty, found)] = named[..] else {
             panic!("{what}: {named:?}, {:?}", (0..mixes).map(|mix| status(&world, mix).rejected).collect::<Vec<_>>())
@@ -49,7 +48,8 @@ fn convicts_the_mix(mixes: usize, position: usize, malice: Malice, offence: Opti
     }
     world.mixes[position].malice = None;
     let before = stored(&world);
-    world.run_for(Duration::from_secs(30));
+    // Not for so long that the message has failed too often and waits for its user.
+    world.run_for(Duration::from_secs(8));
     assert_eq!(stored(&world), before, "{what}: it stands still");
     // A second batch may come too late to touch the first.
     assert!(world.inbox(1).is_empty() || malice == Malice::RunTwice, "{what}");
@@ -151,7 +151,7 @@ fn whoever_crashes_while_a_round_burns_nobody_else_is_named_and_nothing_is_lost(
         let mut world = world(3);
         world.clients[2].mischief = Some(Mischief::Commitment);
         world.send(0, 1, b"in spite of it");
-        let burns = |world: &World| world.mixes.iter().any(|mix| mix.burns());
+        let burns = |world: &World| world.mixes.iter().any(SimMix::burns);
         assert!(world.run_until(MINUTE, burns), "a round burns");
         world.run_for(Duration::from_millis(after));
         world.crash_mix(mix);

@@ -22,15 +22,17 @@ fn whatever_a_mix_does_to_a_packet_voids_the_round_and_loses_nothing() {
             world.mixes[position].malice = Some(malice);
             world.send(0, 1, b"touched");
             world.run_for(Duration::from_secs(5));
-            world.mixes[position].malice = None;
-            // Of a batch under way it had told what it then did not hand on.
+            resume(&mut world);
+            // Of a batch under way it may have told what it then did not hand on.
             let told_otherwise = Outcome::Aborted(AbortReason::SecondBatch);
-            let wanted = |outcome: &Outcome| !outcome.is_stored() && *outcome != told_otherwise;
-            let aborts: Vec<_> = outcomes(&world).into_iter().filter(wanted).collect();
+            let aborts: Vec<_> = outcomes(&world).into_iter().filter(|outcome| !outcome.is_stored()).collect();
             if malice != Malice::RunTwice {
                 assert!(world.inbox(1).is_empty(), "{malice:?} at {position}: nothing of a touched round is opened");
-                assert!(aborts.len() >= 3, "{malice:?} at {position}: {aborts:?}");
-                assert!(aborts.iter().all(|outcome| *outcome == Outcome::Aborted(reason)), "{malice:?}: {aborts:?}");
+                assert!(!aborts.is_empty(), "{malice:?} at {position}: {aborts:?}");
+                assert!(
+                    aborts.iter().all(|outcome| [told_otherwise, Outcome::Aborted(reason)].contains(outcome)),
+                    "{malice:?}: {aborts:?}"
+                );
             }
             let arrived = world.run_until(MINUTE, |world| !world.inbox(1).is_empty());
             assert!(arrived, "{malice:?} at {position}");
@@ -51,7 +53,7 @@ fn a_batch_with_another_count_is_refused_whole() {
         assert!(stored(&world) <= before + 1, "{malice:?}");
         let rejected = world.mixes[1].engine.as_ref().expect("it runs").status().rejected;
         assert!(rejected.get("bad_batch").is_some_and(|count| *count > 0), "{malice:?}: {rejected:?}");
-        world.mixes[0].malice = None;
+        resume(&mut world);
         let before = stored(&world);
         assert!(world.run_until(MINUTE * 2, |world| stored(world) > before + 5), "{malice:?}: it recovers");
     }

@@ -33,6 +33,12 @@ fn epoch(world: &World) -> u64 {
     world.mixes[0].engine.as_ref().map_or(0, |engine| engine.status().epoch)
 }
 
+/// The operators have acted on a guilty mix: it is as it should be, and the network goes on.
+fn resume(world: &mut World) {
+    world.mixes.iter_mut().for_each(|mix| mix.malice = None);
+    (0..world.mixes.len()).for_each(|mix| world.at_mix(mix, crate::mix::Event::Resume));
+}
+
 /// The contents of a client's inbox, sorted.
 fn contents(world: &World, client: usize) -> Vec<Vec<u8>> {
     let mut contents: Vec<_> = world.inbox(client).into_iter().map(|(_, content)| content).collect();

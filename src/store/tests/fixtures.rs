@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use data_encoding::HEXLOWER;
 
 use super::*;
-use crate::crypto::{PublicKey, Signature};
+use crate::crypto::{Identity, PublicKey, Signature};
 use crate::wire::{AbortReason, Bond, Record, SignedVerdict};
 
 const FORMAT: u32 = 3;
@@ -55,6 +55,12 @@ fn write_mix(store: &Store) {
         Record::Epoch(document(2, 1)),
         Record::Opened { round: 9 },
         Record::Sealed { round: 10, bond: Bond::Released { members: Digest([6; 32]) } },
+        Record::Sealed { round: 11, bond: Bond::Burning { confirmed: false } },
+        // Late, of a disk that first failed.
+        Record::Sealed { round: 11, bond: Bond::Confirmed },
+        Record::Convicted { party: Identity([8; 32]), evidence: vec![1, 2, 3] },
+        Record::Convicted { party: Identity([9; 32]), evidence: vec![4] },
+        Record::Readmitted { party: Identity([9; 32]) },
         Record::Signed { verdict: verdict(7, STORED) },
         Record::Complete(SignedVerdict { verdict: verdict(6, STORED), signatures: vec![Signature([3; 64])] }),
         Record::Decided {
@@ -72,7 +78,11 @@ fn read_mix(store: Store, format: u32) {
     assert_eq!(found.chain, chain);
     assert_eq!((found.epoch_signed, found.opened), (2, 9));
     assert_eq!(found.remembers_from, (format >= CHAINED).then_some(2));
-    assert_eq!(found.bonds.len(), usize::from(format >= CHAINED));
+    assert_eq!(found.bonds.len(), if format >= CHAINED { 2 } else { 0 });
+    if format >= CHAINED {
+        assert_eq!(found.bonds[1], (11, Bond::Burning { confirmed: true }));
+    }
+    assert_eq!(found.convicted, if format >= CHAINED { vec![Identity([8; 32])] } else { vec![] });
     let refused = Outcome::Stored { refused: 1 };
     assert_eq!(
         found.signed,
@@ -90,7 +100,8 @@ fn read_mix(store: Store, format: u32) {
     let decisions = Decisions::new(store, 2, HISTORY);
     assert!(matches!(decisions.apply(Record::Opened { round: 9 }), Err(StoreError::RoundUsed(9))));
     decisions.apply(Record::Signed { verdict: verdict(10, STORED) }).unwrap();
-    assert_eq!(decisions.recover().unwrap().bonds, []);
+    let bonds = decisions.recover().unwrap().bonds;
+    assert!(bonds.iter().all(|(round, _)| *round != 10), "the verdict binds");
 }
 
 /// A store of every kind of row that a client writes.

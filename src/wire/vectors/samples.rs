@@ -3,7 +3,7 @@
 use super::*;
 use crate::crypto::{IdentityKey, PublicKey, SecretKey};
 
-pub(super) const REFUSALS: [(Refusal, &str); 9] = [
+pub(super) const REFUSALS: [(Refusal, &str); 10] = [
     (Refusal::Malformed, "Malformed"),
     (Refusal::WrongRound, "WrongRound"),
     (Refusal::Late, "Late"),
@@ -13,6 +13,7 @@ pub(super) const REFUSALS: [(Refusal, &str); 9] = [
     (Refusal::NotRegistered, "NotRegistered"),
     (Refusal::WrongMix, "WrongMix"),
     (Refusal::Stopping, "Stopping"),
+    (Refusal::Evicted, "Evicted"),
 ];
 
 pub(super) const EPOCH_REFUSALS: [(EpochRefusalReason, &str); 5] = [

@@ -68,7 +68,64 @@ pub(super) fn messages() -> Vec<Value> {
     let signatures = vec![signature.signature, Signature([0x52; 64])];
     let confirm = Confirm { slot: Slot { network: network(), epoch: 7, round: 300 }, transcript };
     let confirmed = confirm.sign(&key());
-    vec![
+    let slot = confirm.slot;
+    let accusation = Accusation { slot, mismatch: Mismatch::Layer { hop: 1, place: 251 }, subject: root };
+    let accused = accusation.sign(&key());
+    let burnt = Burnt { slot };
+    let burnt_by = burnt.sign(&key());
+    let onion_key = OnionKey { slot, key: [0x5e; 32] };
+    let published = onion_key.sign(&key());
+    let exhibits = [
+        (Exhibit::Batch { hop: 1 }, json!({ "Batch": { "hop": 1 } })),
+        (Exhibit::Echoes { hop: 2 }, json!({ "Echoes": { "hop": 2 } })),
+        (Exhibit::Signatures, json!("Signatures")),
+        (Exhibit::Onions { segment: 251 }, json!({ "Onions": { "segment": 251 } })),
+    ];
+    let asks = exhibits.into_iter().map(|(exhibit, named)| {
+        let value = json!({ "Ask": { "round": 300, "exhibit": named, "number": 251 } });
+        message("Ask", PeerMessage::Ask { round: 300, exhibit, number: 251 }, value)
+    });
+    let burning = vec![
+        message(
+            "Accusation",
+            PeerMessage::Accusation { accusation, signature: accused },
+            json!({ "Accusation": {
+                "accusation": {
+                    "slot": context_json(), "mismatch": { "Layer": { "hop": 1, "place": 251 } }, "subject": root.to_string(),
+                },
+                "signature": accused.to_string(),
+            } }),
+        ),
+        message(
+            "Burnt",
+            PeerMessage::Burnt { burnt, signature: burnt_by },
+            json!({ "Burnt": { "burnt": { "slot": context_json() }, "signature": burnt_by.to_string() } }),
+        ),
+        message(
+            "OnionKey",
+            PeerMessage::OnionKey { key: onion_key, signature: published },
+            json!({ "OnionKey": {
+                "key": { "slot": context_json(), "key": to_hex(&[0x5e; 32]) },
+                "signature": published.to_string(),
+            } }),
+        ),
+        message(
+            "Headers",
+            PeerMessage::Headers(Headers { round: 300, batches: vec![batch()], echoes: vec![echo_header()] }),
+            json!({ "Headers": { "round": 300, "batches": [batch_json()], "echoes": [echo_header_json()] } }),
+        ),
+        message(
+            "Show",
+            PeerMessage::Show { round: 300, exhibit: Exhibit::Batch { hop: 1 }, piece: piece() },
+            json!({ "Show": { "round": 300, "exhibit": { "Batch": { "hop": 1 } }, "piece": piece_json } }),
+        ),
+        message(
+            "Evidence",
+            PeerMessage::Evidence { file: vec![0xab; 5] },
+            json!({ "Evidence": { "file": "ababababab" } }),
+        ),
+    ];
+    let sealing = vec![
         message(
             "List",
             PeerMessage::List { header: list_header(0), piece: piece() },
@@ -106,5 +163,6 @@ pub(super) fn messages() -> Vec<Value> {
                 "signature": confirmed.to_string(),
             } }),
         ),
-    ]
+    ];
+    sealing.into_iter().chain(burning).chain(asks).collect()
 }
