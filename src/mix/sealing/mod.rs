@@ -244,7 +244,8 @@ impl Mix {
 
     /// Whether the round's batch may go to the next mix.
     pub(super) fn may_forward(&self, round: u64) -> bool {
-        !self.is_sealed() || self.sealings.get(&round).is_some_and(|sealing| sealing.seal.may_forward())
+        let once = self.network.defences.stands(Defence::OnceRule);
+        !self.is_sealed() || self.sealings.get(&round).is_some_and(|sealing| sealing.seal.may_forward() || !once)
     }
 
     /// Does what has become possible in a round.

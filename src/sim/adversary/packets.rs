@@ -41,7 +41,7 @@ pub(super) enum Touch {
     WrongCount,
     /// Hands on the honest batch, breaks the link, and hands it on again with one byte changed.
     TwiceFlipped,
-    /// The same with one packet replaced by a well-made one.
+    /// Hands on the honest batch, and soon after it, while it is mixed, another with one packet replaced by a well-made one.
     TwiceWellMade,
 }
 
@@ -59,6 +59,8 @@ const ORDER_8: [u8; 32] = [
 ];
 /// How long after the first batch the second goes, at most: from before the first has arrived to when it has been mixed.
 const SECOND: u64 = 80;
+/// How long a link takes to come back, and a little more.
+const RECONNECT: Duration = Duration::from_millis(15);
 
 /// A mix that touches packets.
 pub(super) struct Packets {
@@ -133,7 +135,11 @@ impl RogueMix for Packets {
             let after = Duration::from_millis(self.rng.random_range(11..SECOND));
             let again = vec![Deed::HandOn(second, changed)];
             deeds.push(Deed::HandOn(header, honest));
-            deeds.push(Deed::Later(after, vec![Deed::Cut, Deed::Later(Duration::from_millis(15), again)]));
+            let again = match self.touch {
+                Touch::TwiceFlipped => vec![Deed::Cut, Deed::Later(RECONNECT, again)],
+                _ => again,
+            };
+            deeds.push(Deed::Later(after, again));
             return deeds;
         }
         self.follow.round(me, round);
