@@ -120,7 +120,7 @@ impl Behaviour {
     }
 
     /// Whether it must be there from the very beginning, when the first keys are made.
-    pub(super) fn from_the_start(&self) -> bool {
+    pub(super) fn begins_early(&self) -> bool {
         matches!(self.by, By::Keys(_))
     }
 

@@ -93,10 +93,10 @@ impl Toll {
             PeerMessage::Release { round, .. } if !self.malicious.contains(&from) => {
                 self.released.insert(*round);
             }
-            PeerMessage::BatchAccepted { round, digest } if !self.malicious.contains(&from) => {
-                if self.sent.get(&(*round, *digest)) == Some(&true) {
-                    self.taken.insert(*round);
-                }
+            PeerMessage::BatchAccepted { round, digest }
+                if !self.malicious.contains(&from) && self.sent.get(&(*round, *digest)) == Some(&true) =>
+            {
+                self.taken.insert(*round);
             }
             _ => {}
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rand::RngExt;
 
-use super::super::{Plan, World};
+use super::super::{Plan, SimMix, World};
 use super::behaviour::{Behaviour, Villain};
 use super::{convictions, rogue};
 use crate::blame::Guilty;
@@ -56,7 +56,7 @@ pub(super) fn run(behaviour: &Behaviour, mixes: usize, position: usize, seed: u6
         ..Plan::default()
     };
     let mut world = World::new(plan);
-    if behaviour.from_the_start() {
+    if behaviour.begins_early() {
         sit_down(&mut world, behaviour, position, seed);
     } else {
         let stored = |world: &World| {
@@ -73,7 +73,7 @@ pub(super) fn run(behaviour: &Behaviour, mixes: usize, position: usize, seed: u6
     }
     world.run_for(ATTACK);
     // Whoever is accused answers; what it has changed it does not own up to.
-    world.run_until(BLAME, |world| !world.mixes.iter().any(|mix| mix.burns()));
+    world.run_until(BLAME, |world| !world.mixes.iter().any(SimMix::burns));
     let mut verdict = Verdict::default();
     let guilty = stand_up(&mut world, behaviour, position, &mut verdict);
     let arrived = |world: &World| (0..honest).all(|client| !world.inbox(client).is_empty());

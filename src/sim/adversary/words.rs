@@ -62,7 +62,7 @@ impl Words {
     }
 
     /// `other` goes to the last of the other mixes in place of `message`; if there is only one, after it.
-    fn to_the_last(&mut self, me: &Insider<'_>, to: usize, message: PeerMessage, other: PeerMessage) -> Vec<Deed> {
+    fn otherwise_to_one(&mut self, me: &Insider<'_>, to: usize, message: PeerMessage, other: PeerMessage) -> Vec<Deed> {
         if me.others().last() != Some(to) {
             return vec![Deed::Say(to, message)];
         }
@@ -111,23 +111,33 @@ impl RogueMix for Words {
             }
             (Lie::TwoConfirms, PeerMessage::Confirm { confirm, signature }) => {
                 let other = other_confirm(me, confirm.clone());
-                self.to_the_last(me, to, PeerMessage::Confirm { confirm, signature }, other)
+                self.otherwise_to_one(me, to, PeerMessage::Confirm { confirm, signature }, other)
             }
             (Lie::TwoHeaders, PeerMessage::BatchHeader(signed)) => {
                 let mut other: BatchHeader = signed.header.clone();
                 other.input.0[0] ^= 1;
-                self.to_the_last(me, to, PeerMessage::BatchHeader(signed), PeerMessage::BatchHeader(other.sign(me.key)))
+                self.otherwise_to_one(
+                    me,
+                    to,
+                    PeerMessage::BatchHeader(signed),
+                    PeerMessage::BatchHeader(other.sign(me.key)),
+                )
             }
             (Lie::TwoEchoHeaders, PeerMessage::EchoHeader(signed)) => {
                 let mut other = signed.header.clone();
                 other.digest.0[0] ^= 1;
-                self.to_the_last(me, to, PeerMessage::EchoHeader(signed), PeerMessage::EchoHeader(other.sign(me.key)))
+                self.otherwise_to_one(
+                    me,
+                    to,
+                    PeerMessage::EchoHeader(signed),
+                    PeerMessage::EchoHeader(other.sign(me.key)),
+                )
             }
             (Lie::TwoEchoHeaders, PeerMessage::Echoes { header, piece }) if me.place == 0 => {
                 let mut other = header.header.clone();
                 other.digest.0[0] ^= 1;
                 let said = PeerMessage::Echoes { header, piece: piece.clone() };
-                self.to_the_last(me, to, said, PeerMessage::Echoes { header: other.sign(me.key), piece })
+                self.otherwise_to_one(me, to, said, PeerMessage::Echoes { header: other.sign(me.key), piece })
             }
             (Lie::TwoLists, PeerMessage::List { header, piece }) => {
                 let mut other: ListHeader = header.header.clone();
@@ -136,7 +146,7 @@ impl RogueMix for Words {
                 bytes[40] ^= 1;
                 other.root.0[0] ^= 1;
                 let other = PeerMessage::List { header: other.sign(me.key), piece: Piece { bytes, ..piece.clone() } };
-                self.to_the_last(me, to, PeerMessage::List { header, piece }, other)
+                self.otherwise_to_one(me, to, PeerMessage::List { header, piece }, other)
             }
             (Lie::TwoVerdicts, PeerMessage::Decision { verdict, signature }) => {
                 let mut other = verdict.clone();
