@@ -51,6 +51,7 @@ pub fn network() -> Network {
         (0..5).map(|i| ClientEntry { id: format!("client-{}", i + 1), identity: key(20 + i), list_key: point(30 + i) });
     let mailboxes = (0..5).map(|i| MailboxEntry { id: MailboxId([i; 16]), letter_key: point(40 + i) });
     Network {
+        defences: mixnet::crypto::Defences::default(),
         parameters: Parameters {
             network: "fuzzed".into(),
             messages_per_round: 10,

@@ -94,7 +94,7 @@ pub(super) fn load(file: &NetworkFile) -> Result<Loading, ConfigError> {
     roster.mailboxes.sort_unstable();
     check_keys(&roster)?;
     if missing.ids.is_empty() && missing.mailboxes == 0 {
-        Ok(Loading::Complete(Network { parameters, roster }))
+        Ok(Loading::Complete(Network { parameters, roster, defences: crate::crypto::Defences::default() }))
     } else {
         Ok(Loading::Missing(missing))
     }

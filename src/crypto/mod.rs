@@ -5,6 +5,7 @@
 
 mod aead;
 mod bytes;
+mod defences;
 mod hash;
 mod identity;
 mod kdf;
@@ -16,6 +17,7 @@ mod x25519;
 pub use aead::{AeadKey, KEY_BYTES, TAG_BYTES, Tag};
 pub(crate) use bytes::byte_string;
 pub use bytes::{BadHex, Digest, Identity, MailboxId, PublicKey, Signature, from_hex, to_hex};
+pub use defences::{Defence, Defences};
 pub use hash::{DigestWriter, PRF_BYTES, PrfKey, prf, sha256};
 pub use identity::{BadIdentityKey, IdentityKey};
 pub use kdf::{LABELS, Label, derive, derive_into, derive_parts};

@@ -114,7 +114,7 @@ impl Proposal {
         let Some(mixes) = self.contributions.iter().cloned().collect::<Option<Vec<_>>>() else {
             return Proposed::Waiting;
         };
-        let Ok(envelope_keys) = making.join(openings) else { return Proposed::Failed };
+        let Ok(envelope_keys) = making.join(openings, epochs.network().defences) else { return Proposed::Failed };
         let network = epochs.network();
         let document = EpochDocument {
             network: network.id(),
@@ -314,7 +314,7 @@ impl Assent {
         let dealings = document.mixes.iter().map(|mix| &mix.dealing);
         let as_told = making.told().is_some_and(|told| told.iter().eq(dealings));
         // The keys are what the openings add up to, and these what everybody had committed to before any was shown.
-        let joined = as_told.then(|| making.join(openings).ok()).flatten();
+        let joined = as_told.then(|| making.join(openings, epochs.network().defences).ok()).flatten();
         if joined.as_ref() != Some(&document.envelope_keys) {
             return Some(refusal(epoch));
         }

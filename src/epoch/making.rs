@@ -1,6 +1,6 @@
 //! A mix's own part in making an epoch's keys: what it has drawn, and what the others have committed to, shown and dealt.
 
-use crate::crypto::{Csprng, Digest, Identity, IdentityKey, PublicKey};
+use crate::crypto::{Csprng, Defences, Digest, Identity, IdentityKey, PublicKey};
 use crate::threshold::{Commitments, Dealing, JointKeyError, JointKeys, Opening, SubShare, Window};
 use crate::wire::{MixKeys, SecretPart, SubShares};
 
@@ -88,9 +88,9 @@ impl Making {
     ///
     /// # Errors
     /// The fault of a mix whose opening is wrong; or not everybody has committed.
-    pub(super) fn join(&mut self, openings: Vec<Vec<u8>>) -> Result<Vec<PublicKey>, JointKeyError> {
+    pub(super) fn join(&mut self, openings: Vec<Vec<u8>>, defences: Defences) -> Result<Vec<PublicKey>, JointKeyError> {
         let told = self.told.clone().ok_or(JointKeyError::Contributions)?;
-        let commitments = Commitments::new(*self.keys.window(), told)?;
+        let commitments = Commitments::new(*self.keys.window(), told)?.with(defences);
         if openings.len() != self.dealt.len() {
             return Err(JointKeyError::Contributions);
         }

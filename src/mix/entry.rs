@@ -274,7 +274,7 @@ impl Mix {
         self.mix(now, round, members, input, segments);
     }
 
-    /// Whether the next round has its keys, its predecessors their verdicts, and enough clients wait for it.
+    /// Whether the next round has its document, its predecessors their verdicts, and enough clients wait for it.
     pub(super) fn next_round_is_ready(&self) -> bool {
         let Some(entry) = self.entry.as_ref() else { return false };
         if self.stopping || !self.goes_on() || entry.renew || entry.opening || entry.collection.is_some() {
@@ -285,7 +285,7 @@ impl Mix {
         let settled = entry.docket.rounds().next().is_none_or(|oldest| oldest > due);
         let Some(document) = self.epochs.document(round) else { return false };
         let enough = self.quorum(document.members);
-        settled && entry.waiting_round.len() as u32 >= enough && self.epochs.peeler(round).is_some()
+        settled && entry.waiting_round.len() as u32 >= enough
     }
 
     fn opens_now(&self, now: Duration) -> bool {
@@ -322,12 +322,14 @@ impl Mix {
         let Some(entry) = self.entry.as_mut() else { return };
         entry.opening = false;
         entry.opened = entry.opened.max(round);
-        let (Some(document), Some(peeler), Some(rules), Some(keys)) = (document, peeler, rules, keys) else { return };
+        let Some(document) = document else { return };
         entry.docket.open(document.epoch, round);
-        if entry.renew || self.stopping {
-            // The epoch was lost while the disk worked: the number is spent, the round is over.
+        let goes_on = !entry.renew && !self.stopping;
+        let (Some(peeler), Some(rules), Some(keys), true) = (peeler, rules, keys, goes_on) else {
+            // The epoch was lost while the disk worked, or some mix had this round burnt before it began: the number is
+            // spent, the round is over.
             return self.abort_round(round, AbortReason::Lost);
-        }
+        };
         let admission = parameters.sealed.then(|| Admission::new(rules, keys));
         entry.collection = Some(Collection::new(round, now, now + submit, peeler, admission));
         entry.opens_at = Some(entry.opens_at.map_or(now, |at| at.max(now.saturating_sub(length))) + length);

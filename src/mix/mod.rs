@@ -13,6 +13,8 @@ mod blame;
 mod entry;
 mod event;
 mod exit;
+#[cfg(any(test, feature = "sim"))]
+mod insider;
 mod persisting;
 mod sealing;
 mod status;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rand::RngExt;
 
-use crate::crypto::Digest;
+use crate::crypto::{Defence, Digest};
 use crate::packet::{PeelError, Slots};
 use crate::round::{Intake, Job, OutgoingBatch, Phase, Shuffled};
 use crate::threshold::JointKeyError;
@@ -118,6 +118,11 @@ impl Mix {
         let Some(known) = self.transit.get_mut(&round) else {
             return self.begin_intake(now, from, stream, header);
         };
+        let again = known.incoming.as_ref().is_some_and(|incoming| incoming.header != header.header);
+        if again && !self.network.defences.stands(Defence::OnceRule) {
+            self.transit.remove(&round);
+            return self.begin_intake(now, from, stream, header);
+        }
         match (&mut known.stage, &known.incoming) {
             (Stage::Void(_), _) => {}
             (Stage::Intake(intake), _) => {
@@ -175,7 +180,7 @@ impl Mix {
             members: header.header.members.clone(),
             input: header.header.output,
             incoming: Some(header.clone()),
-            stage: Stage::Intake(Box::new(Intake::new(header.clone(), peeler, stream))),
+            stage: Stage::Intake(Box::new(Intake::new(header.clone(), peeler, stream).with(self.network.defences))),
         };
         self.transit.insert(round, transit);
         self.actions.push_back(Action::Note(Note::RoundBegan));

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::crypto::Digest;
+use crate::crypto::{Defence, Defences, Digest};
 use crate::packet::{PeelError, Peeler, ReplaySet, Slots};
 use crate::wire::{AbortReason, SignedBatchHeader, batch_digest, onion_digest};
 
@@ -63,6 +63,7 @@ pub struct Intake {
     peeled: BTreeMap<usize, Slots>,
     /// The first layer that did not open.
     failed: Option<(u32, PeelError)>,
+    defences: Defences,
 }
 
 impl Intake {
@@ -77,7 +78,14 @@ impl Intake {
             starts: Vec::new(),
             peeled: BTreeMap::new(),
             failed: None,
+            defences: Defences::default(),
         }
+    }
+
+    /// With no more than these `defences`.
+    #[must_use]
+    pub fn with(self, defences: Defences) -> Self {
+        Self { defences, ..self }
     }
 
     /// The header.
@@ -161,6 +169,7 @@ impl Intake {
         let mut replay = ReplaySet::default();
         match self.hashes.iter().position(|hash| !replay.insert(hash.0)) {
             None => Ok(Some(segments)),
+            Some(_) if !self.defences.stands(Defence::DuplicateCheck) => Ok(Some(segments)),
             Some(place) => Err(IntakeError::Replay { place: place as u32 }),
         }
     }

@@ -15,7 +15,7 @@ pub use taken::{ListAnswer, TakenList};
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use crate::crypto::{Digest, Identity};
+use crate::crypto::{Defence, Digest, Identity};
 use crate::wire::{
     ClientRecords, ClientSignature, ListContext, ListHeader, ListRecord, ListRoot, Members, Network,
     SignedListComplaint,
@@ -186,7 +186,8 @@ impl List {
             next = u64::from(index) + 1;
             rules.client(index).ok_or(ListFault::Unknown)?;
             members.insert(index);
-            if !of_client.iter().all(|record| onions.insert(record.onion)) {
+            let fresh = of_client.iter().all(|record| onions.insert(record.onion));
+            if !fresh && rules.network.defences.stands(Defence::DuplicateCheck) {
                 return Err(ListFault::Onion);
             }
         }

@@ -43,6 +43,9 @@ impl World {
         let me = Party::Mix(own);
         match action {
             mix::Action::Send { to, message } => {
+                if self.mixes[own].rogue.is_some() {
+                    return self.says(own, to, message);
+                }
                 let mix = &self.mixes[own];
                 let said = match mix.malice {
                     Some(malice) => malice.say(message, mix.key(), &self.network.id(), to),
@@ -62,11 +65,13 @@ impl World {
                 self.reply(own, id, Reply::Letters(answer), letters);
             }
             mix::Action::Work(job) => {
+                self.toll.works(own, self.mixes[own].rogue.is_some(), &job);
                 let done = job.run();
                 let done = match self.mixes[own].malice {
                     Some(malice) => malice.misreport(done),
                     None => done,
                 };
+                let done = self.found(own, done);
                 let event = Box::new(mix::Event::Worked(done));
                 let took = self.faults.work.mul_f64(self.rng.random());
                 self.schedule(took, Incident::Mix { mix: own, run, event });
@@ -105,6 +110,10 @@ impl World {
         let mut packets: Vec<Vec<u8>> = batch.packets.packets().map(<[u8]>::to_vec).collect();
         let mut header = batch.header.clone();
         let malice = self.mixes[own].malice;
+        if self.mixes[own].rogue.is_some() {
+            return self.hands_on(own, to, header, packets);
+        }
+        self.toll.hands_on(own, &header, &packets);
         if let Some(malice) = malice {
             malice.touch(geometry, &mut packets);
             if malice == Malice::Substitute
@@ -154,7 +163,7 @@ impl World {
         header.sign(self.mixes[own].key())
     }
 
-    fn send_batch(&mut self, own: usize, to: usize, header: &SignedBatchHeader, packets: &[Vec<u8>]) {
+    pub(super) fn send_batch(&mut self, own: usize, to: usize, header: &SignedBatchHeader, packets: &[Vec<u8>]) {
         let geometry = self.plan.geometry();
         let (from, to) = (Party::Mix(own), Party::Mix(to));
         // Bytes that come twice come on two streams.
@@ -250,6 +259,9 @@ impl World {
                 None
             }
             session::Action::Submit { id, round, packets, records } => {
+                if self.clients[own].rogue.is_some() {
+                    return self.submits(own, id, round, (packets, records));
+                }
                 let (packets, records) = self.mischievous(own, round, packets, records);
                 let packets = Slots::from_packets(self.plan.geometry(), &packets);
                 let submission = packets.map(|packets| Submission { packets, records });
@@ -282,7 +294,7 @@ impl World {
         }
     }
 
-    fn ask(
+    pub(super) fn ask(
         &mut self,
         from: Party,
         to: Party,

@@ -10,6 +10,7 @@
 //!
 //! Only the feature `sim` builds it, and no released binary has that feature.
 
+mod adversary;
 mod burnt;
 mod chaos;
 mod crowd;
@@ -19,6 +20,7 @@ mod faults;
 mod injury;
 mod loopback;
 mod mischief;
+mod oracles;
 mod party;
 mod plan;
 mod relay;
@@ -27,6 +29,7 @@ mod traffic;
 mod witness;
 mod world;
 
+pub use adversary::{Adversary, AdversaryRow, CONTROLS};
 pub use burnt::{BurntRound, Submitted};
 pub use chaos::{Chaos, ChaosReport, Profile};
 pub use crowd::{Crowd, CrowdError, CrowdReport};
@@ -34,6 +37,7 @@ pub use disk::{Failing, SimDisk};
 pub use faults::{Faults, Malice};
 pub use loopback::{Loopback, LoopbackError};
 pub use mischief::Mischief;
+pub use oracles::{Oracle, OracleRow, Oracles};
 pub use party::{SimClient, SimMix};
 pub use plan::{Plan, Secrets};
 pub use relay::{Impairment, Relay, RelayCounts};

@@ -11,11 +11,12 @@ use crate::client;
 use crate::crypto::{Backend, Csprng, Digest, IdentityKey, MailboxId, SecretKey};
 use crate::mix::{Mix, MixConfig, Note, RequestId};
 use crate::node;
-use crate::packet::{Address, Body, Builder, MessageId, Recipe, RoundContext};
+use crate::packet::{Address, Body, Builder, Geometry, MessageId, Recipe, RoundContext};
 use crate::session::{self, Session, SessionConfig};
 use crate::store::Store;
 use crate::wire::{Network, PeerMessage, Record};
 
+use super::adversary::{Insider, RogueClient, RogueMix};
 use super::{Malice, Mischief, Plan, Secrets, SimDisk};
 
 /// A mix with its disk. The disk outlives crashes, the engine does not.
@@ -28,6 +29,8 @@ pub struct SimMix {
     pub kv: SimDisk,
     /// What it does to its batches.
     pub malice: Option<Malice>,
+    /// Who has taken it over, if anybody has.
+    pub(super) rogue: Option<Box<dyn RogueMix>>,
     /// The digests that the batches it has touched had in its engine's eyes.
     pub(super) touched: BTreeMap<u64, Digest>,
     /// Facts it has reported.
@@ -80,6 +83,7 @@ impl SimMix {
             disk: node::Disk::new(open(&kv), plan.geometry(), &network.parameters),
             kv,
             malice: None,
+            rogue: None,
             touched: BTreeMap::new(),
             notes: Vec::new(),
             convictions: Vec::new(),
@@ -151,6 +155,21 @@ impl SimMix {
         self.kv.crash();
     }
 
+    /// Lets `act` be done by whoever has taken the mix over, who knows what the mix knows; `None` if nobody has.
+    pub(super) fn as_rogue<T>(
+        &mut self,
+        network: &Network,
+        geometry: Geometry,
+        place: usize,
+        act: impl FnOnce(&mut dyn RogueMix, &Insider<'_>) -> T,
+    ) -> Option<T> {
+        let mut rogue = self.rogue.take()?;
+        let engine = self.engine.as_ref();
+        let done = act(rogue.as_mut(), &Insider { place, key: &self.key, network, geometry, disk: &self.disk, engine });
+        self.rogue = Some(rogue);
+        Some(done)
+    }
+
     /// Whether it is burning a round, or finding out whose fault that is.
     pub fn burns(&self) -> bool {
         self.engine.as_ref().is_some_and(|engine| engine.status().burning > 0)
@@ -174,6 +193,8 @@ pub struct SimClient {
     pub notes: Vec<session::Note>,
     /// Its secrets.
     pub secrets: Secrets,
+    /// Whoever sits at it, if it is malicious.
+    pub(super) rogue: Option<Box<dyn RogueClient>>,
     /// What it does to its submissions.
     pub mischief: Option<Mischief>,
     pub(super) run: u64,
@@ -194,6 +215,7 @@ impl SimClient {
             kv,
             notes: Vec::new(),
             secrets,
+            rogue: None,
             mischief: None,
             run: 0,
             clock: Clock::default(),

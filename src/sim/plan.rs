@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rand::{Rng, SeedableRng};
 
-use crate::crypto::{Csprng, IdentityKey, Label, MailboxId, SecretKey, derive_parts};
+use crate::crypto::{Csprng, Defences, IdentityKey, Label, MailboxId, SecretKey, derive_parts};
 use crate::packet::{Address, Geometry};
 use crate::wire::{ClientEntry, MailboxEntry, MixEntry, Network, Parameters, Roster};
 
@@ -33,6 +33,8 @@ pub struct Plan {
     pub threshold: Option<u8>,
     /// Whether rounds are sealed.
     pub sealed: bool,
+    /// Which defences its mixes have.
+    pub defences: Defences,
     /// Everything random follows from it.
     pub seed: u64,
 }
@@ -51,6 +53,7 @@ impl Default for Plan {
             epoch_rounds: 60,
             threshold: None,
             sealed: true,
+            defences: Defences::default(),
             seed: 1,
         }
     }
@@ -82,7 +85,7 @@ impl Plan {
     /// The network of this plan, its mixes' keys and its clients' secrets.
     pub fn network(&self) -> (Arc<Network>, Vec<Arc<IdentityKey>>, Vec<Secrets>) {
         let mut rng = Csprng::seed_from_u64(self.seed);
-        let mut network = Network { parameters: self.parameters(), roster: Roster::default() };
+        let mut network = Network { parameters: self.parameters(), roster: Roster::default(), defences: self.defences };
         let mut seed = || {
             let mut bytes = [0; 32];
             rng.fill_bytes(&mut bytes);

@@ -9,6 +9,8 @@ use crate::round::Submission;
 use crate::session;
 use crate::wire::{PeerMessage, Reply, Request, SignedBatchHeader};
 
+use super::adversary::Deed;
+
 /// Somebody in the network.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Party {
@@ -47,6 +49,8 @@ pub(super) enum Incident {
     Client { client: usize, run: u64, event: Box<session::Event> },
     /// A timer may be due.
     Wake { party: Party, run: u64 },
+    /// A malicious mix does what it has put off.
+    Deeds { mix: usize, deeds: Vec<Deed> },
     /// A party's disk has done a commit.
     Disk { party: Party, run: u64 },
 }

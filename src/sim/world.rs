@@ -13,6 +13,7 @@ use crate::session::{self, Link};
 use crate::store::{MessageName, NewMessage, StoreError};
 use crate::wire::Network;
 
+use super::adversary::Toll;
 use super::injury::pair;
 use super::traffic::{Deferred, Incident, Parcel, Scheduled};
 use super::{Faults, Party, Plan, SimClient, SimMix, Witness};
@@ -43,8 +44,18 @@ pub struct World {
     pub(super) paused: BTreeMap<Party, Vec<Deferred>>,
     /// Clients whom a malicious entry tells that it refused what it has taken.
     pub lied_to: BTreeSet<usize>,
+    /// Clients whose submissions a malicious entry refuses.
+    pub(super) refused: BTreeSet<usize>,
+    /// Clients whose answers a malicious exit drops.
+    pub(super) unanswered: BTreeSet<usize>,
+    /// What clients have asked the exit: who, and for which round.
+    pub(super) polls: Vec<(usize, u64)>,
+    /// Whether clients ask again when they get no answer: what the protocol forbids.
+    pub(super) polls_again: bool,
     /// Whether clients send again what has no receipt: what the protocol forbids.
     pub(super) resend_without_receipt: bool,
+    /// What was done to packets and what came of it, if anybody counts.
+    pub(super) toll: Toll,
     pub(super) next_link: u64,
     pub(super) next_stream: u64,
     next_request: u64,
@@ -77,7 +88,12 @@ impl World {
             unnoticed: BTreeSet::new(),
             paused: BTreeMap::new(),
             lied_to: BTreeSet::new(),
+            refused: BTreeSet::new(),
+            unanswered: BTreeSet::new(),
+            polls: Vec::new(),
+            polls_again: false,
             resend_without_receipt: false,
+            toll: Toll::default(),
             next_link: 0,
             next_stream: 0,
             next_request: 0,
@@ -266,6 +282,7 @@ impl World {
             if let Some(witness) = self.witness.as_mut() {
                 witness.posted(&parcel);
             }
+            self.toll.posted(from, to, &parcel);
             delay += self.faults.jitter.mul_f64(self.rng.random());
             self.schedule(delay, Incident::Arrival { from, to, link, parcel });
         }
@@ -275,6 +292,7 @@ impl World {
         match incident {
             Incident::Connect { a, b } => self.connect(a, b),
             Incident::Down { at, peer } => self.notice(at, peer),
+            Incident::Deeds { mix, deeds } => self.carry_out(mix, deeds),
             Incident::Disk { party, run } if run == self.run(party) => self.disk_turn(party),
             Incident::Wake { party, .. } if self.paused.contains_key(&party) => {}
             Incident::Wake { party, run } if run == self.run(party) => match party {
@@ -296,7 +314,9 @@ impl World {
         match (from, to, parcel) {
             (Party::Mix(from), Party::Mix(to), Parcel::Peer(message)) => {
                 let message = self.mixes[to].as_its_engine_knows(message);
-                self.at_mix(to, mix::Event::Peer { from, message });
+                if let Some(message) = self.heard(to, from, message) {
+                    self.at_mix(to, mix::Event::Peer { from, message });
+                }
             }
             (Party::Mix(from), Party::Mix(to), Parcel::Batch { stream, header }) => {
                 self.at_mix(to, mix::Event::Batch { from, stream, header: *header });
@@ -305,6 +325,10 @@ impl World {
                 self.at_mix(to, mix::Event::Segment { from, stream, round, slots });
             }
             (Party::Client(client), Party::Mix(to), Parcel::Request { id: asked, request, submission }) => {
+                if !self.granted(to, client, asked, &request) {
+                    return;
+                }
+                let Some((request, submission)) = self.asked(to, client, request, submission) else { return };
                 self.next_request += 1;
                 let id = mix::RequestId(self.next_request);
                 self.mixes[to].requests.insert(id, (client, asked));

@@ -3,7 +3,7 @@
 use curve25519_dalek::edwards::EdwardsPoint;
 use curve25519_dalek::scalar::Scalar;
 
-use crate::crypto::{Digest, Label, derive_parts};
+use crate::crypto::{Defence, Defences, Digest, Label, derive_parts};
 
 use super::possession::{self, PROOF_BYTES};
 use super::{Fault, FaultCause, JointKeyError, SubShare, Window, point};
@@ -47,6 +47,7 @@ fn round_bytes(window: &Window) -> usize {
 pub struct Commitments {
     window: Window,
     digests: Vec<Digest>,
+    defences: Defences,
 }
 
 impl Commitments {
@@ -58,7 +59,13 @@ impl Commitments {
         if digests.len() != usize::from(window.scheme().mixes()) {
             return Err(JointKeyError::Contributions);
         }
-        Ok(Self { window, digests })
+        Ok(Self { window, digests, defences: Defences::default() })
+    }
+
+    /// With no more than these `defences`.
+    #[must_use]
+    pub fn with(self, defences: Defences) -> Self {
+        Self { defences, ..self }
     }
 
     /// Checks the opening that `mix` showed.
@@ -72,7 +79,8 @@ impl Commitments {
             return Err(JointKeyError::UnknownMix(mix));
         }
         let fault = |cause| Fault { mix, cause };
-        if opening.commitment(&window, mix) != self.digests[usize::from(mix) - 1] {
+        let committed = opening.commitment(&window, mix) == self.digests[usize::from(mix) - 1];
+        if !committed && self.defences.stands(Defence::CommitFirst) {
             return Err(fault(FaultCause::Commitment).into());
         }
         if opening.bytes.len() != Opening::length(&window) {
@@ -86,7 +94,8 @@ impl Commitments {
                 points.push(point::decode(bytes).map_err(|why| fault(FaultCause::Point { round, fault: why }))?);
             }
             let proof = proof.try_into().expect("a part ends with a proof");
-            if !possession::holds(&window, round, mix, &points[own], proof) {
+            let holds = possession::holds(&window, round, mix, &points[own], proof);
+            if !holds && self.defences.stands(Defence::ProofOfPossession) {
                 return Err(fault(FaultCause::Possession { round }).into());
             }
         }

@@ -1,6 +1,6 @@
 //! What everybody in a network agrees on: parameters, mixes, clients and mailboxes, as plain data.
 
-use crate::crypto::{Digest, Identity, Label, MailboxId, PublicKey, derive};
+use crate::crypto::{Defences, Digest, Identity, Label, MailboxId, PublicKey, derive};
 
 use super::{ClientRecords, Layout};
 
@@ -172,6 +172,8 @@ pub struct Network {
     pub parameters: Parameters,
     /// Who is in it.
     pub roster: Roster,
+    /// Which defences its mixes have: all, but in experiments.
+    pub defences: Defences,
 }
 
 impl Network {

@@ -1,9 +1,11 @@
 //! The laboratory: long experiments on real and simulated networks. Built only with the feature `sim`.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "results go to stdout, errors to stderr")]
 
+mod adversary;
 mod blame;
 mod chaos;
 mod crowd;
+mod oracles;
 mod storm;
 
 use std::process::ExitCode;
@@ -19,10 +21,14 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Simulated networks in which somebody is malicious; says whether anything opened, leaked or was lost by it
+    Adversary(adversary::AdversaryArgs),
     /// Many clients and all mixes in one process over loopback QUIC; says what arrived and whether memory stays flat
     Crowd(crowd::CrowdArgs),
     /// Real processes that are killed, stopped, cut off and short of disk while messages travel; says whether all arrived
     Chaos(chaos::ChaosArgs),
+    /// Receipts, answers and submissions kept from chosen clients; says whether that names any of them
+    Oracles(oracles::OraclesArgs),
     /// Simulated networks in which everything goes wrong; says whether every message arrived once
     Storm(storm::StormArgs),
     /// An honest round is replayed as after a burn; says how long that takes
@@ -44,6 +50,8 @@ fn main() -> ExitCode {
     match command {
         Command::Crowd(args) => runtime.block_on(crowd::run(&args)),
         Command::Chaos(args) => runtime.block_on(chaos::run(&args)),
+        Command::Adversary(args) => adversary::run(&args),
+        Command::Oracles(args) => oracles::run(&args),
         Command::Storm(args) => storm::run(&args),
         Command::Blame(args) => blame::run(&args),
     }

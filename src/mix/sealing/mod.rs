@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::blame::SignedStatement;
-use crate::crypto::{Digest, Signature};
+use crate::crypto::{Defence, Digest, Signature};
 use crate::packet::Echo;
 use crate::round::seal::{Event as SealEvent, Position, Seal, Stage};
 use crate::round::{Collected, EntryList, List, ListPlace, OutgoingBatch, Phase, Pieces, ReturnPath, TakenList};
@@ -190,7 +190,13 @@ impl Mix {
         if !self.is_sealed() {
             return true;
         }
-        let Some(known) = self.sealing(round).and_then(|sealing| sealing.note_batch(from, signed)) else { return true };
+        let once = self.network.defences.stands(Defence::OnceRule);
+        let Some(sealing) = self.sealing(round) else { return true };
+        let Some(known) = sealing.note_batch(from, signed) else { return true };
+        if !once {
+            sealing.batches[from] = Some(signed.clone());
+            return true;
+        }
         self.second_batch(&known, signed);
         false
     }
@@ -238,7 +244,8 @@ impl Mix {
 
     /// Whether the round's batch may go to the next mix.
     pub(super) fn may_forward(&self, round: u64) -> bool {
-        !self.is_sealed() || self.sealings.get(&round).is_some_and(|sealing| sealing.seal.may_forward())
+        let once = self.network.defences.stands(Defence::OnceRule);
+        !self.is_sealed() || self.sealings.get(&round).is_some_and(|sealing| sealing.seal.may_forward() || !once)
     }
 
     /// Does what has become possible in a round.

@@ -59,7 +59,8 @@ impl World {
             list_key: client_list_key(client).public_key(),
         });
         let roster = Roster { mixes: mixes.collect(), clients: clients.collect(), mailboxes: vec![] };
-        let network = Arc::new(Network { parameters: parameters(), roster });
+        let network =
+            Arc::new(Network { parameters: parameters(), roster, defences: crate::crypto::Defences::default() });
         let list_keys: Vec<PublicKey> = network.roster.clients.iter().map(|client| client.list_key).collect();
         let keys = (0..MIXES)
             .map(|mix| ListKeys::new(ListSecret::new(&mix_list_key(mix), network.id(), EPOCH), list_keys.clone()))

@@ -86,7 +86,7 @@ impl Fake {
             clients: (0..CLIENTS).map(client).collect(),
             mailboxes: (0..CLIENTS).map(mailbox).collect(),
         };
-        Self { network: Arc::new(Network { parameters, roster }), mixes }
+        Self { network: Arc::new(Network { parameters, roster, defences: crate::crypto::Defences::default() }), mixes }
     }
 
     pub(super) fn unsealed() -> Self {

@@ -91,7 +91,7 @@ fn network_file() -> Vec<Value> {
         "poll_letters": parameters.poll_letters,
         "mailbox_letters": parameters.mailbox_letters,
     });
-    let network = Network { parameters, roster };
+    let network = Network { parameters, roster, defences: crate::crypto::Defences::default() };
     vec![
         json!({ "kind": "network", "name": network.parameters.network, "digest": network.id().to_string() }),
         json!({ "kind": "parameters", "fields": fields, "digest": digests[0] }),

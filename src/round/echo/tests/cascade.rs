@@ -237,5 +237,9 @@ fn network() -> Network {
         sealed: true,
     };
     let mailboxes = (0..MAILBOXES).map(mailbox).collect();
-    Network { parameters, roster: Roster { mixes: Vec::new(), clients: Vec::new(), mailboxes } }
+    Network {
+        parameters,
+        roster: Roster { mixes: Vec::new(), clients: Vec::new(), mailboxes },
+        defences: crate::crypto::Defences::default(),
+    }
 }

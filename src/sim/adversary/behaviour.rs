@@ -1,0 +1,143 @@
+//! The list of attacks: who can make each, and which defence it is that stops it.
+
+use crate::crypto::Defence;
+
+use super::clients::{Mischief, Rascal};
+use super::entry::{Choice, Chooser};
+use super::keys::{Cheat, Keys};
+use super::packets::{Packets, Touch};
+use super::words::{Lie, Words};
+use super::{RogueClient, RogueMix};
+
+/// An attack.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Behaviour {
+    /// The word on the command line and in reports.
+    pub name: &'static str,
+    by: By,
+    /// Whether fewer than all mixes open a round where it is tried.
+    pub fewer_open: bool,
+    /// The defence without which it must show, and in which position (0 is the entry) at the least.
+    pub control: Option<(Defence, usize)>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum By {
+    Packets(Touch),
+    Words(Lie),
+    Keys(Cheat),
+    Entry(Choice),
+    Client(Mischief),
+    /// A client that does something to the mix at each place.
+    ClientAt(fn(usize) -> Mischief),
+}
+
+/// Who is malicious.
+pub(super) enum Villain {
+    /// The mix at this place.
+    Mix(usize, Box<dyn RogueMix>),
+    /// A client.
+    Client(Box<dyn RogueClient>),
+}
+
+const fn by(name: &'static str, by: By) -> Behaviour {
+    Behaviour { name, by, fewer_open: false, control: None }
+}
+
+const fn seen(name: &'static str, by: By, defence: Defence, position: usize) -> Behaviour {
+    Behaviour { name, by, fewer_open: false, control: Some((defence, position)) }
+}
+
+const fn fewer(name: &'static str, by: By) -> Behaviour {
+    Behaviour { name, by, fewer_open: true, control: None }
+}
+
+/// All of them.
+pub(super) const ALL: &[Behaviour] = &[
+    by("drop", By::Packets(Touch::Drop)),
+    by("garbage", By::Packets(Touch::Garbage)),
+    seen("well-made", By::Packets(Touch::WellMade), Defence::EchoCheck, 0),
+    seen("duplicate", By::Packets(Touch::Duplicate), Defence::DuplicateCheck, 0),
+    by("flip", By::Packets(Touch::Flip)),
+    by("top-bit", By::Packets(Touch::TopBit)),
+    by("non-canonical-point", By::Packets(Touch::NonCanonical)),
+    by("low-order-point", By::Packets(Touch::LowOrder)),
+    by("swap-layers", By::Packets(Touch::SwapHeads)),
+    by("replay-packet", By::Packets(Touch::ReplayPacket)),
+    by("replay-batch", By::Packets(Touch::ReplayBatch)),
+    by("wrong-round", By::Packets(Touch::WrongRound)),
+    by("wrong-count", By::Packets(Touch::WrongCount)),
+    by("twice-one-byte", By::Packets(Touch::TwiceFlipped)),
+    seen("twice-well-made", By::Packets(Touch::TwiceWellMade), Defence::OnceRule, 0),
+    by("spoiled-echo", By::Words(Lie::Echo)),
+    by("lying-accuser-of-echo", By::Words(Lie::AccuseOfEcho)),
+    by("lying-accuser-of-layer", By::Words(Lie::AccuseOfLayer)),
+    by("withheld-share", By::Words(Lie::NoShare)),
+    by("wrong-share", By::Words(Lie::WrongShare)),
+    fewer("wrong-share-fewer-open", By::Words(Lie::WrongShare)),
+    by("withheld-confirm", By::Words(Lie::NoConfirm)),
+    by("wrong-confirm", By::Words(Lie::WrongConfirm)),
+    by("two-lists", By::Words(Lie::TwoLists)),
+    by("two-headers", By::Words(Lie::TwoHeaders)),
+    by("two-echo-headers", By::Words(Lie::TwoEchoHeaders)),
+    by("two-confirms", By::Words(Lie::TwoConfirms)),
+    by("two-verdicts", By::Words(Lie::TwoVerdicts)),
+    by("open-early", By::Words(Lie::OpenEarly)),
+    fewer("open-early-fewer-open", By::Words(Lie::OpenEarly)),
+    by("wrong-opening", By::Keys(Cheat::Opening)),
+    fewer("wrong-sub-shares", By::Keys(Cheat::SubShares)),
+    seen("unproven-key", By::Keys(Cheat::Unproven), Defence::ProofOfPossession, 1),
+    by("two-documents", By::Keys(Cheat::Documents)),
+    by("leave-one-out", By::Entry(Choice::LeaveOut)),
+    by("leave-one-in", By::Entry(Choice::LeaveOneIn)),
+    seen("forge-one", By::Entry(Choice::ForgeOne), Defence::MacCheck, 0),
+    seen("stuff", By::Entry(Choice::Stuff), Defence::MacCheck, 0),
+    by("submit-twice", By::Client(Mischief::Twice)),
+    by("bad-layer", By::ClientAt(|place| Mischief::BadLayer(place + 1))),
+    by("false-commitment", By::Client(Mischief::BadCommitment)),
+    by("bad-macs", By::ClientAt(Mischief::BadMacs)),
+    by("client-flip", By::Client(Mischief::Flip)),
+    by("client-top-bit", By::Client(Mischief::TopBit)),
+    by("client-low-order-point", By::Client(Mischief::LowOrder)),
+    by("client-short", By::Client(Mischief::Short)),
+];
+
+impl Behaviour {
+    /// Where it can be tried in a cascade of `mixes`: a mix's place, or of a client that attacks one mix that mix's.
+    pub(super) fn positions(&self, mixes: usize) -> Vec<usize> {
+        let exit = mixes - 1;
+        match self.by {
+            // The exit opens last: what it does to packets is done when nobody is left to notice.
+            By::Packets(_) => (0..exit).collect(),
+            By::Words(Lie::TwoLists) | By::Keys(Cheat::Documents) | By::Entry(_) | By::Client(_) => vec![0],
+            By::Words(Lie::TwoVerdicts | Lie::OpenEarly) => vec![exit],
+            By::Words(Lie::NoShare | Lie::WrongShare | Lie::TwoHeaders) => (0..exit).collect(),
+            By::Words(Lie::AccuseOfLayer) | By::Keys(Cheat::Unproven) => (1..mixes).collect(),
+            By::Words(_) | By::Keys(Cheat::Opening | Cheat::SubShares) => (0..mixes).collect(),
+            // What is wrong at hop 1 the entry refuses.
+            By::ClientAt(_) => (1..mixes).collect(),
+        }
+    }
+
+    /// Whether it must be there from the very beginning, when the first keys are made.
+    pub(super) fn begins_early(&self) -> bool {
+        matches!(self.by, By::Keys(_))
+    }
+
+    /// Whether it is a client's.
+    pub(super) fn is_a_clients(&self) -> bool {
+        matches!(self.by, By::Client(_) | By::ClientAt(_))
+    }
+
+    /// The villain in `position`.
+    pub(super) fn villain(&self, position: usize, seed: u64) -> Villain {
+        match self.by {
+            By::Packets(touch) => Villain::Mix(position, Box::new(Packets::new(touch, seed))),
+            By::Words(lie) => Villain::Mix(position, Box::new(Words::new(lie, seed))),
+            By::Keys(cheat) => Villain::Mix(position, Box::new(Keys::new(cheat, seed))),
+            By::Entry(choice) => Villain::Mix(position, Box::new(Chooser::new(choice, (seed % 4) as u32, seed))),
+            By::Client(mischief) => Villain::Client(Box::new(Rascal::new(mischief, seed))),
+            By::ClientAt(mischief) => Villain::Client(Box::new(Rascal::new(mischief(position), seed))),
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Mixes that do something to the packets of a batch before they hand it on.
+
+use std::time::Duration;
+
+use rand::{Rng, RngExt};
+
+use crate::crypto::Csprng;
+use crate::wire::{BatchHeader, PeerMessage, SignedBatchHeader};
+
+use super::follow::Follow;
+use super::{Deed, Insider, RogueMix, rogue};
+
+/// What it does to one packet, or to the batch.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Touch {
+    /// Leaves it out and signs the lower count.
+    Drop,
+    /// Puts random bytes in its place.
+    Garbage,
+    /// Puts a well-made packet of its own in its place.
+    WellMade,
+    /// Puts another packet of the batch in its place.
+    Duplicate,
+    /// Flips a bit of one of its bytes, any of them.
+    Flip,
+    /// Sets the bit of its ephemeral key that X25519 ignores.
+    TopBit,
+    /// Gives it an ephemeral key above the field's prime.
+    NonCanonical,
+    /// Gives it an ephemeral key of low order.
+    LowOrder,
+    /// Swaps the heads of two packets.
+    SwapHeads,
+    /// Puts a packet of the round before in its place.
+    ReplayPacket,
+    /// Hands on the batch of the round before.
+    ReplayBatch,
+    /// Signs the batch as that of the next round.
+    WrongRound,
+    /// Announces one packet more than there are.
+    WrongCount,
+    /// Hands on the honest batch, breaks the link, and hands it on again with one byte changed.
+    TwiceFlipped,
+    /// Hands on the honest batch, and soon after it, while it is mixed, another with one packet replaced by a well-made one.
+    TwiceWellMade,
+}
+
+/// The field's prime plus 2: a point's second spelling.
+const ABOVE: [u8; 32] = {
+    let mut bytes = [0xff; 32];
+    bytes[0] = 0xef;
+    bytes[31] = 0x7f;
+    bytes
+};
+/// A point of order 8.
+const ORDER_8: [u8; 32] = [
+    0xe0, 0xeb, 0x7a, 0x7c, 0x3b, 0x41, 0xb8, 0xae, 0x16, 0x56, 0xe3, 0xfa, 0xf1, 0x9f, 0xc4, 0x6a, 0xda, 0x09, 0x8d,
+    0xeb, 0x9c, 0x32, 0xb1, 0xfd, 0x86, 0x62, 0x05, 0x16, 0x5f, 0x49, 0xb8, 0x00,
+];
+/// How long after the first batch the second goes, at most: from before the first has arrived to when it has been mixed.
+const SECOND: u64 = 80;
+/// How long a link takes to come back, and a little more.
+const RECONNECT: Duration = Duration::from_millis(15);
+
+/// A mix that touches packets.
+pub(super) struct Packets {
+    touch: Touch,
+    rng: Csprng,
+    last: Option<Vec<Vec<u8>>>,
+    follow: Follow,
+    acted: bool,
+}
+
+impl Packets {
+    pub(super) fn new(touch: Touch, seed: u64) -> Self {
+        Self { touch, rng: rogue::rng(seed), last: None, follow: Follow::default(), acted: false }
+    }
+
+    fn change(&mut self, me: &Insider<'_>, round: u64, packets: &mut Vec<Vec<u8>>) -> Option<()> {
+        let at = self.rng.random_range(0..packets.len());
+        let other = (at + self.rng.random_range(1..packets.len())) % packets.len();
+        match self.touch {
+            Touch::Drop => drop(packets.remove(at)),
+            Touch::Garbage => self.rng.fill_bytes(&mut packets[at]),
+            Touch::WellMade | Touch::TwiceWellMade => packets[at] = me.packet(&mut self.rng, round)?,
+            Touch::Duplicate => packets[at] = packets[other].clone(),
+            Touch::Flip | Touch::TwiceFlipped => {
+                let byte = self.rng.random_range(0..packets[at].len());
+                packets[at][byte] ^= 1 << self.rng.random_range(0..8);
+            }
+            Touch::TopBit => packets[at][31] ^= 0x80,
+            Touch::NonCanonical => packets[at][..32].copy_from_slice(&ABOVE),
+            Touch::LowOrder => {
+                let point = if self.rng.random() { [0; 32] } else { ORDER_8 };
+                packets[at][..32].copy_from_slice(&point);
+            }
+            Touch::SwapHeads => {
+                let (mut a, mut b) = (packets[at].clone(), packets[other].clone());
+                a[..48].swap_with_slice(&mut b[..48]);
+                (packets[at], packets[other]) = (a, b);
+            }
+            Touch::ReplayPacket => packets[at] = self.last.as_ref()?.first()?.clone(),
+            Touch::ReplayBatch => *packets = self.last.clone().filter(|last| last.len() == packets.len())?,
+            Touch::WrongRound | Touch::WrongCount => {}
+        }
+        Some(())
+    }
+}
+
+impl RogueMix for Packets {
+    fn says(&mut self, _me: &Insider<'_>, to: usize, message: PeerMessage) -> Vec<Deed> {
+        match message {
+            // Which batch it hands on it tells when it has made it.
+            PeerMessage::BatchHeader(_) => Vec::new(),
+            other => self.follow.says(to, other),
+        }
+    }
+
+    fn hands_on(&mut self, me: &Insider<'_>, header: SignedBatchHeader, packets: Vec<Vec<u8>>) -> Vec<Deed> {
+        let round = header.header.round;
+        let honest = packets.clone();
+        let mut changed = packets;
+        let done = self.change(me, round, &mut changed);
+        self.last = Some(honest.clone());
+        let told = |header: &SignedBatchHeader| me.tell_all(&PeerMessage::BatchHeader(header.clone()));
+        if done.is_none() || changed.is_empty() {
+            let mut deeds = told(&header);
+            deeds.push(Deed::HandOn(header, honest));
+            return deeds;
+        }
+        self.acted = true;
+        let mut second = me.sign(&header.header, &changed);
+        if matches!(self.touch, Touch::TwiceFlipped | Touch::TwiceWellMade) {
+            let mut deeds = told(&header);
+            let after = Duration::from_millis(self.rng.random_range(11..SECOND));
+            let again = vec![Deed::HandOn(second, changed)];
+            deeds.push(Deed::HandOn(header, honest));
+            let again = match self.touch {
+                Touch::TwiceFlipped => vec![Deed::Cut, Deed::Later(RECONNECT, again)],
+                _ => again,
+            };
+            deeds.push(Deed::Later(after, again));
+            return deeds;
+        }
+        self.follow.round(me, round);
+        match self.touch {
+            Touch::WrongRound => second = BatchHeader { round: round + 1, ..second.header }.sign(me.key),
+            Touch::WrongCount => second = BatchHeader { count: second.header.count + 1, ..second.header }.sign(me.key),
+            _ => {}
+        }
+        let mut deeds = told(&second);
+        deeds.push(Deed::HandOn(second, changed));
+        deeds
+    }
+
+    fn hears(&mut self, me: &Insider<'_>, from: usize, message: PeerMessage) -> (Option<PeerMessage>, Vec<Deed>) {
+        self.follow.hears(me, from, message)
+    }
+
+    fn has_acted(&self) -> bool {
+        self.acted
+    }
+}

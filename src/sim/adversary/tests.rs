@@ -1,0 +1,74 @@
+//! Each attack once, in one of its positions; each control once.
+
+use super::*;
+
+fn adversary(mixes: usize, seed: u64) -> Adversary {
+    let (behaviours, defences) = (Vec::new(), Defences::default());
+    Adversary { seeds: 1, seed, threads: 2, mixes, behaviours, defences }
+}
+
+/// The verdicts of `tries`, two at a time.
+fn each<T: Sync>(tries: &[T], run: impl Fn(&T) -> AdversaryRow + Sync) -> Vec<AdversaryRow> {
+    let (next, rows) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while let Some(one) = tries.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let row = run(one);
+                    rows.lock().unwrap_or_else(PoisonError::into_inner).push(row);
+                }
+            });
+        }
+    });
+    rows.into_inner().expect("no thread has failed")
+}
+
+#[test]
+fn no_attack_opens_a_touched_round_names_the_innocent_or_costs_a_message() {
+    let tries: Vec<_> = behaviour::ALL.iter().enumerate().collect();
+    let rows = each(&tries, |(number, behaviour)| {
+        let positions = behaviour.positions(3);
+        let place = positions[number % positions.len()];
+        let mut row = AdversaryRow::new(behaviour.name, place + 1);
+        row.add(1, &trial::run(behaviour, 3, place, 1, Defences::default()));
+        row
+    });
+    for row in &rows {
+        assert!(row.is_good() && row.acted == 1, "{}", row.json());
+    }
+    let named = |name: &str| rows.iter().any(|row| row.behaviour == name && row.culprit_named == 1);
+    for name in
+        ["well-made", "duplicate", "flip", "spoiled-echo", "lying-accuser-of-echo", "bad-layer", "false-commitment"]
+    {
+        assert!(named(name), "{name}");
+    }
+}
+
+#[test]
+fn without_its_defence_an_attack_shows() {
+    let tries: Vec<_> = behaviour::ALL.iter().filter_map(|behaviour| Some((behaviour, behaviour.control?))).collect();
+    assert_eq!(tries.len(), 6);
+    let rows = each(&tries, |(behaviour, (defence, place))| {
+        let mut row = AdversaryRow::new(behaviour.name, place + 1);
+        for seed in 1..=CONTROL_SEEDS {
+            let defences = Defences::default().without(*defence);
+            row.add(seed, &trial::run(behaviour, 3, *place, seed, defences));
+            if !row.is_good() {
+                break;
+            }
+        }
+        row
+    });
+    for row in &rows {
+        assert!(!row.is_good(), "{}", row.json());
+    }
+}
+
+#[test]
+fn a_seed_repeats_a_row() {
+    let mut adversary = adversary(2, 7);
+    adversary.behaviours = vec!["flip".into()];
+    let run =
+        || adversary.run(|_| {}).into_iter().map(|row| AdversaryRow { seconds: 0.0, ..row }.json()).collect::<Vec<_>>();
+    assert_eq!(run(), run());
+}
