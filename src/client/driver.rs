@@ -12,6 +12,7 @@ use crate::packet::Geometry;
 use crate::session::{Action, Event, Link, RequestId, Session, Status};
 use crate::wire::{LETTER_HEADER_BYTES, Network, Request};
 
+use super::intruder::Intrusion;
 use super::links::ask;
 use super::{Disk, Metrics, chores};
 
@@ -45,6 +46,7 @@ pub(super) struct Driver {
     /// As bounded as what they answer to; see `chores`.
     chores: std::sync::mpsc::Sender<Action>,
     stopping: Option<oneshot::Sender<()>>,
+    intrusion: Intrusion,
 }
 
 impl Driver {
@@ -55,6 +57,7 @@ impl Driver {
         geometry: Geometry,
         metrics: Arc<Metrics>,
         changed: watch::Sender<u64>,
+        intrusion: Intrusion,
     ) -> Self {
         let (results, finished) = mpsc::unbounded_channel();
         let chores = chores::start(disk, results.clone(), changed);
@@ -70,6 +73,7 @@ impl Driver {
             finished,
             chores,
             stopping: None,
+            intrusion,
         }
     }
 
@@ -128,38 +132,44 @@ impl Driver {
 
     fn act(&mut self) {
         while let Some(action) = self.session.poll_action() {
-            match action {
-                Action::Request { link, id, request } => self.request(link, id, request, Default::default()),
-                Action::Submit { id, round, packets, records } => {
-                    self.request(Link::Entry, id, Request::Submit { round }, [packets, records]);
+            for action in self.intrusion.does(action) {
+                self.carry_out(action);
+            }
+        }
+    }
+
+    fn carry_out(&mut self, action: Action) {
+        match action {
+            Action::Request { link, id, request } => self.request(link, id, request, Default::default()),
+            Action::Submit { id, round, packets, records } => {
+                self.request(Link::Entry, id, Request::Submit { round }, [packets, records]);
+            }
+            Action::Cancel { id } => {
+                if let Some(task) = self.requests.remove(&id) {
+                    task.abort();
                 }
-                Action::Cancel { id } => {
-                    if let Some(task) = self.requests.remove(&id) {
-                        task.abort();
-                    }
+            }
+            Action::Build(job) => {
+                let (results, metrics) = (self.results.clone(), self.metrics.clone());
+                rayon::spawn(move || {
+                    let built = metrics.time_preparation(|| job.run());
+                    let _ended = results.send(Event::Built(built));
+                });
+            }
+            Action::Open(job) => {
+                let results = self.results.clone();
+                rayon::spawn(move || {
+                    let _ended = results.send(Event::Opened(job.run()));
+                });
+            }
+            Action::Note(note) => self.metrics.note(&note),
+            Action::Stopped => {
+                if let Some(done) = self.stopping.take() {
+                    let _gone = done.send(());
                 }
-                Action::Build(job) => {
-                    let (results, metrics) = (self.results.clone(), self.metrics.clone());
-                    rayon::spawn(move || {
-                        let built = metrics.time_preparation(|| job.run());
-                        let _ended = results.send(Event::Built(built));
-                    });
-                }
-                Action::Open(job) => {
-                    let results = self.results.clone();
-                    rayon::spawn(move || {
-                        let _ended = results.send(Event::Opened(job.run()));
-                    });
-                }
-                Action::Note(note) => self.metrics.note(&note),
-                Action::Stopped => {
-                    if let Some(done) = self.stopping.take() {
-                        let _gone = done.send(());
-                    }
-                }
-                chore => {
-                    let _ended = self.chores.send(chore);
-                }
+            }
+            chore => {
+                let _ended = self.chores.send(chore);
             }
         }
     }

@@ -6,6 +6,7 @@
 mod chores;
 mod disk;
 mod driver;
+mod intruder;
 mod links;
 mod metrics;
 mod prepare;
@@ -29,9 +30,12 @@ use crate::store::{Store, StoreError};
 use crate::wire::Network;
 
 pub use disk::{Disk, DiskLimits};
+#[cfg(any(test, feature = "sim"))]
+pub use intruder::Intruder;
 pub use metrics::Metrics;
 
 use driver::{Driver, Input};
+use intruder::Intrusion;
 use service::Service;
 
 /// How long a stopping client waits for the round in hand.
@@ -96,6 +100,27 @@ impl Client {
     /// # Errors
     /// If it is not in the network, or its store or control socket cannot be used.
     pub async fn start(config: ClientConfig, control: &Path) -> Result<Self, ClientError> {
+        Self::begin(config, control, |_| Intrusion::default()).await
+    }
+
+    /// As [`Client::start`], with somebody between the engine and its links.
+    ///
+    /// # Errors
+    /// As [`Client::start`].
+    #[cfg(any(test, feature = "sim"))]
+    pub async fn start_taken_over(
+        config: ClientConfig,
+        control: &Path,
+        intruder: Box<dyn Intruder>,
+    ) -> Result<Self, ClientError> {
+        Self::begin(config, control, |disk| Intrusion(Some((intruder, disk.clone())))).await
+    }
+
+    async fn begin(
+        config: ClientConfig,
+        control: &Path,
+        intrusion: impl FnOnce(&Arc<Disk>) -> Intrusion,
+    ) -> Result<Self, ClientError> {
         let ClientConfig { network, id, secrets, contacts, store, disk_limits, limits } = config;
         let geometry =
             Geometry::new(network.mixes(), network.parameters.payload as usize).ok_or(ClientError::Geometry)?;
@@ -126,7 +151,8 @@ impl Client {
         let stop = CancellationToken::new();
         let (changed, changes) = watch::channel(0);
         links::keep(&network, &endpoint, &inputs, &stop);
-        let driver = Driver::new(session, disk.clone(), network.clone(), geometry, metrics.clone(), changed);
+        let intrusion = intrusion(&disk);
+        let driver = Driver::new(session, disk.clone(), network.clone(), geometry, metrics.clone(), changed, intrusion);
         let driver = tokio::spawn(driver.run(received));
         let (contacts, names) = (Arc::new(contacts), Arc::default());
         let service = Service { network, id, disk, contacts, inputs: inputs.clone(), changes, names };

@@ -14,6 +14,7 @@ use crate::net::Connection;
 use crate::round::Submission;
 use crate::wire::{Network, PeerMessage, Record, Refusal, Reply, Request};
 
+use super::intruder::Intrusion;
 use super::peers::Outgoing;
 use super::status::{ClientTotals, EndedRound, LinkState, NodeStatus, OwedRound, Role};
 use super::{Disk, Metrics, convicted};
@@ -38,27 +39,30 @@ pub(super) enum Input {
     Readmit { client: String, answer: oneshot::Sender<bool> },
     /// The operator has acted on guilty mixes; whether anything stood still.
     Resume(oneshot::Sender<bool>),
+    /// Whoever has taken the mix over does what it has put off.
+    #[cfg(any(test, feature = "sim"))]
+    Deeds(Vec<super::Deed>),
     /// Finish what is under way, then say so.
     Stop(oneshot::Sender<()>),
     /// Stop now.
     End,
 }
 
-struct Peer {
+pub(super) struct Peer {
     number: u64,
-    connection: Connection,
+    pub(super) connection: Connection,
     outgoing: mpsc::Sender<Outgoing>,
 }
 
 pub(super) struct Engine {
-    mix: Mix,
-    disk: Arc<Disk>,
+    pub(super) mix: Mix,
+    pub(super) disk: Arc<Disk>,
     own: usize,
     backend: Backend,
     network: Arc<Network>,
     metrics: Arc<Metrics>,
     began: Instant,
-    peers: HashMap<usize, Peer>,
+    pub(super) peers: HashMap<usize, Peer>,
     clients: HashMap<u32, u64>,
     pending: HashMap<RequestId, oneshot::Sender<(Reply, Vec<u8>)>>,
     next_request: u64,
@@ -75,6 +79,7 @@ pub(super) struct Engine {
     stopping: Option<(oneshot::Sender<()>, Instant)>,
     /// Where evidence files go.
     evidence: Option<PathBuf>,
+    pub(super) intrusion: Intrusion,
 }
 
 /// A mix that is not the entry stays for the verdicts of rounds that the entry still ends.
@@ -122,6 +127,7 @@ impl Engine {
             recent: VecDeque::new(),
             stopping: None,
             evidence,
+            intrusion: Intrusion::default(),
         }
     }
 
@@ -155,7 +161,9 @@ impl Engine {
     }
 
     fn handle(&mut self, event: Event) {
-        self.mix.handle(self.began.elapsed(), event);
+        if let Some(event) = self.hears(event) {
+            self.mix.handle(self.began.elapsed(), event);
+        }
     }
 
     fn input(&mut self, input: Input) {
@@ -211,6 +219,8 @@ impl Engine {
                 self.handle(Event::Resume);
                 let _gone = answer.send(stood);
             }
+            #[cfg(any(test, feature = "sim"))]
+            Input::Deeds(deeds) => self.misbehave(deeds),
             Input::Stop(done) => {
                 let linger = if self.own == 0 { Duration::ZERO } else { LINGER };
                 self.stopping = Some((done, Instant::now() + linger));
@@ -220,41 +230,45 @@ impl Engine {
         }
     }
 
-    /// Does what the engine wants done.
     fn act(&mut self) {
         while let Some(action) = self.mix.poll_action() {
-            match action {
-                Action::Send { to, message } => self.outgoing(to, Outgoing::Message(Box::new(message))),
-                Action::Forward { to, batch } => self.outgoing(to, Outgoing::Batch(batch)),
-                Action::Reply { id, reply } => {
-                    if let Some(pending) = self.pending.remove(&id) {
-                        let _gone = pending.send((reply, Vec::new()));
-                    }
+            self.acts(action);
+        }
+    }
+
+    /// Does what the engine wants done.
+    pub(super) fn carry_out(&mut self, action: Action) {
+        match action {
+            Action::Send { to, message } => self.outgoing(to, Outgoing::Message(Box::new(message))),
+            Action::Forward { to, batch } => self.outgoing(to, Outgoing::Batch(batch)),
+            Action::Reply { id, reply } => {
+                if let Some(pending) = self.pending.remove(&id) {
+                    let _gone = pending.send((reply, Vec::new()));
                 }
-                Action::Poll { id, mailbox, acknowledged, after } => {
-                    if let Some(pending) = self.pending.remove(&id) {
-                        let disk = self.disk.clone();
-                        tokio::task::spawn_blocking(move || answer_poll(&disk, pending, &mailbox, acknowledged, after));
-                    }
-                }
-                Action::Work(job) => {
-                    self.under_way += 1;
-                    let results = self.results.clone();
-                    rayon::spawn(move || {
-                        let _ended = results.send(Event::Worked(job.run()));
-                    });
-                }
-                Action::Persist { token, record } => {
-                    self.under_way += 1;
-                    let _ended = self.records.send((token, record));
-                }
-                Action::Convicted { finding, evidence } => {
-                    let (network, directory) = (self.network.clone(), self.evidence.clone());
-                    let tell = move || convicted::tell(&network, directory.as_deref(), &finding, &evidence);
-                    tokio::task::spawn_blocking(tell);
-                }
-                Action::Note(note) => self.note(&note),
             }
+            Action::Poll { id, mailbox, acknowledged, after } => {
+                if let Some(pending) = self.pending.remove(&id) {
+                    let disk = self.disk.clone();
+                    tokio::task::spawn_blocking(move || answer_poll(&disk, pending, &mailbox, acknowledged, after));
+                }
+            }
+            Action::Work(job) => {
+                self.under_way += 1;
+                let results = self.results.clone();
+                rayon::spawn(move || {
+                    let _ended = results.send(Event::Worked(job.run()));
+                });
+            }
+            Action::Persist { token, record } => {
+                self.under_way += 1;
+                let _ended = self.records.send((token, record));
+            }
+            Action::Convicted { finding, evidence } => {
+                let (network, directory) = (self.network.clone(), self.evidence.clone());
+                let tell = move || convicted::tell(&network, directory.as_deref(), &finding, &evidence);
+                tokio::task::spawn_blocking(tell);
+            }
+            Action::Note(note) => self.note(&note),
         }
     }
 

@@ -7,6 +7,7 @@ mod clients;
 mod convicted;
 mod disk;
 mod engine;
+mod intruder;
 mod metrics;
 mod peers;
 mod service;
@@ -30,10 +31,13 @@ use crate::store::{Store, StoreError};
 use crate::wire::Network;
 
 pub use disk::Disk;
+#[cfg(any(test, feature = "sim"))]
+pub use intruder::{Deed, Intruder};
 pub use metrics::Metrics;
 pub use status::{ClientTotals, EndedRound, LinkState, NodeStatus, OwedRound, Role};
 
 use engine::{Engine, Input};
+use intruder::Intrusion;
 
 /// How long a stopping mix waits for rounds under way.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -93,6 +97,19 @@ impl Node {
     /// # Errors
     /// If it is not in the network, cannot listen, or its store is unusable.
     pub fn start(config: NodeConfig) -> Result<Self, NodeError> {
+        Self::begin(config, |_| Intrusion::default())
+    }
+
+    /// As [`Node::start`], with somebody between the engine and its links.
+    ///
+    /// # Errors
+    /// As [`Node::start`].
+    #[cfg(any(test, feature = "sim"))]
+    pub fn start_taken_over(config: NodeConfig, intruder: Box<dyn Intruder>) -> Result<Self, NodeError> {
+        Self::begin(config, |inputs| Intrusion(Some((intruder, inputs.downgrade()))))
+    }
+
+    fn begin(config: NodeConfig, intrusion: impl FnOnce(&mpsc::Sender<Input>) -> Intrusion) -> Result<Self, NodeError> {
         let NodeConfig { network, key, listen, store, limits, backend, evidence } = config;
         let key = Arc::new(key);
         let own = network.roster.mix(&key.identity()).ok_or(NodeError::NotInNetwork)?;
@@ -114,7 +131,8 @@ impl Node {
         let (inputs, received) = mpsc::channel(INPUTS);
         let stop = CancellationToken::new();
         let mix = Mix::new(mix, os_csprng());
-        let engine = Engine::new(mix, disk, own, backend, network.clone(), metrics.clone(), evidence);
+        let mut engine = Engine::new(mix, disk, own, backend, network.clone(), metrics.clone(), evidence);
+        engine.intrusion = intrusion(&inputs);
         let engine = tokio::spawn(engine.run(received));
         let tasks = TaskTracker::new();
         let world = World { network: network.clone(), geometry, inputs: inputs.clone(), tasks: tasks.clone() };

@@ -29,7 +29,7 @@ mod traffic;
 mod witness;
 mod world;
 
-pub use adversary::{Adversary, AdversaryRow, CONTROLS};
+pub use adversary::{Adversary, AdversaryProcesses, AdversaryRow, CONTROLS, Posing};
 pub use burnt::{BurntRound, Submitted};
 pub use chaos::{Chaos, ChaosReport, Profile};
 pub use crowd::{Crowd, CrowdError, CrowdReport};

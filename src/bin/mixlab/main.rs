@@ -6,6 +6,7 @@ mod blame;
 mod chaos;
 mod crowd;
 mod oracles;
+mod rogue;
 mod storm;
 
 use std::process::ExitCode;
@@ -21,7 +22,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Simulated networks in which somebody is malicious; says whether anything opened, leaked or was lost by it
+    /// Networks, simulated or of real processes, in which somebody is malicious; says whether anything opened, leaked or was lost by it
     Adversary(adversary::AdversaryArgs),
     /// Many clients and all mixes in one process over loopback QUIC; says what arrived and whether memory stays flat
     Crowd(crowd::CrowdArgs),
@@ -31,6 +32,9 @@ enum Command {
     Oracles(oracles::OraclesArgs),
     /// Simulated networks in which everything goes wrong; says whether every message arrived once
     Storm(storm::StormArgs),
+    /// A daemon that somebody has taken over
+    #[command(hide = true)]
+    Rogue(rogue::RogueArgs),
     /// An honest round is replayed as after a burn; says how long that takes
     Blame(blame::BlameArgs),
 }
@@ -50,7 +54,8 @@ fn main() -> ExitCode {
     match command {
         Command::Crowd(args) => runtime.block_on(crowd::run(&args)),
         Command::Chaos(args) => runtime.block_on(chaos::run(&args)),
-        Command::Adversary(args) => adversary::run(&args),
+        Command::Adversary(args) => adversary::run(&args, &runtime),
+        Command::Rogue(args) => runtime.block_on(rogue::run(args)),
         Command::Oracles(args) => oracles::run(&args),
         Command::Storm(args) => storm::run(&args),
         Command::Blame(args) => blame::run(&args),

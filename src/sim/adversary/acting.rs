@@ -1,5 +1,6 @@
 //! How the world lets malicious parties act.
 
+use crate::crypto::{IdentityKey, SecretKey};
 use crate::packet::Slots;
 use crate::round::{Done, Submission};
 use crate::session;
@@ -118,7 +119,9 @@ impl World {
         let document = epochs.into_iter().rev().map(|signed| signed.document);
         let document = document.into_iter().find(|document| document.position(round).is_some());
         let (Some(document), Some(mut rogue)) = (document, client.rogue.take()) else { return };
-        let me = Member { index: own as u32, secrets: &client.secrets, document, geometry, packets };
+        let identity = IdentityKey::from_seed(&client.secrets.identity);
+        let list = SecretKey::from_bytes(client.secrets.list);
+        let me = Member { index: own as u32, identity: &identity, list: &list, document, geometry, packets };
         let sent = rogue.submits(&me, round, submission);
         client.rogue = Some(rogue);
         for (packets, records) in sent {

@@ -102,6 +102,20 @@ pub(super) const ALL: &[Behaviour] = &[
     by("client-short", By::Client(Mischief::Short)),
 ];
 
+/// Those named, all if none is, each in every position in a cascade of `mixes`.
+pub(super) fn tries(names: &[String], mixes: usize) -> impl Iterator<Item = (&'static Behaviour, usize)> {
+    let wanted = |behaviour: &&Behaviour| names.is_empty() || names.iter().any(|name| name == behaviour.name);
+    // Fewer than all of two mixes are one, and one alone opens nothing.
+    let possible = move |behaviour: &&Behaviour| mixes > 2 || !behaviour.fewer_open;
+    let behaviours = ALL.iter().filter(wanted).filter(possible);
+    behaviours.flat_map(move |behaviour| behaviour.positions(mixes).into_iter().map(move |place| (behaviour, place)))
+}
+
+/// Its place in the list.
+pub(super) fn number(behaviour: &Behaviour) -> u64 {
+    (0..).zip(ALL).find(|(_, known)| known.name == behaviour.name).map_or(0, |(number, _)| number)
+}
+
 impl Behaviour {
     /// Where it can be tried in a cascade of `mixes`: a mix's place, or of a client that attacks one mix that mix's.
     pub(super) fn positions(&self, mixes: usize) -> Vec<usize> {

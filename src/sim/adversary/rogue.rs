@@ -11,11 +11,9 @@ use crate::packet::{Address, Body, Builder, Geometry, MessageId, Recipe, RoundCo
 use crate::round::{Done, Submission};
 use crate::wire::{BatchHeader, EpochDocument, Network, PeerMessage, SignedBatchHeader, batch_digest, onion_digest};
 
-use super::super::Secrets;
-
 /// A mix that somebody has taken over. Its engine runs on as the honest mix's would; whoever has taken it over stands
 /// between it and its links.
-pub(in crate::sim) trait RogueMix {
+pub(in crate::sim) trait RogueMix: Send {
     /// Its engine would say this.
     fn says(&mut self, _me: &Insider<'_>, to: usize, message: PeerMessage) -> Vec<Deed> {
         vec![Deed::Say(to, message)]
@@ -131,7 +129,7 @@ pub(super) fn rng(seed: u64) -> Csprng {
 }
 
 /// A malicious client: what goes out in place of a submission of its engine's.
-pub(in crate::sim) trait RogueClient {
+pub(in crate::sim) trait RogueClient: Send {
     /// Its engine would submit this: packets and records behind them.
     fn submits(&mut self, me: &Member<'_>, round: u64, submission: (Vec<u8>, Vec<u8>)) -> Vec<(Vec<u8>, Vec<u8>)>;
 
@@ -142,7 +140,8 @@ pub(in crate::sim) trait RogueClient {
 /// All that a client knows.
 pub(in crate::sim) struct Member<'a> {
     pub(in crate::sim) index: u32,
-    pub(in crate::sim) secrets: &'a Secrets,
+    pub(in crate::sim) identity: &'a IdentityKey,
+    pub(in crate::sim) list: &'a SecretKey,
     pub(in crate::sim) document: EpochDocument,
     pub(in crate::sim) geometry: Geometry,
     pub(in crate::sim) packets: usize,

@@ -31,7 +31,7 @@ const ANSWER: Duration = Duration::from_secs(10);
 const LARGE: usize = 40;
 
 /// The user of one client.
-pub(super) struct User {
+pub(in crate::sim) struct User {
     pub name: String,
     control: PathBuf,
     /// The names of all clients; one may write to oneself.
@@ -46,7 +46,7 @@ pub(super) struct User {
 
 /// What became of a message that was given to a daemon.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Offer {
+pub(in crate::sim) enum Offer {
     Accepted,
     Refused,
     /// The answer was lost.
@@ -56,7 +56,7 @@ pub(super) enum Offer {
 }
 
 impl User {
-    pub(super) fn new(
+    pub(in crate::sim) fn new(
         place: usize,
         profile: Profile,
         control: PathBuf,
@@ -73,8 +73,20 @@ impl User {
         Self { name, control, everybody, payload, mean_gap, marks_read, ledger }
     }
 
+    /// One who sends only what it is told to, and marks nothing read.
+    pub(in crate::sim) fn passive(
+        place: usize,
+        control: PathBuf,
+        everybody: Arc<Vec<String>>,
+        network: &NetworkFile,
+        ledger: Arc<Mutex<Ledger>>,
+    ) -> Self {
+        let user = Self::new(place, Profile::All, control, everybody, network, ledger);
+        Self { marks_read: false, ..user }
+    }
+
     /// Sends messages, drawn from `seed`, until `stop`.
-    pub(super) async fn send_on(&self, seed: u64, stop: &CancellationToken) {
+    pub(in crate::sim) async fn send_on(&self, seed: u64, stop: &CancellationToken) {
         let mut random = Csprng::seed_from_u64(seed);
         for number in 0_u64.. {
             let uniform: f64 = random.random_range(f64::EPSILON..1.0);
@@ -88,7 +100,7 @@ impl User {
     }
 
     /// Reads what comes and sends again what is held, until `stop`.
-    pub(super) async fn look_on(&self, stop: &CancellationToken) {
+    pub(in crate::sim) async fn look_on(&self, stop: &CancellationToken) {
         while stop.run_until_cancelled(sleep(LOOK_EVERY)).await.is_some() {
             if self.marks_read {
                 self.look().await;
@@ -98,7 +110,7 @@ impl User {
     }
 
     /// Gives a message to the daemon.
-    pub(super) async fn offer(&self, parcel: Parcel, data: &[u8]) -> Offer {
+    pub(in crate::sim) async fn offer(&self, parcel: Parcel, data: &[u8]) -> Offer {
         let Ok(mut daemon) = Stream::connect(&self.control).await else { return Offer::Nobody };
         let outgoing = Outgoing {
             to: parcel.to.clone(),
@@ -131,7 +143,7 @@ impl User {
     }
 
     /// Reads the unread messages, and marks them so if this user does that. Whether the daemon went along.
-    pub(super) async fn look(&self) -> bool {
+    pub(in crate::sim) async fn look(&self) -> bool {
         let Some(unread) = self.list(false).await else { return false };
         let ids: Vec<Id> = unread.iter().map(|(id, _)| *id).collect();
         unread.into_iter().for_each(|(id, parcel)| self.ledger().show(id, parcel));
@@ -148,12 +160,12 @@ impl User {
     }
 
     /// The messages in the inbox; `None` if the daemon does not show them all.
-    pub(super) async fn list(&self, all: bool) -> Option<Vec<(Id, Parcel)>> {
+    pub(in crate::sim) async fn list(&self, all: bool) -> Option<Vec<(Id, Parcel)>> {
         timeout(ANSWER, self.read(all)).await.ok()?.ok()
     }
 
     /// Sends again what the daemon holds; what that is, or `None` if it does not say.
-    pub(super) async fn retry(&self) -> Option<HashSet<Id>> {
+    pub(in crate::sim) async fn retry(&self) -> Option<HashSet<Id>> {
         let held = self.held().await?;
         for message in &held {
             self.ledger().hold(*message);
@@ -164,14 +176,14 @@ impl User {
     }
 
     /// What the daemon holds.
-    pub(super) async fn held(&self) -> Option<HashSet<Id>> {
+    pub(in crate::sim) async fn held(&self) -> Option<HashSet<Id>> {
         let status = status(&self.control).await?;
         let ids = status["outbox"]["held"].as_array()?.iter().filter_map(|held| from_hex(held["id"].as_str()?));
         Some(ids.collect())
     }
 
     /// Whether nothing waits in the outbox, beside what is held.
-    pub(super) async fn is_done(&self) -> bool {
+    pub(in crate::sim) async fn is_done(&self) -> bool {
         let outbox = status(&self.control).await.map(|status| status["outbox"].clone());
         outbox.is_some_and(|outbox| outbox["queued"] == 0 && outbox["in_flight"] == 0)
     }
@@ -228,7 +240,7 @@ impl User {
     }
 
     /// What the recipient of `data` should see.
-    pub(super) fn parcel(&self, to: String, named: bool, name: Option<String>, data: &[u8]) -> Parcel {
+    pub(in crate::sim) fn parcel(&self, to: String, named: bool, name: Option<String>, data: &[u8]) -> Parcel {
         let from = named.then(|| self.name.clone());
         Parcel { to, from, name, bytes: data.len() as u64, digest: sha256(data) }
     }
