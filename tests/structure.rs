@@ -23,7 +23,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("net", &["crypto", "wire"]),
     ("control", &["wire"]),
     ("node", &["crypto", "packet", "wire", "round", "blame", "mix", "store", "net", "control"]),
-    ("client", &["crypto", "packet", "wire", "session", "store", "config", "net", "control"]),
+    ("client", &["crypto", "packet", "wire", "blame", "session", "store", "config", "net", "control"]),
     ("testnet", &["crypto", "config", "control"]),
     ("sim", ALL_BUT_CLI),
     ("cli", ALL),

@@ -81,6 +81,7 @@ pub(super) async fn client(args: &RunArgs, home: &Path, json: bool) -> Result<()
         store,
         disk_limits: DiskLimits { outbox_bytes: home.outbox_bytes, inbox_bytes: home.inbox_bytes },
         limits: Limits::default(),
+        evidence: home.dir.join("evidence"),
     };
     let client = Client::start(config, &home.control).await?;
     if let Some(address) = home.metrics {

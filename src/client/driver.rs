@@ -1,6 +1,7 @@
 //! The task that owns the session.
 
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -14,7 +15,7 @@ use crate::wire::{LETTER_HEADER_BYTES, Network, Request};
 
 use super::intruder::Intrusion;
 use super::links::ask;
-use super::{Disk, Metrics, chores};
+use super::{Disk, Metrics, chores, contradicted};
 
 /// What reaches the session's task.
 pub(super) enum Input {
@@ -46,7 +47,9 @@ pub(super) struct Driver {
     /// As bounded as what they answer to; see `chores`.
     chores: std::sync::mpsc::Sender<Action>,
     stopping: Option<oneshot::Sender<()>>,
-    intrusion: Intrusion,
+    /// Where evidence files go.
+    evidence: Arc<Path>,
+    pub(super) intrusion: Intrusion,
 }
 
 impl Driver {
@@ -57,7 +60,7 @@ impl Driver {
         geometry: Geometry,
         metrics: Arc<Metrics>,
         changed: watch::Sender<u64>,
-        intrusion: Intrusion,
+        evidence: PathBuf,
     ) -> Self {
         let (results, finished) = mpsc::unbounded_channel();
         let chores = chores::start(disk, results.clone(), changed);
@@ -73,7 +76,8 @@ impl Driver {
             finished,
             chores,
             stopping: None,
-            intrusion,
+            evidence: evidence.into(),
+            intrusion: Intrusion::default(),
         }
     }
 
@@ -161,6 +165,10 @@ impl Driver {
                 rayon::spawn(move || {
                     let _ended = results.send(Event::Opened(job.run()));
                 });
+            }
+            Action::Contradicted(contradiction) => {
+                let (network, directory) = (self.network.clone(), self.evidence.clone());
+                tokio::task::spawn_blocking(move || contradicted::tell(&network, &directory, &contradiction));
             }
             Action::Note(note) => self.metrics.note(&note),
             Action::Stopped => {

@@ -4,6 +4,7 @@
 //! requests are streams of their own. Local programs talk to it through `service`.
 
 mod chores;
+mod contradicted;
 mod disk;
 mod driver;
 mod intruder;
@@ -13,7 +14,7 @@ mod prepare;
 mod service;
 mod status;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -59,6 +60,8 @@ pub struct ClientConfig {
     pub disk_limits: DiskLimits,
     /// What peers are granted.
     pub limits: Limits,
+    /// Where evidence files go.
+    pub evidence: PathBuf,
 }
 
 /// Why a client does not run.
@@ -121,7 +124,7 @@ impl Client {
         control: &Path,
         intrusion: impl FnOnce(&Arc<Disk>) -> Intrusion,
     ) -> Result<Self, ClientError> {
-        let ClientConfig { network, id, secrets, contacts, store, disk_limits, limits } = config;
+        let ClientConfig { network, id, secrets, contacts, store, disk_limits, limits, evidence } = config;
         let geometry =
             Geometry::new(network.mixes(), network.parameters.payload as usize).ok_or(ClientError::Geometry)?;
         store.tie_to_payload(network.parameters.payload)?;
@@ -151,8 +154,9 @@ impl Client {
         let stop = CancellationToken::new();
         let (changed, changes) = watch::channel(0);
         links::keep(&network, &endpoint, &inputs, &stop);
-        let intrusion = intrusion(&disk);
-        let driver = Driver::new(session, disk.clone(), network.clone(), geometry, metrics.clone(), changed, intrusion);
+        let mut driver =
+            Driver::new(session, disk.clone(), network.clone(), geometry, metrics.clone(), changed, evidence);
+        driver.intrusion = intrusion(&disk);
         let driver = tokio::spawn(driver.run(received));
         let (contacts, names) = (Arc::new(contacts), Arc::default());
         let service = Service { network, id, disk, contacts, inputs: inputs.clone(), changes, names };

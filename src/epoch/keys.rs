@@ -131,6 +131,11 @@ impl Epochs {
         if whole { self.latest_epoch() } else { 0 }
     }
 
+    /// The document of this number.
+    pub fn of_number(&self, epoch: u64) -> Option<&SignedEpoch> {
+        self.chain.iter().find(|signed| signed.document.epoch == epoch)
+    }
+
     /// The documents after `epoch`, oldest first.
     pub fn chain_after(&self, epoch: u64) -> Vec<SignedEpoch> {
         self.chain.iter().filter(|signed| signed.document.epoch > epoch).cloned().collect()

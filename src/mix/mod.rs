@@ -11,6 +11,7 @@ mod agree;
 mod attendance;
 mod blame;
 mod entry;
+mod equivocation;
 mod event;
 mod exit;
 #[cfg(any(test, feature = "sim"))]
@@ -41,6 +42,7 @@ pub use status::{LinkStatus, Status};
 
 use blame::Convicts;
 use entry::Entry;
+use equivocation::Heard;
 use exit::Exit;
 use persisting::Persisting;
 use sealing::Sealing;
@@ -79,6 +81,7 @@ pub struct Mix {
     transit: BTreeMap<u64, Transit>,
     /// Verdicts that this mix has signed (the exit: decided), of the newest rounds.
     signed: BTreeMap<u64, Verdict>,
+    heard: Heard,
     assent: Assent,
     /// Sealed rounds without a verdict of this mix's.
     sealings: BTreeMap<u64, Sealing>,
@@ -137,6 +140,7 @@ impl Mix {
             links: vec![Link::default(); network.mixes()],
             transit: BTreeMap::new(),
             signed,
+            heard: Heard::default(),
             assent: Assent::new(recovered.epoch_signed),
             sealings: BTreeMap::new(),
             bonds: recovered.bonds.into_iter().collect(),
@@ -285,8 +289,7 @@ impl Mix {
             }
             PeerMessage::EpochSubShares(sub_shares) => self.epoch_sub_shares(now, from, sub_shares),
             PeerMessage::EpochProposal { document, openings } if from_entry => self.epoch_proposed(document, openings),
-            PeerMessage::EpochComplete(signed) if from_entry => self.epoch_completed(signed),
-            PeerMessage::EpochComplete(signed) if self.own == 0 => self.epoch_recalled(now, signed),
+            PeerMessage::EpochComplete(signed) => self.epoch_shown(now, from, signed),
             PeerMessage::EpochKeys { epoch, keys } if self.own == 0 => self.epoch_keys(now, from, epoch, keys),
             PeerMessage::EpochSignature { epoch, signature, .. } if self.own == 0 => {
                 self.epoch_signature(now, from, epoch, signature);

@@ -10,6 +10,7 @@ impl Mix {
     /// A decision arrives: at the entry from the exit, at another mix from the entry.
     pub(super) fn decision(&mut self, from: usize, verdict: Verdict, signature: Signature) {
         let exit = self.exit_index();
+        self.compare_verdict(exit, &verdict, signature);
         if self.own == 0 && from == exit {
             return self.decision_at_entry(verdict, signature);
         }
@@ -28,6 +29,7 @@ impl Mix {
         if !sound {
             return self.reject("bad_verdict", 1);
         }
+        self.hear_verdict(exit, &verdict, signature);
         self.ending(&verdict);
         self.persist(Record::Signed { verdict: verdict.clone() }, Persisting::Signed(verdict));
     }
@@ -138,8 +140,12 @@ impl Mix {
     }
 
     pub(super) fn verdict_completed(&mut self, signed: SignedVerdict) {
+        self.compare_verdicts(&signed);
         if !signed.verify(&self.identities) {
             return self.reject("bad_verdict", 1);
+        }
+        for (mix, signature) in signed.signatures.iter().enumerate() {
+            self.hear_verdict(mix, &signed.verdict, *signature);
         }
         self.confirmed(signed.verdict.round);
     }

@@ -143,6 +143,8 @@ pub enum Action {
     Build(Box<BuildJob>),
     /// Run on the pool: [`Event::Opened`].
     Open(Box<OpenJob>),
+    /// Some mix has signed two things of which one can be true: make evidence of it, for the operators.
+    Contradicted(Box<super::Contradiction>),
     /// Tell the user.
     Note(Note),
     /// After [`Event::Stop`]: nothing is left that needs a link.
@@ -242,6 +244,14 @@ pub enum Note {
     EpochFork {
         /// The number.
         epoch: u64,
+    },
+    /// A mix has signed two verdicts of one round.
+    #[error(
+        "mixes have signed two different verdicts of round {round}: no honest mix does; give the operators the evidence file"
+    )]
+    VerdictFork {
+        /// The round.
+        round: u64,
     },
     /// The entry owes a verdict; without it we are absent.
     #[error(

@@ -13,6 +13,7 @@ use crate::wire::{Network, Refusal, Reply, Request};
 
 use super::chain::Chain;
 use super::content::MAX_HEADER_BYTES;
+use super::contradiction::Signed;
 use super::correspondence::Correspondence;
 use super::entry::Step;
 use super::ledger::Ledger;
@@ -36,6 +37,7 @@ pub struct Session {
     pub(super) rng: Csprng,
     pub(super) chain: Chain,
     pub(super) ledger: Ledger,
+    pub(super) signed: Signed,
     pub(super) polls: Polls,
     pub(super) step: Step,
     pub(super) turn: Option<Turn>,
@@ -89,6 +91,7 @@ impl Session {
             turn: None,
             after: ledger.last_used(),
             ledger,
+            signed: Signed::new(network.mix_identities()),
             pending: BTreeMap::new(),
             status,
             owed: None,

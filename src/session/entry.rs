@@ -248,6 +248,7 @@ impl Session {
     fn documents(&mut self, chain: &[SignedEpoch]) {
         for signed in chain.iter().take(CHAIN_KEPT) {
             let counters = &mut self.status.counters;
+            let known = self.chain.contradicted(signed);
             match self.chain.accept(signed) {
                 Ok(Accepted::Known) => {}
                 Ok(accepted) => {
@@ -263,15 +264,23 @@ impl Session {
                     self.note(Note::EpochFork { epoch: signed.document.epoch });
                 }
             }
+            if let Some(contradiction) = known.and_then(|known| self.signed.document(known, signed)) {
+                self.act(Action::Contradicted(Box::new(contradiction)));
+            }
         }
         self.status.epoch = self.chain.epoch();
     }
 
     fn verdicts(&mut self, ticket: u64, verdicts: &[SignedVerdict]) {
         for verdict in verdicts {
+            if let Some(contradiction) = self.signed.verdict(verdict) {
+                self.note(Note::VerdictFork { round: verdict.verdict.round });
+                self.act(Action::Contradicted(Box::new(contradiction)));
+            }
             let counters = &mut self.status.counters;
             match self.ledger.judge(ticket, verdict) {
                 Judgement::Settles { carried, result } => {
+                    self.signed.remember(verdict);
                     self.act(Action::Settle { round: result.round, carried });
                     self.status.record(result.clone());
                     self.note(Note::Round(result));

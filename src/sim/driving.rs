@@ -278,6 +278,10 @@ impl World {
                 self.clients[own].notes.push(note);
                 None
             }
+            session::Action::Contradicted(contradiction) => {
+                self.clients[own].contradictions.push(*contradiction);
+                None
+            }
             session::Action::Cancel { .. } | session::Action::Stopped => None,
             chore => {
                 self.clients[own].chores.push_back(chore);

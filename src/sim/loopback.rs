@@ -124,6 +124,7 @@ impl Loopback {
             store: Store::memory(),
             disk_limits: DiskLimits::default(),
             limits: Limits::default(),
+            evidence: self.home.join(format!("evidence-{client}")),
         };
         self.clients.push(Client::start(config, &self.control(client)).await?);
         Ok(())

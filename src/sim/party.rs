@@ -191,6 +191,8 @@ pub struct SimClient {
     pub kv: SimDisk,
     /// Facts it has reported.
     pub notes: Vec<session::Note>,
+    /// What it has seen signed twice.
+    pub contradictions: Vec<session::Contradiction>,
     /// Its secrets.
     pub secrets: Secrets,
     /// Whoever sits at it, if it is malicious.
@@ -214,6 +216,7 @@ impl SimClient {
             disk,
             kv,
             notes: Vec::new(),
+            contradictions: Vec::new(),
             secrets,
             rogue: None,
             mischief: None,

@@ -21,6 +21,7 @@ pub(super) enum Seen {
     Abandon(u64),
     Epoch(u64),
     Deliver(RequestId, Vec<Arrival>),
+    Contradicted(Contradiction),
     Note(Note),
     Stopped,
 }
@@ -124,6 +125,9 @@ impl Client {
             Action::Open(job) => {
                 self.local(Event::Opened(job.run()), self.opens);
                 ("open".to_owned(), None)
+            }
+            Action::Contradicted(contradiction) => {
+                ("contradicted".to_owned(), Some(Seen::Contradicted(*contradiction)))
             }
             Action::Note(note) => (format!("{note:?}"), Some(Seen::Note(note))),
             Action::Stopped => ("stopped".to_owned(), Some(Seen::Stopped)),

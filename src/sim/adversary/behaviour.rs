@@ -87,7 +87,8 @@ pub(super) const ALL: &[Behaviour] = &[
     by("wrong-opening", By::Keys(Cheat::Opening)),
     fewer("wrong-sub-shares", By::Keys(Cheat::SubShares)),
     seen("unproven-key", By::Keys(Cheat::Unproven), Defence::ProofOfPossession, 1),
-    by("two-documents", By::Keys(Cheat::Documents)),
+    by("two-proposals", By::Keys(Cheat::Proposals)),
+    by("two-documents", By::Words(Lie::TwoDocuments)),
     by("leave-one-out", By::Entry(Choice::LeaveOut)),
     by("leave-one-in", By::Entry(Choice::LeaveOneIn)),
     seen("forge-one", By::Entry(Choice::ForgeOne), Defence::MacCheck, 0),
@@ -123,8 +124,10 @@ impl Behaviour {
         match self.by {
             // The exit opens last: what it does to packets is done when nobody is left to notice.
             By::Packets(_) => (0..exit).collect(),
-            By::Words(Lie::TwoLists) | By::Keys(Cheat::Documents) | By::Entry(_) | By::Client(_) => vec![0],
-            By::Words(Lie::TwoVerdicts | Lie::OpenEarly) => vec![exit],
+            By::Words(Lie::TwoLists) | By::Keys(Cheat::Proposals) | By::Entry(_) | By::Client(_) => vec![0],
+            By::Words(Lie::OpenEarly) => vec![exit],
+            // Of the others' verdicts nobody hears but from the entry.
+            By::Words(Lie::TwoVerdicts) => vec![0, exit],
             By::Words(Lie::NoShare | Lie::WrongShare | Lie::TwoHeaders) => (0..exit).collect(),
             By::Words(Lie::AccuseOfLayer) | By::Keys(Cheat::Unproven) => (1..mixes).collect(),
             By::Words(_) | By::Keys(Cheat::Opening | Cheat::SubShares) => (0..mixes).collect(),

@@ -110,6 +110,7 @@ impl Posing {
                     store: store(&home)?,
                     disk_limits: DiskLimits::default(),
                     limits: Limits::default(),
+                    evidence: home.dir.join("evidence"),
                 };
                 let client = Client::start_taken_over(config, &home.control, Box::new(taken)).await?;
                 stop.cancelled().await;

@@ -9,7 +9,9 @@ use crate::mix::Mix;
 use crate::node;
 use crate::packet::{Address, Body, Builder, Geometry, MessageId, Recipe, RoundContext};
 use crate::round::{Done, Submission};
-use crate::wire::{BatchHeader, EpochDocument, Network, PeerMessage, SignedBatchHeader, batch_digest, onion_digest};
+use crate::wire::{
+    BatchHeader, EpochDocument, Network, PeerMessage, SignedBatchHeader, SignedEpoch, batch_digest, onion_digest,
+};
 
 /// A mix that somebody has taken over. Its engine runs on as the honest mix's would; whoever has taken it over stands
 /// between it and its links.
@@ -74,6 +76,11 @@ impl Insider<'_> {
     pub(super) fn document(&self, round: u64) -> Option<EpochDocument> {
         let chain = self.disk.recover().ok()?.chain;
         chain.into_iter().rev().map(|signed| signed.document).find(|document| document.position(round).is_some())
+    }
+
+    /// The newest document that all have signed.
+    pub(super) fn newest(&self) -> Option<SignedEpoch> {
+        self.disk.recover().ok()?.chain.pop()
     }
 
     pub(super) fn others(&self) -> impl Iterator<Item = usize> {

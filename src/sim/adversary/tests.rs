@@ -37,9 +37,17 @@ fn no_attack_opens_a_touched_round_names_the_innocent_or_costs_a_message() {
         assert!(row.is_good() && row.acted == 1, "{}", row.json());
     }
     let named = |name: &str| rows.iter().any(|row| row.behaviour == name && row.culprit_named == 1);
-    for name in
-        ["well-made", "duplicate", "flip", "spoiled-echo", "lying-accuser-of-echo", "bad-layer", "false-commitment"]
-    {
+    for name in [
+        "well-made",
+        "duplicate",
+        "flip",
+        "spoiled-echo",
+        "lying-accuser-of-echo",
+        "two-verdicts",
+        "two-documents",
+        "bad-layer",
+        "false-commitment",
+    ] {
         assert!(named(name), "{name}");
     }
 }

@@ -39,8 +39,10 @@ pub(super) enum Lie {
     TwoEchoHeaders,
     /// To one mix another confirm.
     TwoConfirms,
-    /// Two verdicts of one round.
+    /// Two verdicts of one round to one mix: the exit as its decision, the entry among the signatures of all.
     TwoVerdicts,
+    /// To the entry, or the entry to one mix, another document of the present epoch's number.
+    TwoDocuments,
     /// Its confirm goes to one mix alone, and whatever comes is tried on the round's key at once.
     OpenEarly,
 }
@@ -160,6 +162,28 @@ impl RogueMix for Words {
                     Deed::Say(to, PeerMessage::Decision { verdict, signature }),
                     Deed::Say(to, PeerMessage::Decision { verdict: other, signature: signed }),
                 ]
+            }
+            (Lie::TwoVerdicts, PeerMessage::VerdictComplete(signed)) if me.others().last() == Some(to) => {
+                let mut other = signed.clone();
+                other.verdict.outcome = Outcome::OpenedNotStored;
+                other.signatures[me.place] = other.verdict.sign(me.key);
+                self.acted = true;
+                vec![
+                    Deed::Say(to, PeerMessage::VerdictComplete(signed)),
+                    Deed::Say(to, PeerMessage::VerdictComplete(other)),
+                ]
+            }
+            (Lie::TwoDocuments, message @ PeerMessage::Confirm { .. }) => {
+                let chosen = if me.place == 0 { me.network.mixes() - 1 } else { 0 };
+                let newest = me.newest().filter(|_| to == chosen);
+                let mut deeds = vec![Deed::Say(to, message)];
+                if let Some(mut other) = newest {
+                    other.document.proposed_at_ms += 1;
+                    other.signatures[me.place] = other.document.sign(me.key);
+                    deeds.push(Deed::Say(to, PeerMessage::EpochComplete(other)));
+                    self.acted = true;
+                }
+                deeds
             }
             (Lie::OpenEarly, PeerMessage::Confirm { confirm, signature }) => {
                 let round = confirm.slot.round;

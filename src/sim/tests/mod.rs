@@ -1,5 +1,6 @@
 mod attacks;
 mod blame;
+mod equivocation;
 mod faults;
 mod joint;
 mod malice;
