@@ -33,6 +33,8 @@ impl Engine {
 mod taken {
     use std::time::Duration;
 
+    use nix::sys::signal::{Signal, kill};
+    use nix::unistd::Pid;
     use tokio::sync::mpsc::WeakSender;
 
     use super::super::Disk;
@@ -59,6 +61,8 @@ mod taken {
         Cut(usize),
         /// These, after a while.
         Later(Duration, Vec<Deed>),
+        /// Ends the process as kill -9 does.
+        Die,
     }
 
     /// Who stands between the engine and its links, if anybody does, and the way back to the engine's task.
@@ -93,6 +97,10 @@ mod taken {
                         if let Some(peer) = self.peers.get(&mix) {
                             peer.connection.close(CloseReason::Done);
                         }
+                    }
+                    Deed::Die => {
+                        // What was handed to other threads before may come to something, or not.
+                        let _dead = kill(Pid::this(), Signal::SIGKILL);
                     }
                     Deed::Later(after, deeds) => {
                         let inputs = self.intrusion.0.as_ref().map(|(_, inputs)| inputs.clone());

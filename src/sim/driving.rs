@@ -33,7 +33,15 @@ impl World {
         }
         engine.handle(clock.at(self.now), event);
         while let Some(action) = self.mixes[own].engine.as_mut().and_then(mix::Mix::poll_action) {
-            self.mix_action(own, action);
+            match self.springs(own, &action) {
+                None => self.mix_action(own, action),
+                Some(trap) => {
+                    if trap.after {
+                        self.mix_action(own, action);
+                    }
+                    self.crash_mix(own);
+                }
+            }
         }
         self.wake(Party::Mix(own));
     }

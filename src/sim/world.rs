@@ -15,6 +15,7 @@ use crate::wire::Network;
 
 use super::adversary::Toll;
 use super::injury::pair;
+use super::kills::Trap;
 use super::traffic::{Deferred, Incident, Parcel, Scheduled};
 use super::{Faults, Party, Plan, SimClient, SimMix, Witness};
 
@@ -56,6 +57,8 @@ pub struct World {
     pub(super) resend_without_receipt: bool,
     /// What was done to packets and what came of it, if anybody counts.
     pub(super) toll: Toll,
+    /// When a mix is to die.
+    pub trap: Option<Trap>,
     pub(super) next_link: u64,
     pub(super) next_stream: u64,
     next_request: u64,
@@ -94,6 +97,7 @@ impl World {
             polls_again: false,
             resend_without_receipt: false,
             toll: Toll::default(),
+            trap: None,
             next_link: 0,
             next_stream: 0,
             next_request: 0,

@@ -5,6 +5,7 @@ mod adversary;
 mod blame;
 mod chaos;
 mod crowd;
+mod kills;
 mod oracles;
 mod rogue;
 mod storm;
@@ -28,6 +29,8 @@ enum Command {
     Crowd(crowd::CrowdArgs),
     /// Real processes that are killed, stopped, cut off and short of disk while messages travel; says whether all arrived
     Chaos(chaos::ChaosArgs),
+    /// Each mix killed at each moment of a round; says whether any round was both released and burnt
+    Kills(kills::KillsArgs),
     /// Receipts, answers and submissions kept from chosen clients; says whether that names any of them
     Oracles(oracles::OraclesArgs),
     /// Simulated networks in which everything goes wrong; says whether every message arrived once
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
         Command::Crowd(args) => runtime.block_on(crowd::run(&args)),
         Command::Chaos(args) => runtime.block_on(chaos::run(&args)),
         Command::Adversary(args) => adversary::run(&args, &runtime),
+        Command::Kills(args) => kills::run(&args, &runtime),
         Command::Rogue(args) => runtime.block_on(rogue::run(args)),
         Command::Oracles(args) => oracles::run(&args),
         Command::Storm(args) => storm::run(&args),

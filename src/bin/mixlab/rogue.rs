@@ -12,11 +12,11 @@ pub(super) struct RogueArgs {
     /// Whose home it runs from
     #[arg(long, value_name = "DIR")]
     home: PathBuf,
-    /// What it does
+    /// What it does [default: nothing wrong; it dies where a trap is set]
     #[arg(long, value_name = "NAME")]
-    behaviour: String,
+    behaviour: Option<String>,
     /// Hop of the malicious mix, or of the mix that a malicious client is after
-    #[arg(long, value_name = "HOP")]
+    #[arg(long, value_name = "HOP", default_value_t = 1)]
     position: usize,
     /// Everything random in what it does follows from it
     #[arg(long, value_name = "SEED", default_value_t = 1)]

@@ -32,6 +32,9 @@ use super::World;
 pub use posing::Posing;
 pub use processes::AdversaryProcesses;
 
+pub(in crate::sim) use posing::{Journal, Watched};
+pub(in crate::sim) use processes::{ROUND, compare, go_on, tell};
+
 pub(in crate::sim) use rogue::{Deed, Insider, Member, RogueClient, RogueMix};
 pub(in crate::sim) use toll::Toll;
 
@@ -94,6 +97,8 @@ pub struct AdversaryRow {
     pub processes: bool,
     /// Why it is not known whether such a round could be opened; with processes only.
     pub unknown: Option<String>,
+    /// Whether operators had to start their mixes again until everything had arrived; with processes only.
+    pub restarted: bool,
     /// What else went wrong; with processes only.
     pub failures: Vec<String>,
     /// How long it took, summed over threads.
@@ -165,7 +170,7 @@ impl AdversaryRow {
         let (seeds, acted, touched, released, leaked, culprit_named, honest_named, delivered_later) =
             Default::default();
         let (control_red, seconds, failed_seeds) = (None, 0.0, Vec::new());
-        let (processes, unknown, failures) = (false, None, Vec::new());
+        let (processes, unknown, restarted, failures) = (false, None, false, Vec::new());
         Self {
             behaviour,
             position,
@@ -180,6 +185,7 @@ impl AdversaryRow {
             control_red,
             processes,
             unknown,
+            restarted,
             failures,
             seconds,
             failed_seeds,
@@ -231,6 +237,7 @@ impl AdversaryRow {
             "control_red": self.control_red,
             "processes": self.processes,
             "unknown": self.unknown,
+            "restarted": self.restarted,
             "failures": self.failures,
             "seconds": self.seconds,
             "failed_seeds": self.failed_seeds,

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::client::{self, Client, ClientConfig, DiskLimits};
 use crate::config::{Home, Loading, NetworkFile, Role};
-use crate::crypto::{Backend, IdentityKey, SecretKey};
+use crate::crypto::{Backend, Digest, IdentityKey, SecretKey};
 use crate::mix::{Action, Event, Mix};
 use crate::net::Limits;
 use crate::node::{self, Node, NodeConfig};
@@ -24,7 +24,9 @@ use crate::packet::{Geometry, Slots};
 use crate::round::{OutgoingBatch, Shuffled};
 use crate::session;
 use crate::store::{MapLimits, Store};
-use crate::wire::{Network, Request};
+use crate::wire::{Network, PeerMessage, Request};
+
+use crate::sim::kills::{Moment, Trap};
 
 use super::behaviour::{self, Villain};
 use super::{Deed, Insider, Member, RogueClient, RogueMix};
@@ -37,8 +39,9 @@ const LOOK_AGAIN: Duration = Duration::from_millis(200);
 pub struct Posing {
     /// Whose home it runs from.
     pub home: PathBuf,
-    /// Which attack, by name.
-    pub behaviour: String,
+    /// Which attack, by name; `None`: a mix that does nothing wrong, says in its journal what leaves it, and dies where a trap is
+    /// set.
+    pub behaviour: Option<String>,
     /// Hop 1 to L of the malicious mix, or of the mix that a malicious client is after.
     pub position: usize,
     /// Everything random in what it does follows from it.
@@ -51,73 +54,155 @@ impl Posing {
     /// # Errors
     /// If there is no such behaviour, or for what keeps a daemon from running.
     pub async fn run(&self) -> Result<(), Box<dyn Error>> {
-        let behaviour = behaviour::ALL.iter().find(|behaviour| behaviour.name == self.behaviour);
-        let behaviour = behaviour.ok_or("there is no such behaviour")?;
-        let position = self.position.checked_sub(1).ok_or("positions begin with 1")?;
         let stop = CancellationToken::new();
         stop_when_told(&stop)?;
         let home = Home::open::<&str, &str>(&self.home, [])?;
         let file = NetworkFile::read(&home.network)?;
-        let store = |home: &Home| Store::lmdb(&home.dir.join("store"), MapLimits::default());
         let journal = Journal::open(&home.dir)?;
-        match behaviour.villain(position, self.seed) {
+        let Some(name) = &self.behaviour else {
+            let watched = Watched { trap: home.dir.join(Watched::TRAP), journal };
+            return run_mix(&home, &file, &stop, |_| Ok(Box::new(watched))).await;
+        };
+        let behaviour = behaviour::ALL.iter().find(|behaviour| behaviour.name == name);
+        let behaviour = behaviour.ok_or("there is no such behaviour")?;
+        let place = self.position.checked_sub(1).ok_or("positions begin with 1")?;
+        match behaviour.villain(place, self.seed) {
             Villain::Mix(_, rogue) => {
-                home.make_keys(Role::Mix)?;
-                let secrets = home.mix_secrets()?;
-                secrets.key_file(&home.id).publish(&file.keys_dir())?;
-                let Some(network) = whole(&file, &stop).await? else { return Ok(()) };
-                let line = network.roster.mixes.iter().find(|mix| mix.id == home.id).ok_or("it is no mix")?;
-                let taken = TakenMix {
-                    rogue,
-                    place: position,
-                    key: home.mix_secrets()?.identity,
-                    geometry: geometry(&network)?,
-                    network: network.clone(),
-                    has_begun: behaviour.begins_early(),
-                    journal,
+                let (has_begun, key) = (behaviour.begins_early(), home.mix_secrets()?.identity);
+                let taken = |network: &Arc<Network>| -> Result<Box<dyn node::Intruder>, Box<dyn Error>> {
+                    let (geometry, network) = (geometry(network)?, network.clone());
+                    let (lacking, forged) = Default::default();
+                    Ok(Box::new(TakenMix { rogue, place, key, network, geometry, has_begun, lacking, forged, journal }))
                 };
-                let config = NodeConfig {
-                    listen: line.address.parse()?,
-                    network: network.clone(),
-                    key: secrets.identity,
-                    store: store(&home)?,
-                    limits: Limits::default(),
-                    backend: Backend::default(),
-                    evidence: Some(home.dir.join("evidence")),
-                };
-                let node = Node::start_taken_over(config, Box::new(taken))?;
-                node.listen(&home.control).await?;
-                stop.cancelled().await;
-                node.stop().await;
+                run_mix(&home, &file, &stop, taken).await
             }
-            Villain::Client(rogue) => {
-                home.make_keys(Role::Client)?;
-                let secrets = home.client_secrets()?;
-                for key in secrets.key_files(&home.id, &file.id()) {
-                    key.publish(&file.keys_dir())?;
-                }
-                let Some(network) = whole(&file, &stop).await? else { return Ok(()) };
-                let own = home.client_secrets()?;
-                let index = network.roster.client(&own.identity.identity()).ok_or("it is no client")?;
-                let (identity, list, geometry) = (own.identity, own.list, geometry(&network)?);
-                let packets = network.parameters.packets_per_client as usize;
-                let taken = TakenClient { rogue, index, identity, list, geometry, packets, journal };
-                let config = ClientConfig {
-                    network,
-                    id: home.id.clone(),
-                    secrets,
-                    contacts: home.contacts(),
-                    store: store(&home)?,
-                    disk_limits: DiskLimits::default(),
-                    limits: Limits::default(),
-                    evidence: home.dir.join("evidence"),
-                };
-                let client = Client::start_taken_over(config, &home.control, Box::new(taken)).await?;
-                stop.cancelled().await;
-                client.stop().await;
-            }
+            Villain::Client(rogue) => run_client(&home, &file, &stop, rogue, journal).await,
         }
-        Ok(())
+    }
+}
+
+fn store(home: &Home) -> Result<Store, Box<dyn Error>> {
+    Ok(Store::lmdb(&home.dir.join("store"), MapLimits::default())?)
+}
+
+async fn run_mix(
+    home: &Home,
+    file: &NetworkFile,
+    stop: &CancellationToken,
+    intruder: impl FnOnce(&Arc<Network>) -> Result<Box<dyn node::Intruder>, Box<dyn Error>>,
+) -> Result<(), Box<dyn Error>> {
+    home.make_keys(Role::Mix)?;
+    let secrets = home.mix_secrets()?;
+    secrets.key_file(&home.id).publish(&file.keys_dir())?;
+    let Some(network) = whole(file, stop).await? else { return Ok(()) };
+    let line = network.roster.mixes.iter().find(|mix| mix.id == home.id).ok_or("it is no mix")?;
+    let config = NodeConfig {
+        listen: line.address.parse()?,
+        network: network.clone(),
+        key: secrets.identity,
+        store: store(home)?,
+        limits: Limits::default(),
+        backend: Backend::default(),
+        evidence: Some(home.dir.join("evidence")),
+    };
+    let node = Node::start_taken_over(config, intruder(&network)?)?;
+    node.listen(&home.control).await?;
+    stop.cancelled().await;
+    node.stop().await;
+    Ok(())
+}
+
+async fn run_client(
+    home: &Home,
+    file: &NetworkFile,
+    stop: &CancellationToken,
+    rogue: Box<dyn RogueClient>,
+    journal: Journal,
+) -> Result<(), Box<dyn Error>> {
+    home.make_keys(Role::Client)?;
+    let secrets = home.client_secrets()?;
+    for key in secrets.key_files(&home.id, &file.id()) {
+        key.publish(&file.keys_dir())?;
+    }
+    let Some(network) = whole(file, stop).await? else { return Ok(()) };
+    let own = home.client_secrets()?;
+    let index = network.roster.client(&own.identity.identity()).ok_or("it is no client")?;
+    let (identity, list, geometry) = (own.identity, own.list, geometry(&network)?);
+    let packets = network.parameters.packets_per_client as usize;
+    let taken = TakenClient { rogue, index, identity, list, geometry, packets, journal };
+    let config = ClientConfig {
+        network,
+        id: home.id.clone(),
+        secrets,
+        contacts: home.contacts(),
+        store: store(home)?,
+        disk_limits: DiskLimits::default(),
+        limits: Limits::default(),
+        evidence: home.dir.join("evidence"),
+    };
+    let client = Client::start_taken_over(config, &home.control, Box::new(taken)).await?;
+    stop.cancelled().await;
+    client.stop().await;
+    Ok(())
+}
+
+/// How long it takes until what a mix has said has left it.
+const DONE: Duration = Duration::from_millis(5);
+
+/// An honest mix that is watched.
+pub(in crate::sim) struct Watched {
+    trap: PathBuf,
+    journal: Journal,
+}
+
+impl Watched {
+    /// Where a trap is set: a file in the home that names the moment, and whether to die after it.
+    const TRAP: &str = "trap";
+
+    /// Sets a trap for the mix of this home.
+    pub(in crate::sim) fn set_trap(home: &Path, trap: Trap) -> io::Result<()> {
+        let when = if trap.after { "after" } else { "before" };
+        // Whole or not at all.
+        let draft = home.join("trap.new");
+        std::fs::write(&draft, format!("{} {when}", trap.moment.name()))?;
+        std::fs::rename(draft, home.join(Self::TRAP))
+    }
+
+    /// Takes the trap away; whether it was still there.
+    pub(in crate::sim) fn take_trap(home: &Path) -> bool {
+        std::fs::remove_file(home.join(Self::TRAP)).is_ok()
+    }
+
+    /// Whether to die at this moment, and then after it. The trap is gone then.
+    fn dies_at(&self, moment: Moment) -> Option<bool> {
+        let set = std::fs::read_to_string(&self.trap).ok()?;
+        let (name, when) = set.split_once(' ')?;
+        (name == moment.name() && std::fs::remove_file(&self.trap).is_ok()).then(|| when == "after")
+    }
+}
+
+impl node::Intruder for Watched {
+    fn does(&mut self, _mix: &Mix, _disk: &node::Disk, action: Action) -> Vec<node::Deed> {
+        let Some((moment, round)) = Moment::of(&action) else { return vec![node::Deed::Do(Box::new(action))] };
+        let dies = self.dies_at(moment);
+        if dies == Some(false) {
+            return vec![node::Deed::Die];
+        }
+        // First the word, then the deed: what has left the mix is in the journal whatever happens.
+        match moment {
+            Moment::Release => self.journal.note(&json!({ "released": round })),
+            Moment::Publish => self.journal.note(&json!({ "published": round })),
+            _ => {}
+        }
+        let mut deeds = vec![node::Deed::Do(Box::new(action))];
+        if dies == Some(true) {
+            deeds.push(node::Deed::Later(DONE, vec![node::Deed::Die]));
+        }
+        deeds
+    }
+
+    fn hears(&mut self, _mix: &Mix, _disk: &node::Disk, event: Event) -> (Option<Event>, Vec<node::Deed>) {
+        (Some(event), Vec::new())
     }
 }
 
@@ -155,7 +240,7 @@ fn stop_when_told(stop: &CancellationToken) -> io::Result<()> {
 }
 
 /// What a malicious process says that it has done.
-pub(super) struct Journal {
+pub(in crate::sim) struct Journal {
     file: File,
     said: BTreeSet<String>,
 }
@@ -178,26 +263,35 @@ impl Journal {
     }
 
     /// What the party of this home has said.
-    pub(super) fn read(home: &Path) -> Said {
+    pub(in crate::sim) fn read(home: &Path) -> Said {
         let text = std::fs::read_to_string(home.join(Self::NAME)).unwrap_or_default();
         let lines: Vec<Value> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
         Said {
             acted: lines.iter().any(|line| line["acted"] == true),
             touched: lines.iter().filter_map(|line| line["touched"].as_u64()).collect(),
+            taken: lines.iter().filter_map(|line| line["taken"].as_u64()).collect(),
             loot: lines.iter().any(|line| line["loot"].is_string()),
+            released: lines.iter().filter_map(|line| line["released"].as_u64()).collect(),
+            published: lines.iter().filter_map(|line| line["published"].as_u64()).collect(),
         }
     }
 }
 
 /// A journal.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Said {
+pub(in crate::sim) struct Said {
     /// It has done what it is there for.
     pub acted: bool,
     /// Rounds in which it put something else in the place of an honest client's packet.
     pub touched: BTreeSet<u64>,
+    /// Of these, those in which that was not passed over: the next mix has taken the batch, or the list has the client.
+    pub taken: BTreeSet<u64>,
     /// It has got hold of what it must not have.
     pub loot: bool,
+    /// Rounds of which a watched mix was about to release its share, or to open them.
+    pub released: BTreeSet<u64>,
+    /// Rounds of which it was about to publish its onion key.
+    pub published: BTreeSet<u64>,
 }
 
 /// A mix that somebody has taken over.
@@ -208,6 +302,9 @@ struct TakenMix {
     network: Arc<Network>,
     geometry: Geometry,
     has_begun: bool,
+    /// Batches that lack an honest packet, by round and digest, and clients whose submissions it has replaced.
+    lacking: BTreeSet<(u64, Digest)>,
+    forged: BTreeSet<(u64, u32)>,
     journal: Journal,
 }
 
@@ -239,6 +336,7 @@ impl TakenMix {
                 Deed::Say(to, message) => done.push(node::Deed::Do(Box::new(Action::Send { to, message }))),
                 Deed::HandOn(header, packets) => {
                     if honest.iter().any(|packet| !packets.contains(packet)) {
+                        self.lacking.insert((header.header.round, header.header.output));
                         self.journal.note(&json!({ "touched": header.header.round }));
                     }
                     let packets = outgoing(self.geometry, &packets);
@@ -276,6 +374,12 @@ impl node::Intruder for TakenMix {
             Action::Forward { batch, .. } => {
                 let honest: Vec<Vec<u8>> = batch.packets.packets().map(<[u8]>::to_vec).collect();
                 let (header, packets) = (batch.header.clone(), honest.clone());
+                let of_round = |(round, client): &(u64, u32)| {
+                    *round == header.header.round && header.header.members.contains(*client)
+                };
+                if self.forged.iter().any(of_round) {
+                    self.journal.note(&json!({ "taken": header.header.round }));
+                }
                 let deeds = self.act(mix, disk, |rogue, me| rogue.hands_on(me, header, packets));
                 self.deeds(&honest, deeds)
             }
@@ -289,6 +393,11 @@ impl node::Intruder for TakenMix {
         }
         match event {
             Event::Peer { from, message } => {
+                if let PeerMessage::BatchAccepted { round, digest } = &message
+                    && self.lacking.contains(&(*round, *digest))
+                {
+                    self.journal.note(&json!({ "taken": round }));
+                }
                 let (heard, deeds) = self.act(mix, disk, |rogue, me| rogue.hears(me, from, message));
                 (heard.map(|message| Event::Peer { from, message }), self.deeds(&[], deeds))
             }
@@ -297,6 +406,7 @@ impl node::Intruder for TakenMix {
                 let before = submission.packets.received(0).to_vec();
                 let taken = self.act(mix, disk, |rogue, me| rogue.takes(me, client, round, submission));
                 if taken.as_ref().is_some_and(|taken| taken.packets.received(0) != before) {
+                    self.forged.insert((round, client));
                     self.journal.note(&json!({ "touched": round }));
                 }
                 let request = Request::Submit { round };

@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::config::Home;
 use crate::control::{Answer, Ask, Stream};
-use crate::sim::chaos::{Ledger, Network, Offer, Setting, User};
+use crate::sim::chaos::{Ledger, Network, Offer, Setting, User, Verdict};
 use crate::testnet::{Options, Programs, ready, status};
 
 use super::behaviour::{self, Behaviour};
@@ -25,7 +25,7 @@ use super::posing::{Journal, Said};
 use super::{AdversaryRow, trial};
 
 /// Seconds of a round: short, for many rounds, and long enough for two busy cores.
-const ROUND: f64 = 0.5;
+pub(in crate::sim) const ROUND: f64 = 0.5;
 /// The shortest payload there is.
 const PAYLOAD: u64 = 256;
 /// How long the villain may take to do what it is there for, once the network runs.
@@ -67,7 +67,7 @@ pub struct AdversaryProcesses {
 impl AdversaryProcesses {
     /// Runs it in the present tokio runtime; each row is told as it ends. Every wait is bounded: a row takes four minutes at most.
     /// Dropped, it kills every process.
-    pub async fn run(&self, tell: impl Fn(&AdversaryRow)) -> Vec<AdversaryRow> {
+    pub async fn run(&self, show: impl Fn(&AdversaryRow)) -> Vec<AdversaryRow> {
         let places = Arc::new(Semaphore::new(self.parallel.max(1)));
         let mut running = JoinSet::new();
         for (behaviour, place) in behaviour::tries(&self.behaviours, self.mixes) {
@@ -87,6 +87,7 @@ impl AdversaryProcesses {
                 };
                 row.failures = seen.failures;
                 row.unknown = seen.unknown;
+                row.restarted = seen.restarted;
                 row.add(setup.seed, &seen.verdict);
                 row.seconds = began.elapsed().as_secs_f64();
                 if row.is_sound() {
@@ -99,7 +100,7 @@ impl AdversaryProcesses {
         let mut rows = Vec::new();
         while let Some(ended) = running.join_next().await {
             if let Ok(row) = ended {
-                tell(&row);
+                show(&row);
                 rows.push(row);
             }
         }
@@ -114,6 +115,8 @@ struct Seen {
     verdict: trial::Verdict,
     /// Why it is not known whether a touched round could be opened.
     unknown: Option<String>,
+    /// Whether operators had to start their mixes again.
+    restarted: bool,
     failures: Vec<String>,
 }
 
@@ -266,33 +269,25 @@ impl Trial {
     /// Operators let the network go on, users read and send again what is held, until everything has arrived.
     async fn settle(&mut self) {
         let until = Instant::now() + AFTER;
-        loop {
-            for home in &self.network.layout.mixes {
-                resume(&home.control).await;
-            }
-            let mut done = true;
-            for user in &self.users {
-                let held = user.retry().await;
-                done &= user.is_done().await && user.look().await && held.is_some_and(|held| held.is_empty());
-            }
-            let missing = self.ledger.lock().unwrap_or_else(PoisonError::into_inner).missing();
-            if done && missing == 0 {
-                break;
-            }
+        // Where fewer than all open a round, a mix that has not heard a confirm signs no verdict of it before it has restarted.
+        let mut patience = Some(until - AFTER / 2);
+        while !go_on(&self.network, &self.users, &self.ledger, &[Ask::Resume]).await {
             if Instant::now() > until {
-                self.seen.failures.push(format!("after {} s {missing} messages are missing", AFTER.as_secs()));
+                self.seen.failures.push(format!("after {} s messages are missing", AFTER.as_secs()));
                 break;
+            }
+            if patience.take_if(|until| Instant::now() > *until).is_some() {
+                self.seen.restarted = true;
+                for place in 0..self.network.layout.mixes.len() {
+                    let mix = &mut self.network.parties[place];
+                    mix.kill().await;
+                    self.seen.failures.extend(mix.start(0).err().map(|error| error.to_string()));
+                }
             }
             self.look().await;
         }
-        sleep(Duration::from_secs_f64(ROUND * QUIET_ROUNDS)).await;
-        let mut all = Vec::new();
-        for user in &self.users {
-            all.extend(user.list(true).await.unwrap_or_default());
-        }
+        let verdict = compare(&self.users, &self.ledger).await;
         self.look().await;
-        let ledger = std::mem::take(&mut *self.ledger.lock().unwrap_or_else(PoisonError::into_inner));
-        let verdict = ledger.judge(Vec::new(), all, &Default::default());
         self.seen.verdict.delivered = verdict.is_good() && verdict.delivered == self.users.len() as u64;
     }
 
@@ -328,8 +323,8 @@ impl Trial {
         // Whoever touches packets is not the exit, so that a verdict is an honest exit's word: a stored round was opened, and one that
         // it has aborted it has not. Of any other only a witness inside could tell.
         let ended = |round: &u64| self.ended.get(round).map_or("unknown", String::as_str);
-        verdict.released = said.touched.iter().any(|round| ended(round) == "stored");
-        let open: Vec<_> = said.touched.iter().filter(|round| !matches!(ended(round), "stored" | "aborted")).collect();
+        verdict.released = said.taken.iter().any(|round| ended(round) == "stored");
+        let open: Vec<_> = said.taken.iter().filter(|round| !matches!(ended(round), "stored" | "aborted")).collect();
         if !open.is_empty() && !verdict.released {
             let words = open.iter().map(|round| format!("{round} {}", ended(round)));
             let words = words.collect::<Vec<_>>().join(", ");
@@ -338,11 +333,38 @@ impl Trial {
     }
 }
 
+/// Operators tell their mixes `what`, users look at their inboxes and send again what is held; whether all that was accepted has
+/// arrived.
+pub(in crate::sim) async fn go_on(network: &Network, users: &[User], ledger: &Mutex<Ledger>, what: &[Ask]) -> bool {
+    for home in &network.layout.mixes {
+        for ask in what {
+            tell(&home.control, ask).await;
+        }
+    }
+    let mut done = true;
+    for user in users {
+        let held = user.retry().await;
+        done &= user.is_done().await && user.look().await && held.is_some_and(|held| held.is_empty());
+    }
+    done && ledger.lock().unwrap_or_else(PoisonError::into_inner).missing() == 0
+}
+
+/// What every inbox shows in the end, against what was accepted.
+pub(in crate::sim) async fn compare(users: &[User], ledger: &Mutex<Ledger>) -> Verdict {
+    sleep(Duration::from_secs_f64(ROUND * QUIET_ROUNDS)).await;
+    let mut all = Vec::new();
+    for user in users {
+        all.extend(user.list(true).await.unwrap_or_default());
+    }
+    let ledger = std::mem::take(&mut *ledger.lock().unwrap_or_else(PoisonError::into_inner));
+    ledger.judge(Vec::new(), all, &Default::default())
+}
+
 /// The operator of a mix has acted.
-async fn resume(control: &Path) {
+pub(in crate::sim) async fn tell(control: &Path, what: &Ask) {
     let asked = async {
         let mut daemon = Stream::connect(control).await.ok()?;
-        daemon.send(&Ask::Resume).await.ok()?;
+        daemon.send(what).await.ok()?;
         daemon.receive::<Answer>().await.ok()
     };
     // Who does not answer is asked again.

@@ -26,7 +26,7 @@ use crate::testnet::Programs;
 
 pub use report::ChaosReport;
 
-pub(in crate::sim) use ledger::Ledger;
+pub(in crate::sim) use ledger::{Ledger, Verdict};
 pub(in crate::sim) use network::{Network, Setting};
 pub(in crate::sim) use users::{Offer, User};
 
