@@ -68,6 +68,7 @@ impl Mix {
         if !self.is_plausible(&verdict) {
             return self.reject("bad_verdict", 1);
         }
+        self.spend_decided(&verdict, &signature);
         let Some(entry) = self.entry.as_mut() else { return };
         let ruling = entry.docket.decide(&self.identities[exit], self.network.mixes(), verdict, signature);
         match ruling {
@@ -78,6 +79,19 @@ impl Mix {
             Ruling::Refused => self.reject("bad_verdict", 1),
             Ruling::Waiting | Ruling::Complete(_) => {}
         }
+    }
+
+    /// A mix has had a round aborted that is not open yet, as whoever signs a batch for the next round can: its number is spent. Else
+    /// the next epoch could begin with it, and the exit, which decides once, never give it a verdict of that epoch.
+    fn spend_decided(&mut self, verdict: &Verdict, signature: &Signature) {
+        let by_exit = verdict.is_signed_by(&self.identities[self.exit_index()], signature);
+        let Some(entry) = self.entry.as_mut().filter(|entry| by_exit && !entry.opening && verdict.round > entry.opened)
+        else {
+            return;
+        };
+        entry.opened = verdict.round;
+        entry.docket.open(verdict.epoch, verdict.round);
+        self.persist(Record::Opened { round: verdict.round }, Persisting::Known);
     }
 
     /// The own signature is on disk: it may go out, and the round's key goes.
