@@ -30,7 +30,7 @@ pub(super) fn tell(network: &Network, directory: &Path, contradiction: &Contradi
 }
 
 /// Against each mix whose signature is under both.
-fn evidence(network: &Network, contradiction: &Contradiction) -> Vec<Evidence> {
+pub fn evidence(network: &Network, contradiction: &Contradiction) -> Vec<Evidence> {
     let hops = 1..=network.mixes() as u8;
     let pairs = hops.filter_map(|hop| {
         let place = usize::from(hop) - 1;

@@ -30,6 +30,7 @@ use crate::session::{Session, SessionConfig, SessionError};
 use crate::store::{Store, StoreError};
 use crate::wire::Network;
 
+pub use contradicted::evidence;
 pub use disk::{Disk, DiskLimits};
 #[cfg(any(test, feature = "sim"))]
 pub use intruder::Intruder;

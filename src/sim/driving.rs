@@ -106,6 +106,7 @@ impl World {
                 Reply::Receipt(_) if self.lied_to.contains(&client) => Reply::Refused(Refusal::Late),
                 honest => honest,
             };
+            let reply = self.answered(own, client, reply);
             let mut parcel = Some(Parcel::Reply { id: asked, reply, letters });
             self.post(Party::Mix(own), Party::Client(client), || {
                 parcel.take().expect("replies to clients are not duplicated")

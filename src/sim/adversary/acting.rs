@@ -4,7 +4,7 @@ use crate::crypto::{IdentityKey, SecretKey};
 use crate::packet::Slots;
 use crate::round::{Done, Submission};
 use crate::session;
-use crate::wire::{PeerMessage, Request, SignedBatchHeader};
+use crate::wire::{PeerMessage, Reply, Request, SignedBatchHeader};
 
 use super::super::traffic::{Incident, Parcel};
 use super::super::{Party, World};
@@ -85,6 +85,15 @@ impl World {
             self.toll.forges(round, client as u32);
         }
         Some((request, Some(taken)))
+    }
+
+    /// What a client gets of what a mix's engine answers it.
+    pub(in crate::sim) fn answered(&mut self, own: usize, client: usize, reply: Reply) -> Reply {
+        if self.mixes[own].rogue.is_none() {
+            return reply;
+        }
+        let given = reply.clone();
+        self.as_rogue(own, |rogue, me| rogue.answers(me, client as u32, given)).unwrap_or(reply)
     }
 
     /// A malicious mix acts.

@@ -63,6 +63,7 @@ pub(super) const ALL: &[Behaviour] = &[
     by("non-canonical-point", By::Packets(Touch::NonCanonical)),
     by("low-order-point", By::Packets(Touch::LowOrder)),
     by("swap-layers", By::Packets(Touch::SwapHeads)),
+    by("copied-layer", By::Packets(Touch::CopyBody)),
     by("replay-packet", By::Packets(Touch::ReplayPacket)),
     by("replay-batch", By::Packets(Touch::ReplayBatch)),
     by("wrong-round", By::Packets(Touch::WrongRound)),
@@ -89,10 +90,12 @@ pub(super) const ALL: &[Behaviour] = &[
     seen("unproven-key", By::Keys(Cheat::Unproven), Defence::ProofOfPossession, 1),
     by("two-proposals", By::Keys(Cheat::Proposals)),
     by("two-documents", By::Words(Lie::TwoDocuments)),
+    by("two-documents-to-clients", By::Words(Lie::ClientDocuments)),
     by("leave-one-out", By::Entry(Choice::LeaveOut)),
     by("leave-one-in", By::Entry(Choice::LeaveOneIn)),
     seen("forge-one", By::Entry(Choice::ForgeOne), Defence::MacCheck, 0),
     seen("stuff", By::Entry(Choice::Stuff), Defence::MacCheck, 0),
+    by("copied-onion", By::Entry(Choice::CopyOne)),
     by("submit-twice", By::Client(Mischief::Twice)),
     by("bad-layer", By::ClientAt(|place| Mischief::BadLayer(place + 1))),
     by("false-commitment", By::Client(Mischief::BadCommitment)),
@@ -124,7 +127,10 @@ impl Behaviour {
         match self.by {
             // The exit opens last: what it does to packets is done when nobody is left to notice.
             By::Packets(_) => (0..exit).collect(),
-            By::Words(Lie::TwoLists) | By::Keys(Cheat::Proposals) | By::Entry(_) | By::Client(_) => vec![0],
+            By::Words(Lie::TwoLists | Lie::ClientDocuments)
+            | By::Keys(Cheat::Proposals)
+            | By::Entry(_)
+            | By::Client(_) => vec![0],
             By::Words(Lie::OpenEarly) => vec![exit],
             // Of the others' verdicts nobody hears but from the entry.
             By::Words(Lie::TwoVerdicts) => vec![0, exit],

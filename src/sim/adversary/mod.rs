@@ -85,7 +85,7 @@ pub struct AdversaryRow {
     pub released: u64,
     /// In which something was seen of an honest mix's shuffle, or of a key, that must not be.
     pub leaked: u64,
-    /// In which honest mixes named the culprit.
+    /// In which all honest mixes named the culprit, or an honest client has evidence against it.
     pub culprit_named: u64,
     /// In which they named somebody else.
     pub honest_named: u64,

@@ -31,6 +31,8 @@ pub(super) enum Touch {
     LowOrder,
     /// Swaps the heads of two packets.
     SwapHeads,
+    /// Puts what another packet holds under its head: an inner layer under another's outer one.
+    CopyBody,
     /// Puts a packet of the round before in its place.
     ReplayPacket,
     /// Hands on the batch of the round before.
@@ -98,6 +100,10 @@ impl Packets {
                 let (mut a, mut b) = (packets[at].clone(), packets[other].clone());
                 a[..48].swap_with_slice(&mut b[..48]);
                 (packets[at], packets[other]) = (a, b);
+            }
+            Touch::CopyBody => {
+                let body = packets[other][48..].to_vec();
+                packets[at][48..].copy_from_slice(&body);
             }
             Touch::ReplayPacket => packets[at] = self.last.as_ref()?.first()?.clone(),
             Touch::ReplayBatch => *packets = self.last.clone().filter(|last| last.len() == packets.len())?,

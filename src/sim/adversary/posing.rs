@@ -2,13 +2,13 @@
 //!
 //! What it does it writes into a journal beside its store, which is all that an experiment learns from it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::client::{self, Client, ClientConfig, DiskLimits};
 use crate::config::{Home, Loading, NetworkFile, Role};
 use crate::crypto::{Backend, Digest, IdentityKey, SecretKey};
-use crate::mix::{Action, Event, Mix};
+use crate::mix::{Action, Event, Mix, RequestId};
 use crate::net::Limits;
 use crate::node::{self, Node, NodeConfig};
 use crate::packet::{Geometry, Slots};
@@ -71,8 +71,20 @@ impl Posing {
                 let (has_begun, key) = (behaviour.begins_early(), home.mix_secrets()?.identity);
                 let taken = |network: &Arc<Network>| -> Result<Box<dyn node::Intruder>, Box<dyn Error>> {
                     let (geometry, network) = (geometry(network)?, network.clone());
-                    let (lacking, forged) = Default::default();
-                    Ok(Box::new(TakenMix { rogue, place, key, network, geometry, has_begun, lacking, forged, journal }))
+                    let (lacking, forged, asking, loot_since) = Default::default();
+                    Ok(Box::new(TakenMix {
+                        rogue,
+                        place,
+                        key,
+                        network,
+                        geometry,
+                        has_begun,
+                        lacking,
+                        forged,
+                        asking,
+                        loot_since,
+                        journal,
+                    }))
                 };
                 run_mix(&home, &file, &stop, taken).await
             }
@@ -294,6 +306,9 @@ pub(in crate::sim) struct Said {
     pub published: BTreeSet<u64>,
 }
 
+/// What a villain has got hold of and still has then was not on its way to it anyhow.
+const LASTS: Duration = Duration::from_secs(1);
+
 /// A mix that somebody has taken over.
 struct TakenMix {
     rogue: Box<dyn RogueMix>,
@@ -305,6 +320,9 @@ struct TakenMix {
     /// Batches that lack an honest packet, by round and digest, and clients whose submissions it has replaced.
     lacking: BTreeSet<(u64, Digest)>,
     forged: BTreeSet<(u64, u32)>,
+    /// Who waits for which answer.
+    asking: BTreeMap<RequestId, u32>,
+    loot_since: Option<Instant>,
     journal: Journal,
 }
 
@@ -316,8 +334,10 @@ impl TakenMix {
         if self.rogue.has_acted() {
             self.journal.note(&json!({ "acted": true }));
         }
-        if let Some(loot) = self.rogue.loot() {
-            self.journal.note(&json!({ "loot": loot }));
+        match (self.rogue.loot(), self.loot_since) {
+            (Some(loot), Some(since)) if since.elapsed() > LASTS => self.journal.note(&json!({ "loot": loot })),
+            (Some(_), Some(_)) => {}
+            (loot, _) => self.loot_since = loot.map(|_| Instant::now()),
         }
         done
     }
@@ -383,11 +403,23 @@ impl node::Intruder for TakenMix {
                 let deeds = self.act(mix, disk, |rogue, me| rogue.hands_on(me, header, packets));
                 self.deeds(&honest, deeds)
             }
+            Action::Reply { id, reply } => {
+                let reply = match self.asking.remove(&id) {
+                    Some(client) => self.act(mix, disk, |rogue, me| rogue.answers(me, client, reply)),
+                    None => reply,
+                };
+                vec![node::Deed::Do(Box::new(Action::Reply { id, reply }))]
+            }
             other => vec![node::Deed::Do(Box::new(other))],
         }
     }
 
     fn hears(&mut self, mix: &Mix, disk: &node::Disk, event: Event) -> (Option<Event>, Vec<node::Deed>) {
+        if let Event::Request { id, client, request, .. } = &event
+            && !matches!(request, Request::PollMessages { .. })
+        {
+            self.asking.insert(*id, *client);
+        }
         if !self.has_begun(mix) {
             return (Some(event), Vec::new());
         }

@@ -296,21 +296,33 @@ impl Trial {
         let culprit = self.network.parties[self.villain].home.id.clone();
         let mut by_all = true;
         for home in self.honest_mixes().cloned().collect::<Vec<_>>() {
-            let mut named = Vec::new();
-            for file in std::fs::read_dir(home.dir.join("evidence")).into_iter().flatten().flatten() {
-                let path = file.path();
-                match verify(&self.mixnode, &path, &home.dir.join("network.yaml")).await {
-                    Some(name) => named.push(name),
-                    None => self.seen.failures.push(format!("{} proves nothing", path.display())),
-                }
-            }
+            let mut named = self.proven(&home).await;
             let status = status(&home.control).await.unwrap_or_default();
             let evicted = status["evicted"].as_array().into_iter().flatten();
             named.extend(evicted.filter_map(Value::as_str).map(str::to_owned));
             by_all &= named.contains(&culprit);
             self.seen.verdict.honest_named |= named.iter().any(|name| *name != culprit);
         }
+        let honest = self.users.iter().zip(self.network.layout.clients.clone());
+        for home in honest.map(|(_, home)| home).collect::<Vec<_>>() {
+            let named = self.proven(&home).await;
+            by_all |= named.contains(&culprit);
+            self.seen.verdict.honest_named |= named.iter().any(|name| *name != culprit);
+        }
         self.seen.verdict.culprit_named = by_all;
+    }
+
+    /// Whom the evidence files in a home prove guilty.
+    async fn proven(&mut self, home: &Home) -> Vec<String> {
+        let mut named = Vec::new();
+        for file in std::fs::read_dir(home.dir.join("evidence")).into_iter().flatten().flatten() {
+            let path = file.path();
+            match verify(&self.mixnode, &path, &home.dir.join("network.yaml")).await {
+                Some(name) => named.push(name),
+                None => self.seen.failures.push(format!("{} proves nothing", path.display())),
+            }
+        }
+        named
     }
 
     /// What the villain has done, and how the rounds in which it touched a packet have ended.

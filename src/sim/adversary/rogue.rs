@@ -10,7 +10,7 @@ use crate::node;
 use crate::packet::{Address, Body, Builder, Geometry, MessageId, Recipe, RoundContext};
 use crate::round::{Done, Submission};
 use crate::wire::{
-    BatchHeader, EpochDocument, Network, PeerMessage, SignedBatchHeader, SignedEpoch, batch_digest, onion_digest,
+    BatchHeader, EpochDocument, Network, PeerMessage, Reply, SignedBatchHeader, SignedEpoch, batch_digest, onion_digest,
 };
 
 /// A mix that somebody has taken over. Its engine runs on as the honest mix's would; whoever has taken it over stands
@@ -34,6 +34,11 @@ pub(in crate::sim) trait RogueMix: Send {
     /// A client submits: what the engine gets of it.
     fn takes(&mut self, _me: &Insider<'_>, _client: u32, _round: u64, submission: Submission) -> Option<Submission> {
         Some(submission)
+    }
+
+    /// Its engine answers a client: what that client gets.
+    fn answers(&mut self, _me: &Insider<'_>, _client: u32, reply: Reply) -> Reply {
+        reply
     }
 
     /// What its engine is told that a job has come to, so that it signs what is false.

@@ -45,6 +45,7 @@ fn no_attack_opens_a_touched_round_names_the_innocent_or_costs_a_message() {
         "lying-accuser-of-echo",
         "two-verdicts",
         "two-documents",
+        "two-documents-to-clients",
         "bad-layer",
         "false-commitment",
     ] {
