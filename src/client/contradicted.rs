@@ -70,7 +70,7 @@ mod tests {
         let both = [signed(Outcome::Stored { refused: 0 }, &[0, 1, 2]), signed(Outcome::OpenedNotStored, &[0, 2])];
         let home = tempfile::tempdir().expect("a directory");
         let directory = home.path().join("evidence");
-        (0..2).for_each(|_| tell(&network, &directory, &Contradiction::Verdicts(both.clone())));
+        (0..2).for_each(|_| tell(&network, &directory, &Contradiction::Verdicts(Box::new(both.clone()))));
         let mut names = Vec::new();
         for file in std::fs::read_dir(&directory).expect("made").flatten() {
             let bytes = std::fs::read(file.path()).expect("written");

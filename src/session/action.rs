@@ -144,7 +144,7 @@ pub enum Action {
     /// Run on the pool: [`Event::Opened`].
     Open(Box<OpenJob>),
     /// Some mix has signed two things of which one can be true: make evidence of it, for the operators.
-    Contradicted(Box<super::Contradiction>),
+    Contradicted(super::Contradiction),
     /// Tell the user.
     Note(Note),
     /// After [`Event::Stop`]: nothing is left that needs a link.

@@ -9,9 +9,9 @@ use crate::wire::{SignedEpoch, SignedVerdict};
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Contradiction {
     /// Two documents of one number. All signatures under the first hold.
-    Documents([SignedEpoch; 2]),
+    Documents(Box<[SignedEpoch; 2]>),
     /// Two verdicts of one round. All signatures under the first hold.
-    Verdicts([SignedVerdict; 2]),
+    Verdicts(Box<[SignedVerdict; 2]>),
 }
 
 /// Verdicts that are kept to hold others against: of rounds that a client still hears of.
@@ -43,13 +43,13 @@ impl Signed {
     pub(super) fn verdict(&mut self, verdict: &SignedVerdict) -> Option<Contradiction> {
         let known = self.verdicts.get(&verdict.verdict.round).filter(|known| known.verdict != verdict.verdict)?.clone();
         self.any_signed(&verdict.signatures, |mix, signature| verdict.verdict.is_signed_by(mix, signature))?;
-        Some(Contradiction::Verdicts([known, verdict.clone()]))
+        Some(Contradiction::Verdicts(Box::new([known, verdict.clone()])))
     }
 
     /// As for verdicts, of a document of a number that is `known`.
     pub(super) fn document(&mut self, known: SignedEpoch, told: &SignedEpoch) -> Option<Contradiction> {
         self.any_signed(&told.signatures, |mix, signature| told.document.is_signed_by(mix, signature))?;
-        Some(Contradiction::Documents([known, told.clone()]))
+        Some(Contradiction::Documents(Box::new([known, told.clone()])))
     }
 
     fn any_signed(&mut self, signatures: &[Signature], holds: impl Fn(&Identity, &Signature) -> bool) -> Option<()> {

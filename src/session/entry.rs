@@ -265,7 +265,7 @@ impl Session {
                 }
             }
             if let Some(contradiction) = known.and_then(|known| self.signed.document(known, signed)) {
-                self.act(Action::Contradicted(Box::new(contradiction)));
+                self.act(Action::Contradicted(contradiction));
             }
         }
         self.status.epoch = self.chain.epoch();
@@ -275,7 +275,7 @@ impl Session {
         for verdict in verdicts {
             if let Some(contradiction) = self.signed.verdict(verdict) {
                 self.note(Note::VerdictFork { round: verdict.verdict.round });
-                self.act(Action::Contradicted(Box::new(contradiction)));
+                self.act(Action::Contradicted(contradiction));
             }
             let counters = &mut self.status.counters;
             match self.ledger.judge(ticket, verdict) {

@@ -288,7 +288,7 @@ impl World {
                 None
             }
             session::Action::Contradicted(contradiction) => {
-                self.clients[own].contradictions.push(*contradiction);
+                self.clients[own].contradictions.push(contradiction);
                 None
             }
             session::Action::Cancel { .. } | session::Action::Stopped => None,

@@ -126,9 +126,7 @@ impl Client {
                 self.local(Event::Opened(job.run()), self.opens);
                 ("open".to_owned(), None)
             }
-            Action::Contradicted(contradiction) => {
-                ("contradicted".to_owned(), Some(Seen::Contradicted(*contradiction)))
-            }
+            Action::Contradicted(contradiction) => ("contradicted".to_owned(), Some(Seen::Contradicted(contradiction))),
             Action::Note(note) => (format!("{note:?}"), Some(Seen::Note(note))),
             Action::Stopped => ("stopped".to_owned(), Some(Seen::Stopped)),
         };

@@ -196,12 +196,12 @@ fn two_documents_or_verdicts_with_one_mixs_signature_are_handed_on_for_evidence(
     let mut nobodys = forged.clone();
     nobodys.signatures[0] = Signature([0; 64]);
     client.ticket_with(ticket(2, vec![nobodys, forged.clone()], Vec::new()));
-    assert_eq!(contradictions(&client), [Contradiction::Documents([first, forged])]);
+    assert_eq!(contradictions(&client), [Contradiction::Documents(Box::new([first, forged]))]);
 
     let settles = fake.stored(1);
     let contradicts = fake.verdict(1, Outcome::OpenedNotStored, &[0]);
     client.ticket_with(ticket(20, Vec::new(), vec![settles.clone(), settles.clone(), contradicts.clone()]));
-    assert_eq!(contradictions(&client)[1..], [Contradiction::Verdicts([settles, contradicts])]);
+    assert_eq!(contradictions(&client)[1..], [Contradiction::Verdicts(Box::new([settles, contradicts]))]);
     assert_eq!(client.settled(), [(1, true)], "the first one counts");
 }
 
