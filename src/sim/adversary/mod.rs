@@ -10,6 +10,7 @@ mod behaviour;
 mod clients;
 mod entry;
 mod follow;
+mod journal;
 mod keys;
 mod packets;
 mod posing;
@@ -17,6 +18,7 @@ mod processes;
 mod rogue;
 mod toll;
 mod trial;
+mod watched;
 mod words;
 
 use std::collections::HashSet;
@@ -32,8 +34,9 @@ use super::World;
 pub use posing::Posing;
 pub use processes::AdversaryProcesses;
 
-pub(in crate::sim) use posing::{Journal, Watched};
+pub(in crate::sim) use journal::Journal;
 pub(in crate::sim) use processes::{ROUND, compare, go_on, tell};
+pub(in crate::sim) use watched::Watched;
 
 pub(in crate::sim) use rogue::{Deed, Insider, Member, RogueClient, RogueMix};
 pub(in crate::sim) use toll::Toll;

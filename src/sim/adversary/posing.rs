@@ -4,13 +4,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
+use std::io::{self, Read};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -26,9 +25,9 @@ use crate::session;
 use crate::store::{MapLimits, Store};
 use crate::wire::{Network, PeerMessage, Request};
 
-use crate::sim::kills::{Moment, Trap};
-
 use super::behaviour::{self, Villain};
+use super::journal::Journal;
+use super::watched::Watched;
 use super::{Deed, Insider, Member, RogueClient, RogueMix};
 
 /// How often it looks whether the keys of others have come, as every daemon does.
@@ -60,7 +59,7 @@ impl Posing {
         let file = NetworkFile::read(&home.network)?;
         let journal = Journal::open(&home.dir)?;
         let Some(name) = &self.behaviour else {
-            let watched = Watched { trap: home.dir.join(Watched::TRAP), journal };
+            let watched = Watched::new(&home.dir, journal);
             return run_mix(&home, &file, &stop, |_| Ok(Box::new(watched))).await;
         };
         let behaviour = behaviour::ALL.iter().find(|behaviour| behaviour.name == name);
@@ -158,66 +157,6 @@ async fn run_client(
     Ok(())
 }
 
-/// How long it takes until what a mix has said has left it.
-const DONE: Duration = Duration::from_millis(5);
-
-/// An honest mix that is watched.
-pub(in crate::sim) struct Watched {
-    trap: PathBuf,
-    journal: Journal,
-}
-
-impl Watched {
-    /// Where a trap is set: a file in the home that names the moment, and whether to die after it.
-    const TRAP: &str = "trap";
-
-    /// Sets a trap for the mix of this home.
-    pub(in crate::sim) fn set_trap(home: &Path, trap: Trap) -> io::Result<()> {
-        let when = if trap.after { "after" } else { "before" };
-        // Whole or not at all.
-        let draft = home.join("trap.new");
-        std::fs::write(&draft, format!("{} {when}", trap.moment.name()))?;
-        std::fs::rename(draft, home.join(Self::TRAP))
-    }
-
-    /// Takes the trap away; whether it was still there.
-    pub(in crate::sim) fn take_trap(home: &Path) -> bool {
-        std::fs::remove_file(home.join(Self::TRAP)).is_ok()
-    }
-
-    /// Whether to die at this moment, and then after it. The trap is gone then.
-    fn dies_at(&self, moment: Moment) -> Option<bool> {
-        let set = std::fs::read_to_string(&self.trap).ok()?;
-        let (name, when) = set.split_once(' ')?;
-        (name == moment.name() && std::fs::remove_file(&self.trap).is_ok()).then(|| when == "after")
-    }
-}
-
-impl node::Intruder for Watched {
-    fn does(&mut self, _mix: &Mix, _disk: &node::Disk, action: Action) -> Vec<node::Deed> {
-        let Some((moment, round)) = Moment::of(&action) else { return vec![node::Deed::Do(Box::new(action))] };
-        let dies = self.dies_at(moment);
-        if dies == Some(false) {
-            return vec![node::Deed::Die];
-        }
-        // First the word, then the deed: what has left the mix is in the journal whatever happens.
-        match moment {
-            Moment::Release => self.journal.note(&json!({ "released": round })),
-            Moment::Publish => self.journal.note(&json!({ "published": round })),
-            _ => {}
-        }
-        let mut deeds = vec![node::Deed::Do(Box::new(action))];
-        if dies == Some(true) {
-            deeds.push(node::Deed::Later(DONE, vec![node::Deed::Die]));
-        }
-        deeds
-    }
-
-    fn hears(&mut self, _mix: &Mix, _disk: &node::Disk, event: Event) -> (Option<Event>, Vec<node::Deed>) {
-        (Some(event), Vec::new())
-    }
-}
-
 fn geometry(network: &Network) -> Result<Geometry, &'static str> {
     Geometry::new(network.mixes(), network.parameters.payload as usize).ok_or("the network file is out of range")
 }
@@ -249,61 +188,6 @@ fn stop_when_told(stop: &CancellationToken) -> io::Result<()> {
         ended.cancel();
     });
     Ok(())
-}
-
-/// What a malicious process says that it has done.
-pub(in crate::sim) struct Journal {
-    file: File,
-    said: BTreeSet<String>,
-}
-
-impl Journal {
-    const NAME: &str = "journal";
-
-    fn open(home: &Path) -> io::Result<Self> {
-        let file = OpenOptions::new().append(true).create(true).open(home.join(Self::NAME))?;
-        Ok(Self { file, said: BTreeSet::new() })
-    }
-
-    /// Says it once.
-    fn note(&mut self, line: &Value) {
-        let line = format!("{line}\n");
-        // What cannot be written the experiment misses, and fails.
-        if !self.said.contains(&line) && self.file.write_all(line.as_bytes()).is_ok() {
-            self.said.insert(line);
-        }
-    }
-
-    /// What the party of this home has said.
-    pub(in crate::sim) fn read(home: &Path) -> Said {
-        let text = std::fs::read_to_string(home.join(Self::NAME)).unwrap_or_default();
-        let lines: Vec<Value> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-        Said {
-            acted: lines.iter().any(|line| line["acted"] == true),
-            touched: lines.iter().filter_map(|line| line["touched"].as_u64()).collect(),
-            taken: lines.iter().filter_map(|line| line["taken"].as_u64()).collect(),
-            loot: lines.iter().any(|line| line["loot"].is_string()),
-            released: lines.iter().filter_map(|line| line["released"].as_u64()).collect(),
-            published: lines.iter().filter_map(|line| line["published"].as_u64()).collect(),
-        }
-    }
-}
-
-/// A journal.
-#[derive(Clone, Debug, Default)]
-pub(in crate::sim) struct Said {
-    /// It has done what it is there for.
-    pub acted: bool,
-    /// Rounds in which it put something else in the place of an honest client's packet.
-    pub touched: BTreeSet<u64>,
-    /// Of these, those in which that was not passed over: the next mix has taken the batch, or the list has the client.
-    pub taken: BTreeSet<u64>,
-    /// It has got hold of what it must not have.
-    pub loot: bool,
-    /// Rounds of which a watched mix was about to release its share, or to open them.
-    pub released: BTreeSet<u64>,
-    /// Rounds of which it was about to publish its onion key.
-    pub published: BTreeSet<u64>,
 }
 
 /// What a villain has got hold of and still has then was not on its way to it anyhow.

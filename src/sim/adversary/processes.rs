@@ -21,7 +21,7 @@ use crate::sim::chaos::{Ledger, Network, Offer, Setting, User, Verdict};
 use crate::testnet::{Options, Programs, ready, status};
 
 use super::behaviour::{self, Behaviour};
-use super::posing::{Journal, Said};
+use super::journal::{Journal, Said};
 use super::{AdversaryRow, trial};
 
 /// Seconds of a round: short, for many rounds, and long enough for two busy cores.
