@@ -18,8 +18,10 @@ pub const MAX_ROUND_PACKETS: u64 = 1 << 24;
 const MIXES: RangeInclusive<u64> = 2..=7;
 /// As in a packet's geometry, in bytes.
 const PAYLOAD: RangeInclusive<u64> = 256..=4 << 20;
-/// From the scheduler's own jitter to a day, in milliseconds.
+/// From the scheduler's own jitter to a day, in milliseconds; 0 stands for rounds back to back.
 const ROUND_MS: RangeInclusive<u64> = 10..=86_400_000;
+/// Of a round back to back, which closes when everybody has submitted: as long as slow clients may keep the others waiting.
+const BACK_TO_BACK_SUBMIT_MS: u32 = 10_000;
 /// A message of 4 GiB has 2^24 fragments at the least payload.
 const MAX_MESSAGE: u64 = u32::MAX as u64;
 /// The default of `poll_letters` stays below its own bound.
@@ -50,7 +52,10 @@ pub(super) fn parameters(file: &NetworkFile) -> Result<Parameters, Vec<Invalid>>
     rules.lists(file);
     let all = file.clients.len().min(MAX_CLIENTS) as u64;
     let packets = rules.number("packets_per_client", file.packets_per_client, 1..=MAX_PACKETS_PER_CLIENT, 4);
-    let round_ms = rules.millis("round_seconds", file.round_seconds, ROUND_MS, 1000);
+    let round_ms = match file.round_seconds {
+        0.0 => 0,
+        given => rules.millis("round_seconds", given, ROUND_MS, 1000),
+    };
     let parameters = Parameters {
         network: file.network.clone(),
         messages_per_round: match file.messages_per_round {
@@ -63,6 +68,7 @@ pub(super) fn parameters(file: &NetworkFile) -> Result<Parameters, Vec<Invalid>>
         round_ms,
         submit_ms: match file.submit_seconds {
             Some(given) => rules.millis("submit_seconds", given, 1..=*ROUND_MS.end(), 800),
+            None if round_ms == 0 => BACK_TO_BACK_SUBMIT_MS,
             None => round_ms * 4 / 5,
         },
         mix_delay_ms: (
@@ -142,13 +148,11 @@ impl Rules {
             start: p.start_clients,
             min: p.min_clients,
         });
-        self.unless(p.submit_ms <= p.round_ms, || Invalid::SubmitBeyondRound {
-            submit_ms: p.submit_ms,
-            round_ms: p.round_ms,
-        });
+        let round_ms = p.span_ms();
+        self.unless(p.submit_ms <= round_ms, || Invalid::SubmitBeyondRound { submit_ms: p.submit_ms, round_ms });
         let (lo, hi) = p.mix_delay_ms;
         self.unless(lo <= hi, || Invalid::DelayOrder(lo, hi));
-        self.unless(lo > hi || hi <= p.round_ms, || Invalid::DelayBeyondRound { hi, round_ms: p.round_ms });
+        self.unless(lo > hi || hi <= round_ms, || Invalid::DelayBeyondRound { hi, round_ms });
         let bytes = p.dummy_payload.len();
         self.unless(bytes as u64 <= u64::from(p.payload), || Invalid::DummyTooLong { bytes, payload: p.payload });
         let (poll, cover) = (p.poll_letters, p.packets_per_client);

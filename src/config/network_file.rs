@@ -29,7 +29,7 @@ pub struct NetworkFile {
     /// The share of an epoch's members below which a round aborts, 0 to 1.
     #[serde(default = "default_min_share")]
     pub min_share: f64,
-    /// Seconds from the start of one round to the next.
+    /// Seconds from the start of one round to the next; 0: it opens when the one before is collected.
     pub round_seconds: f64,
     /// Seconds from a round's start in which submissions are taken; by default 0.8 of the round.
     #[serde(default, skip_serializing_if = "Option::is_none")]

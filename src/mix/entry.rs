@@ -316,7 +316,8 @@ impl Mix {
         let parameters = &self.network.parameters;
         let submit = Duration::from_millis(parameters.submit_ms.into());
         let length = Duration::from_millis(parameters.round_ms.into());
-        let patience = (length * parameters.verdict_rounds * 2).max(Duration::from_secs(10));
+        let span = Duration::from_millis(parameters.span_ms().into());
+        let patience = (span * parameters.verdict_rounds * 2).max(Duration::from_secs(10));
         let (document, peeler) = (self.epochs.document(round), self.epochs.peeler(round));
         let (rules, keys) = (self.list_rules(round), self.epochs.list_keys(round));
         let Some(entry) = self.entry.as_mut() else { return };

@@ -83,7 +83,7 @@ impl Mix {
         }
         let parameters = &self.network.parameters;
         let most = parameters.verdict_rounds as usize + 2;
-        let patience = Duration::from_millis(parameters.round_ms.into()) * parameters.verdict_rounds;
+        let patience = Duration::from_millis(parameters.span_ms().into()) * parameters.verdict_rounds;
         let Some(exit) = self.exit.as_mut() else { return };
         if exit.polls.iter().filter(|poll| poll.client == client).count() >= most {
             return self.refuse(id, Refusal::Full, "full");

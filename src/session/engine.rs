@@ -72,7 +72,7 @@ impl Session {
         let SessionConfig { network, identity, mailbox, capability, letter, list, epochs, unsettled, seats, contacts } =
             config;
         let ledger = Ledger::new(&network, seats, unsettled);
-        let polls = Polls::new(&mut rng, network.parameters.round_ms, in_flight(&network));
+        let polls = Polls::new(&mut rng, network.parameters.span_ms(), in_flight(&network));
         let chain = Chain::new(network.clone(), epochs);
         let status = Status { epoch: chain.epoch(), ..Status::default() };
         Ok(Self {

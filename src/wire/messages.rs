@@ -84,7 +84,7 @@ pub struct Start {
     pub round: u64,
     /// Milliseconds until then, as planned.
     pub starts_in_ms: u64,
-    /// Milliseconds from one round's start to the next.
+    /// Milliseconds from one round's start to the next; 0: it opens when the one before is collected.
     pub round_ms: u32,
 }
 

@@ -17,9 +17,9 @@ pub struct Parameters {
     pub min_clients: u32,
     /// The share of the epoch's members, in thousandths, below which a round aborts.
     pub min_share_permille: u32,
-    /// Milliseconds from the start of one round to the next.
+    /// Milliseconds from the start of one round to the next; 0: it opens when the one before is collected.
     pub round_ms: u32,
-    /// Milliseconds from a round's start in which submissions are taken; at most `round_ms`.
+    /// Milliseconds from a round's start in which submissions are taken; at most `round_ms`, unless that is 0.
     pub submit_ms: u32,
     /// Bounds of a mix's random delay before forwarding.
     pub mix_delay_ms: (u32, u32),
@@ -75,6 +75,11 @@ impl Parameters {
             .u32(self.threshold)
             .u8(self.sealed.into());
         derive(Label::Parameters, &layout.finish())
+    }
+
+    /// Milliseconds that a round may take from its start to the next: what clocks of the protocol are multiples of.
+    pub fn span_ms(&self) -> u32 {
+        if self.round_ms == 0 { self.submit_ms } else { self.round_ms }
     }
 
     /// Rounds before the end of an epoch at which the next one is made: enough for an attempt that fails, at most half.
