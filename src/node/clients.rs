@@ -99,9 +99,7 @@ impl World {
     async fn read_submission(&self, receive: &mut Receiver) -> Result<Submission, NetError> {
         let count = self.network.parameters.packets_per_client as usize;
         let mut packets = Slots::zeroed(self.geometry, count);
-        for slot in 0..count {
-            receive.raw(packets.received_mut(slot)).await?;
-        }
+        receive.scatter(packets.all_received_mut(), count * self.geometry.packet()).await?;
         let length = self.network.records_length();
         let mut records = Vec::new();
         while records.len() < length {

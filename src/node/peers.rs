@@ -144,9 +144,7 @@ impl World {
         while left > 0 {
             let count = left.min(piece);
             let mut slots = Slots::zeroed(self.geometry, count);
-            for slot in 0..count {
-                stream.raw(slots.received_mut(slot)).await?;
-            }
+            stream.scatter(slots.all_received_mut(), count * self.geometry.packet()).await?;
             left -= count;
             let event = Event::Segment { from, stream: number, round, slots };
             if self.inputs.send(Input::Event(event)).await.is_err() {

@@ -57,6 +57,12 @@ impl Slots {
         &mut self.bytes[at..at + self.geometry.packet()]
     }
 
+    /// All slots as [`Slots::received_mut`], in order.
+    pub fn all_received_mut(&mut self) -> impl Iterator<Item = &mut [u8]> {
+        let packet = self.geometry.packet();
+        self.bytes.chunks_exact_mut(self.geometry.stride()).map(move |slot| &mut slot[..packet])
+    }
+
     /// The packet received in slot `i`, W bytes. After peeling only its first 48 bytes are still those received.
     pub fn received(&self, i: usize) -> &[u8] {
         let at = i * self.geometry.stride();
