@@ -55,6 +55,9 @@ pub(super) struct SettingArgs {
     /// The control socket
     #[arg(long, value_name = "PATH")]
     control: Option<String>,
+    /// The largest datagram that is tried on a path, 1200 to 6000
+    #[arg(long, value_name = "BYTES")]
+    mtu: Option<String>,
     /// Bytes that may wait in a client's outbox
     #[arg(long, value_name = "BYTES")]
     outbox_bytes: Option<String>,
@@ -87,6 +90,7 @@ impl SettingArgs {
             ("keys", &self.keys),
             ("listen", &self.listen),
             ("control", &self.control),
+            ("mtu", &self.mtu),
             ("outbox_bytes", &self.outbox_bytes),
             ("inbox_bytes", &self.inbox_bytes),
             ("metrics", &self.metrics),

@@ -41,7 +41,7 @@ pub(super) async fn mix(args: &RunArgs, home: &Path, json: bool) -> Result<(), C
         key: secrets.identity,
         listen,
         store,
-        limits: Limits::default(),
+        limits: Limits { mtu: Some(home.mtu), ..Limits::default() },
         backend: Backend::default(),
         evidence: Some(home.dir.join("evidence")),
     };
@@ -80,7 +80,7 @@ pub(super) async fn client(args: &RunArgs, home: &Path, json: bool) -> Result<()
         contacts: home.contacts(),
         store,
         disk_limits: DiskLimits { outbox_bytes: home.outbox_bytes, inbox_bytes: home.inbox_bytes },
-        limits: Limits::default(),
+        limits: Limits { mtu: Some(home.mtu), ..Limits::default() },
     };
     let client = Client::start(config, &home.control).await?;
     if let Some(address) = home.metrics {

@@ -34,6 +34,8 @@ pub struct Home {
     pub listen: Option<SocketAddr>,
     /// The control socket; by default `control.sock` in the home.
     pub control: PathBuf,
+    /// The largest datagram that is tried on a path; by default what any Ethernet carries.
+    pub mtu: u16,
     /// Bytes that may wait in a client's outbox; by default [`OUTBOX_BYTES`].
     pub outbox_bytes: u64,
     /// Bytes of messages beyond which a client's inbox forgets those that were read; by default [`INBOX_BYTES`].
@@ -152,6 +154,7 @@ impl Home {
             keys: settings.keys.unwrap_or_else(|| dir.into()),
             listen: settings.listen,
             control: settings.control.unwrap_or_else(|| dir.join("control.sock")),
+            mtu: settings.mtu.unwrap_or(MTU),
             outbox_bytes: settings.outbox_bytes.unwrap_or(OUTBOX_BYTES),
             inbox_bytes: settings.inbox_bytes.unwrap_or(INBOX_BYTES),
             metrics,
@@ -168,6 +171,9 @@ pub const OUTBOX_BYTES: u64 = 1 << 30;
 /// Bytes of messages beyond which a client's inbox forgets those that were read, if nobody says otherwise: as many as may
 /// wait to be sent.
 pub const INBOX_BYTES: u64 = OUTBOX_BYTES;
+
+/// The largest UDP payload that is tried if nobody says otherwise: an Ethernet frame less IPv6 and UDP headers.
+const MTU: u16 = 1452;
 
 const CONFIG_NAME: &str = "config.yaml";
 

@@ -11,12 +11,13 @@ use serde::{Deserialize, Serialize, de::IntoDeserializer};
 use super::{ConfigError, source::Source};
 
 /// The names of all settings: keys of `config.yaml`, flags with `-` for `_`, variables `MIXNET_` + upper case.
-pub const SETTINGS: [&str; 12] = [
+pub const SETTINGS: [&str; 13] = [
     "id",
     "network",
     "keys",
     "listen",
     "control",
+    "mtu",
     "outbox_bytes",
     "inbox_bytes",
     "metrics",
@@ -40,6 +41,8 @@ pub struct Settings {
     pub listen: Option<SocketAddr>,
     /// The control socket; in `config.yaml` relative to the home.
     pub control: Option<PathBuf>,
+    /// The largest datagram that is tried on a path.
+    pub mtu: Option<u16>,
     /// Bytes that may wait in a client's outbox.
     pub outbox_bytes: Option<u64>,
     /// Bytes of messages beyond which a client's inbox forgets those that were read.
@@ -134,6 +137,7 @@ impl Settings {
             "keys" => self.keys = Some(value.into()),
             "listen" => self.listen = Some(typed(value)?),
             "control" => self.control = Some(value.into()),
+            "mtu" => self.mtu = Some(value.parse().map_err(|_| "expected 1200 to 6000")?),
             "outbox_bytes" => self.outbox_bytes = Some(number(value)?),
             "inbox_bytes" => self.inbox_bytes = Some(number(value)?),
             "metrics" => self.metrics = Some(typed(value)?),
@@ -238,6 +242,7 @@ mod tests {
                 "log" => "json",
                 "log_level" => "error",
                 "outbox_bytes" | "inbox_bytes" => "1",
+                "mtu" => "1452",
                 _ => "x",
             };
             let mut settings = Settings::default();
@@ -257,6 +262,7 @@ mod tests {
             ("metrics", "9000", "`off` or"),
             ("outbox_bytes", "1 GiB", "a number"),
             ("inbox_bytes", "-1", "a number"),
+            ("mtu", "jumbo", "1200 to 6000"),
             ("ephemeral", "yes", "`true` or"),
         ];
         for (name, value, part) in refused {

@@ -104,6 +104,9 @@ impl Node {
         let started_at_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
         let mix =
             MixConfig { network: network.clone(), geometry, own, key: key.clone(), backend, recovered, started_at_ms };
+        // Everybody on the roster may be there at once; strangers do not come so far.
+        let everybody = network.roster.clients.len() + network.mixes();
+        let limits = Limits { connections: limits.connections.max(everybody), ..limits };
         let endpoint = Endpoint::bind(EndpointConfig {
             listen: Some(listen),
             identity: key.clone(),
