@@ -25,6 +25,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("node", &["crypto", "packet", "wire", "round", "blame", "mix", "store", "net", "control"]),
     ("client", &["crypto", "packet", "wire", "session", "store", "config", "net", "control"]),
     ("testnet", &["crypto", "config", "control"]),
+    ("load", &["crypto", "packet", "wire", "session", "store", "config", "net", "control", "testnet"]),
     ("sim", ALL_BUT_CLI),
     ("cli", ALL),
 ];
@@ -45,6 +46,7 @@ const ALL: &[&str] = &[
     "node",
     "client",
     "testnet",
+    "load",
 ];
 const ALL_BUT_CLI: &[&str] = ALL;
 

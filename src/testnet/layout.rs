@@ -160,7 +160,11 @@ fn home(dir: &Path, role: Role, id: &str) -> Result<Home, TestnetError> {
     Ok(home)
 }
 
-fn free_ports(count: usize) -> std::io::Result<Vec<String>> {
+/// As many UDP ports of loopback as asked for that nobody uses now, as addresses.
+///
+/// # Errors
+/// If the system gives none.
+pub fn free_ports(count: usize) -> std::io::Result<Vec<String>> {
     // All at once, so that none is found twice; free again when the sockets go at the end.
     let sockets: Vec<UdpSocket> = (0..count).map(|_| UdpSocket::bind("127.0.0.1:0")).collect::<Result<_, _>>()?;
     sockets.iter().map(|socket| Ok(socket.local_addr()?.to_string())).collect()
