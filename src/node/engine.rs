@@ -12,8 +12,9 @@ use crate::crypto::{Backend, MailboxId};
 use crate::mix::{Action, Event, Mix, Note, RequestId};
 use crate::net::Connection;
 use crate::round::Submission;
-use crate::wire::{Network, PeerMessage, Record, Refusal, Reply, Request};
+use crate::wire::{Network, PeerMessage, Record, Reply, Request};
 
+use super::chores::{answer_poll, forget_letters, write_records};
 use super::peers::Outgoing;
 use super::status::{ClientTotals, EndedRound, LinkState, NodeStatus, OwedRound, Role};
 use super::{Disk, Metrics, convicted};
@@ -70,6 +71,8 @@ pub(super) struct Engine {
     results: mpsc::UnboundedSender<Event>,
     finished: mpsc::UnboundedReceiver<Event>,
     records: mpsc::UnboundedSender<(u64, Record)>,
+    /// Mailboxes with the cursors up to which their owners have everything.
+    acknowledgements: mpsc::Sender<(MailboxId, u64)>,
     /// The rounds that ended last, for `status`.
     recent: VecDeque<EndedRound>,
     stopping: Option<(oneshot::Sender<()>, Instant)>,
@@ -86,6 +89,9 @@ const RECENT: usize = 32;
 /// than this mix's disk that are kept waiting.
 const UNDER_WAY: usize = 16_384;
 
+/// Acknowledgements that wait for the disk; 24 bytes each.
+const ACKNOWLEDGEMENTS: usize = 65_536;
+
 /// Fewest requests at which a sweep is worth its while.
 const SWEEP: usize = 1024;
 
@@ -101,6 +107,8 @@ impl Engine {
     ) -> Self {
         let (results, finished) = mpsc::unbounded_channel();
         let (records, queue) = mpsc::unbounded_channel();
+        let (acknowledgements, acknowledged) = mpsc::channel(ACKNOWLEDGEMENTS);
+        forget_letters(disk.clone(), acknowledged);
         write_records(disk.clone(), queue, results.clone(), metrics.clone());
         Self {
             mix,
@@ -119,6 +127,7 @@ impl Engine {
             results,
             finished,
             records,
+            acknowledgements,
             recent: VecDeque::new(),
             stopping: None,
             evidence,
@@ -234,7 +243,12 @@ impl Engine {
                 Action::Poll { id, mailbox, acknowledged, after } => {
                     if let Some(pending) = self.pending.remove(&id) {
                         let disk = self.disk.clone();
-                        tokio::task::spawn_blocking(move || answer_poll(&disk, pending, &mailbox, acknowledged, after));
+                        let acknowledgements = self.acknowledgements.clone();
+                        tokio::task::spawn_blocking(move || {
+                            answer_poll(&disk, pending, &mailbox, after);
+                            // With a full queue the letters stay; what is acknowledged now is so again by the next poll.
+                            let _full = acknowledgements.try_send((mailbox, acknowledged));
+                        });
                     }
                 }
                 Action::Work(job) => {
@@ -329,43 +343,6 @@ impl Engine {
             *at = Instant::now() + Duration::from_millis(50);
         }
     }
-}
-
-fn answer_poll(
-    disk: &Disk,
-    pending: oneshot::Sender<(Reply, Vec<u8>)>,
-    mailbox: &MailboxId,
-    acknowledged: u64,
-    after: u64,
-) {
-    let answer = disk.answer(mailbox, after).map(|(answer, letters)| (Reply::Letters(answer), letters));
-    let answer = answer.unwrap_or_else(|error| {
-        tracing::error!(%error, "mailboxes cannot be read");
-        (Reply::Refused(Refusal::Full), Vec::new())
-    });
-    let _gone = pending.send(answer);
-    if let Err(error) = disk.acknowledge(mailbox, acknowledged) {
-        tracing::error!(%error, "letters cannot be deleted");
-    }
-}
-
-/// One thread owns the disk: records are written in the order asked.
-fn write_records(
-    disk: Arc<Disk>,
-    mut queue: mpsc::UnboundedReceiver<(u64, Record)>,
-    results: mpsc::UnboundedSender<Event>,
-    metrics: Arc<Metrics>,
-) {
-    // A thread of its own: the runtime's pool is for short waits.
-    std::thread::spawn(move || {
-        while let Some((token, record)) = queue.blocking_recv() {
-            let result = disk.persist(record);
-            metrics.lost(&disk.losses().unwrap_or_default());
-            if results.send(Event::Persisted { token, result }).is_err() {
-                return;
-            }
-        }
-    });
 }
 
 /// The hello is part of the engine; drivers only carry it.

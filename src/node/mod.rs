@@ -3,6 +3,7 @@
 //! One task owns the engine (`engine`); every connection has a task that turns its streams into inputs; jobs go to
 //! the thread pool, records to one thread that owns the disk. Nothing here decides anything about a round.
 
+mod chores;
 mod clients;
 mod convicted;
 mod disk;

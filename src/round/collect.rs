@@ -25,6 +25,7 @@ pub struct Collection {
     working: usize,
     replay: ReplaySet,
     accepted: BTreeMap<u32, (Digest, Slots)>,
+    packets: usize,
     records: BTreeMap<u32, ClientRecords>,
     closed: bool,
 }
@@ -48,6 +49,7 @@ impl Collection {
             working: 0,
             replay: ReplaySet::default(),
             accepted: BTreeMap::new(),
+            packets: 0,
             records: BTreeMap::new(),
             closed: false,
         }
@@ -79,6 +81,7 @@ impl Collection {
         for key in keys {
             let _new = self.replay.insert(key);
         }
+        self.packets += slots.len();
         self.accepted.insert(client, (digest, slots));
         self.records.extend(records.map(|records| (client, records)));
         Ok(())
@@ -91,7 +94,7 @@ impl Collection {
 
     /// How many packets are in.
     pub fn packets(&self) -> usize {
-        self.accepted.values().map(|(_, slots)| slots.len()).sum()
+        self.packets
     }
 
     /// No further submission is taken.

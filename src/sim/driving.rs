@@ -61,7 +61,7 @@ impl World {
                 let disk = &self.mixes[own].disk;
                 let (answer, letters) = disk.answer(&mailbox, after).expect("reading does not fail");
                 // What is not deleted comes again and is acknowledged again.
-                let _ = disk.acknowledge(&mailbox, acknowledged);
+                let _ = disk.acknowledge(&BTreeMap::from([(mailbox, acknowledged)]));
                 self.reply(own, id, Reply::Letters(answer), letters);
             }
             mix::Action::Work(job) => {
