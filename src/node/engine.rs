@@ -12,7 +12,7 @@ use crate::crypto::{Backend, MailboxId};
 use crate::mix::{Action, Event, Mix, Note, RequestId};
 use crate::net::Connection;
 use crate::round::Submission;
-use crate::wire::{Network, PeerMessage, Record, Reply, Request};
+use crate::wire::{Network, PeerMessage, Record, Refusal, Reply, Request};
 
 use super::chores::{answer_poll, forget_letters, write_records};
 use super::peers::Outgoing;
@@ -27,8 +27,14 @@ pub(super) enum Input {
     PeerUp { mix: usize, number: u64, connection: Connection, outgoing: mpsc::Sender<Outgoing> },
     /// That connection is gone.
     PeerDown { mix: usize, number: u64 },
-    /// A client asks; answered through the channel, which is dropped if there is nothing to say.
-    Request { client: u32, request: Request, submission: Option<Submission>, answer: oneshot::Sender<(Reply, Vec<u8>)> },
+    /// A client asks on the connection of that number; answered through the channel, which is dropped if there is nothing to say.
+    Request {
+        client: u32,
+        number: u64,
+        request: Request,
+        submission: Option<Submission>,
+        answer: oneshot::Sender<(Reply, Vec<u8>)>,
+    },
     /// A client's connection stands; it replaces an older one.
     ClientUp { client: u32, number: u64 },
     /// That connection is gone.
@@ -193,7 +199,11 @@ impl Engine {
                     self.handle(Event::ClientGone { client });
                 }
             }
-            Input::Request { client, request, submission, answer } => {
+            // A client is where it was heard of last.
+            Input::Request { client, number, answer, .. } if self.clients.get(&client) != Some(&number) => {
+                let _gone = answer.send((Reply::Refused(Refusal::NotRegistered), Vec::new()));
+            }
+            Input::Request { client, request, submission, answer, .. } => {
                 self.next_request += 1;
                 let id = RequestId(self.next_request);
                 if self.pending.len() >= self.sweep_at {

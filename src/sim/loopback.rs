@@ -149,6 +149,11 @@ impl Loopback {
         self.nodes[mix].as_ref().map(Node::observer)
     }
 
+    /// A client's identity key: what its owner's programs, and whoever has stolen it, sign with.
+    pub fn client_key(&self, client: usize) -> IdentityKey {
+        IdentityKey::from_seed(&self.secrets[client].identity)
+    }
+
     /// A bare endpoint with a client's identity: an adversary that has the client's key and its own program.
     ///
     /// # Errors

@@ -1,16 +1,17 @@
 //! Every message: what clients ask, what mixes answer, what mixes tell each other.
 //!
 //! A client's request is one bidirectional stream: a [`Request`] frame, raw packets behind it for a submission,
-//! then a [`Reply`] frame, raw letters behind it for a poll. Between mixes each message is a unidirectional stream:
+//! then a [`Reply`] frame, raw letters behind it for a poll. On a connection that speaks for several clients a
+//! [`Request::As`] frame comes first. Between mixes each message is a unidirectional stream:
 //! a [`PeerMessage`] frame, raw packets behind it for a batch. Streams are not ordered among each other and a link
 //! may break at any time, so every message says which round or epoch it is about and may safely come twice.
 
-use crate::crypto::{Digest, Identity, IdentityKey, Signature};
+use crate::crypto::{Digest, Signature};
 
 use super::codec::{Decode, Encode};
 use super::{
-    AbortReason, Accusation, Burnt, Confirm, EpochDocument, Exhibit, Headers, Layout, ListComplete, ListSignature,
-    MixKeys, OnionKey, Piece, SecondList, SecretPart, SignedBatchHeader, SignedEchoHeader, SignedEpoch,
+    AbortReason, Accusation, Burnt, Confirm, EpochDocument, Exhibit, Headers, ListComplete, ListSignature, MixKeys,
+    OnionKey, Piece, Receipt, SecondList, SecretPart, SignedBatchHeader, SignedEchoHeader, SignedEpoch,
     SignedListComplaint, SignedListHeader, SignedVerdict, SubShares, Verdict,
 };
 
@@ -53,6 +54,18 @@ pub enum Request {
         /// The cursor of the last answer that the client has taken in, on disk or not: letters behind it are wanted.
         after: [u8; 8],
     },
+    /// This connection speaks for that client, too. Answered with [`Reply::Attached`].
+    Attach {
+        /// Its roster index.
+        client: u32,
+        /// Its own over [`super::Attachment`] of this connection.
+        signature: Signature,
+    },
+    /// What follows on this stream, one further request, is of a client that is attached.
+    As {
+        /// Its roster index, little-endian, fixed width, so that what clients of a gateway send has one size.
+        client: [u8; 4],
+    },
 }
 
 /// The answer to a [`Request`].
@@ -73,6 +86,11 @@ pub enum Reply {
     Letters(PollAnswer),
     /// The request is not granted.
     Refused(Refusal),
+    /// To [`Request::Attach`].
+    Attached {
+        /// The roster index of the client for which the connection speaks now.
+        index: u32,
+    },
 }
 
 /// The network runs.
@@ -100,33 +118,6 @@ pub struct Ticket {
     /// The verdicts of the rounds from the client's earliest unsettled one to `round - D`, oldest first. A run longer
     /// than a message may be continues in the next ticket.
     pub verdicts: Vec<SignedVerdict>,
-}
-
-/// The entry's word that it has taken a submission; nothing else may be concluded from it.
-#[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
-pub struct Receipt {
-    /// The round.
-    pub round: u64,
-    /// The entry's signature over network, round, roster index and the digest of the packets.
-    pub signature: Signature,
-}
-
-impl Receipt {
-    /// Whether the entry has signed this for these packets.
-    #[must_use]
-    pub fn verify(&self, entry: &Identity, network: &Digest, index: u32, packets: &Digest) -> bool {
-        entry.verify(&receipt_bytes(network, self.round, index, packets), &self.signature)
-    }
-
-    /// The entry's receipt.
-    pub fn sign(key: &IdentityKey, network: &Digest, round: u64, index: u32, packets: &Digest) -> Self {
-        Self { round, signature: key.sign(&receipt_bytes(network, round, index, packets)) }
-    }
-}
-
-/// The signed bytes of a receipt.
-pub fn receipt_bytes(network: &Digest, round: u64, index: u32, packets: &Digest) -> Vec<u8> {
-    Layout::new("mixnet v1 receipt").digest(network).u64(round).u32(index).digest(packets).finish()
 }
 
 /// What precedes the letters of a poll answer: `poll_letters` places of

@@ -16,6 +16,7 @@ mod members;
 mod messages;
 mod network;
 mod piece;
+mod receipt;
 mod record;
 mod seal;
 mod verdict;
@@ -32,11 +33,11 @@ pub use list::{
 };
 pub use members::Members;
 pub use messages::{
-    EpochCall, EpochRefusalReason, LETTER_HEADER_BYTES, PeerMessage, PollAnswer, Receipt, Refusal, Reply, Request,
-    Start, Ticket, receipt_bytes,
+    EpochCall, EpochRefusalReason, LETTER_HEADER_BYTES, PeerMessage, PollAnswer, Refusal, Reply, Request, Start, Ticket,
 };
 pub use network::{ClientEntry, MailboxEntry, MixEntry, Network, Parameters, Roster};
 pub use piece::{PIECE_BYTES, Piece};
+pub use receipt::{Attachment, Receipt, receipt_bytes};
 pub use record::{Bond, CHAIN_KEPT, Record, Recovered, StoredLetter};
 pub use seal::{Accusation, Burnt, Confirm, Mismatch, OnionKey, Release, ReleasedShare, Slot, Statement, transcript};
 pub use verdict::{AbortReason, Outcome, SignedVerdict, Verdict};

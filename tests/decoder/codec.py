@@ -189,6 +189,8 @@ REQUEST = Enum(
     ("NextRound", Struct(epoch=U64, after=U64, unsettled=U64)),
     ("Submit", Struct(round=U64)),
     ("PollMessages", Struct(round=U64, capability=Fixed(32), acknowledged=Fixed(8), after=Fixed(8))),
+    ("Attach", Struct(client=U32, signature=SIGNATURE)),
+    ("As", Struct(client=Fixed(4))),
 )
 REPLY = Enum(
     ("Registered", Struct(index=U32)),
@@ -197,6 +199,7 @@ REPLY = Enum(
     ("Receipt", Struct(round=U64, signature=SIGNATURE)),
     ("Letters", Struct(count=Fixed(4), cursor=Fixed(8))),
     ("Refused", REFUSAL),
+    ("Attached", Struct(index=U32)),
 )
 PEER_MESSAGE = Enum(
     ("Hello", Struct(boot=B16, epoch=U64)),

@@ -141,6 +141,10 @@ def receipt(network_id, round_, index, digest):
     return layout("mixnet v1 receipt", fixed(network_id), u64(round_), u32(index), digest)
 
 
+def attach(network_id, client, binding):
+    return layout("mixnet v1 attach", fixed(network_id), u32(client), fixed(binding))
+
+
 def transcript(document, list, batches, echoes):
     headers = [b"".join([u8(len(part))] + [variable(bytes.fromhex(signed)) for signed in part]) for part in (batches, echoes)]
     return H("Transcript", layout("mixnet v1 transcript", fixed(document), fixed(list), *headers))

@@ -14,6 +14,7 @@ fn signed_bytes_are_those_of_the_vectors() {
         all.extend(verdicts());
         all.push(batch_header());
         all.push(receipt());
+        all.push(attachment());
         Value::Array(all)
     };
     check("signed.json", file, |_: Value| file());
@@ -224,6 +225,20 @@ fn receipt() -> Value {
         "index": 9,
         "packets": packets.map(|packet| to_hex(&packet)),
         "digest": digest.to_string(),
+        "signed": to_hex(&signed),
+        "signers": signed_by(&keys()[..1], &signed),
+    })
+}
+
+fn attachment() -> Value {
+    let attachment = Attachment { network: network(), client: 9, binding: [0xb1; 32] };
+    let (key, signed) = (&keys()[0], attachment.bytes());
+    assert!(attachment.is_signed_by(&key.identity(), &attachment.sign(key)));
+    json!({
+        "kind": "attach",
+        "network": network().to_string(),
+        "client": 9,
+        "binding": to_hex(&attachment.binding),
         "signed": to_hex(&signed),
         "signers": signed_by(&keys()[..1], &signed),
     })
