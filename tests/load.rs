@@ -88,6 +88,36 @@ fn a_run_loses_nothing_and_says_everything() {
 }
 
 #[test]
+fn a_few_connections_carry_many_clients_and_lose_nothing() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let json = dir.path().join("run.json");
+    let file = json.to_str().expect("a name");
+    let output = mixload(&[
+        "run",
+        "--clients",
+        "10",
+        "--connections",
+        "3",
+        "--packets-per-client",
+        "2",
+        "--payload",
+        "256",
+        "--rounds",
+        "3",
+        "--round",
+        "0.5",
+        "--json",
+        file,
+    ]);
+    assert!(output.status.success(), "{}", words(&output));
+    let found = read(&json);
+    for (field, value) in [("clients", 10), ("connections", 3), ("sent", 60), ("delivered", 60), ("lost", 0)] {
+        assert_eq!(found[field], value, "{field}: {found}");
+    }
+    assert_eq!(found["errors"], serde_json::json!({}), "{found}");
+}
+
+#[test]
 fn a_matrix_has_every_cell_and_both_figures() {
     let dir = tempfile::tempdir().expect("a directory");
     let out = dir.path().to_str().expect("a name");
@@ -138,6 +168,7 @@ fn what_cannot_be_is_refused_with_2_before_anything_starts() {
         vec!["run", "--payload", "0"],
         vec!["run", "--clients", "4", "--connections", "5"],
         vec!["run", "--mtu", "9000"],
+        vec!["run", "--part", "3/2"],
         vec!["run", "--homes", "x"],
         vec!["matrix"],
         vec!["scale", "--out", "x", "--packets", "1"],

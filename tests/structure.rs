@@ -25,7 +25,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("node", &["crypto", "packet", "wire", "round", "blame", "mix", "store", "net", "control"]),
     ("client", &["crypto", "packet", "wire", "session", "store", "config", "net", "control"]),
     ("testnet", &["crypto", "config", "control"]),
-    ("load", &["crypto", "packet", "wire", "session", "store", "config", "net", "control", "testnet"]),
+    ("load", &["crypto", "packet", "wire", "session", "config", "net", "control", "testnet"]),
     ("sim", ALL_BUT_CLI),
     ("cli", ALL),
 ];

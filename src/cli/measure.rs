@@ -4,13 +4,14 @@ use std::fs::DirBuilder;
 use std::io::IsTerminal;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::{Args, value_parser};
 use indicatif::{ProgressBar, ProgressStyle};
 use rand::Rng;
 
 use crate::crypto::{os_csprng, to_hex};
-use crate::load::{self, Ground, Options, Progress, Report, Shape, Stage, Traffic};
+use crate::load::{self, Ground, Options, Progress, Report, Shape, Stage, Tell, Traffic};
 
 use super::error::{CliError, Exit};
 use super::{on_all_cores, output};
@@ -48,9 +49,18 @@ pub(super) struct RunArgs {
     /// Where the own network lies, kept afterwards [default: a new directory that goes at the end]
     #[arg(long, value_name = "DIR", conflicts_with = "network")]
     dir: Option<PathBuf>,
+    /// Play the part I of N of the clients; who starts the network waits for the others, who give its file
+    #[arg(long, value_name = "I/N", default_value = "1/1", value_parser = part)]
+    part: (usize, usize),
+    /// The largest datagram that mixes and clients of the own network try, 1200 to 6000
+    #[arg(long, value_name = "BYTES", conflicts_with = "network", value_parser = value_parser!(u16).range(1200..=6000))]
+    mtu: Option<u16>,
     /// Write the figures as JSON to FILE, - for standard output
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Draw latency.svg and hops.svg into DIR
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
 }
 
 /// Measures, and shows what it found.
@@ -62,12 +72,19 @@ pub(super) fn run(args: &RunArgs) -> Result<(), CliError> {
         let text = "--round takes 0, or 0.01 to 86400 seconds\nhelp: write --round 0 for rounds back to back";
         return Err(CliError::new(Exit::Usage, text));
     }
+    if args.connections.is_some_and(|connections| connections > args.clients) {
+        let text = "--connections is more than --clients\nhelp: leave it out for a connection for each client";
+        return Err(CliError::new(Exit::Usage, text));
+    }
     let report = on_all_cores(measured(args))?;
+    if let Some(out) = &args.out {
+        make(out)?;
+        report.draw(out)?;
+    }
     match &args.json {
         Some(path) if path == Path::new("-") => output::line(&output::json(&report))?,
         Some(path) => {
-            std::fs::write(path, output::json(&report) + "\n")
-                .map_err(|error| CliError::io(&format!("write {}", path.display()), &error))?;
+            write(path, &output::json(&report))?;
             show(&report)?;
         }
         None => show(&report)?,
@@ -99,22 +116,48 @@ async fn measured(args: &RunArgs) -> Result<Report, CliError> {
                 // Every mailbox gets as much as every client sends, and a place is left over.
                 poll_letters: args.packets_per_client + 1,
                 sealed: !args.unsealed,
+                mtu: args.mtu,
             };
             (Ground::start(&dir, &shape).await?, args.dir.is_none().then_some(dir))
         }
     };
-    let options =
-        Options { rounds: args.rounds, bytes: args.payload as usize, traffic: Traffic::Ring, spread: args.round > 0.0 };
-    let crew = ground.crew(args.homes.as_deref(), args.clients as usize)?;
+    let options = Options {
+        rounds: args.rounds,
+        bytes: args.payload as usize,
+        connections: args.connections.map(|count| count as usize),
+        traffic: Traffic::Ring,
+        spread: args.round > 0.0,
+    };
+    let mut crew = ground.crew(args.homes.as_deref(), args.clients as usize)?;
+    crew.keep_part(args.part.0, args.part.1);
     let bar = Bar::default();
     let shown = bar.clone();
-    let report = load::run(&ground, crew, &options, move |progress| shown.show(progress)).await;
+    let tell: Tell = Arc::new(move |progress| shown.show(progress));
+    let report = load::run(&ground, crew, &options, &tell).await;
     bar.0.finish_and_clear();
+    ground.deserted().await;
     ground.stop().await;
     if let Some(dir) = dir.filter(|_| report.is_ok()) {
         std::fs::remove_dir_all(&dir).map_err(|error| CliError::io("remove the network's directory", &error))?;
     }
     Ok(report?)
+}
+
+/// `2/3`: the second of three.
+fn part(text: &str) -> Result<(usize, usize), String> {
+    let parsed = text.split_once('/').and_then(|(part, of)| Some((part.parse().ok()?, of.parse().ok()?)));
+    parsed.filter(|(part, of)| (1..=*of).contains(part)).ok_or_else(|| "expected 1/1, 1/2, 2/2, ...".into())
+}
+
+/// Writes a line of JSON.
+pub(super) fn write(path: &Path, json: &str) -> Result<(), CliError> {
+    std::fs::write(path, format!("{json}\n"))
+        .map_err(|error| CliError::io(&format!("write {}", path.display()), &error))
+}
+
+/// Makes a directory for what is found.
+pub(super) fn make(dir: &Path) -> Result<(), CliError> {
+    std::fs::create_dir_all(dir).map_err(|error| CliError::io(&format!("make {}", dir.display()), &error))
 }
 
 /// A new directory of this user's alone.
@@ -141,6 +184,13 @@ impl Default for Bar {
 }
 
 impl Bar {
+    /// One of a series.
+    pub(super) fn step(&self, done: u64, of: u64, what: &str) {
+        self.0.set_message(what.to_owned());
+        self.0.set_length(of);
+        self.0.set_position(done);
+    }
+
     pub(super) fn show(&self, progress: Progress) {
         self.0.set_message(match progress.stage {
             Stage::Connect => "connecting",

@@ -24,6 +24,7 @@ mod recv;
 mod run;
 mod saving;
 mod send;
+mod series;
 mod status;
 mod testnet;
 mod web;

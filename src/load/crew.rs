@@ -94,7 +94,7 @@ impl Crew {
     }
 
     /// Keeps the part `number` of `of`, from 1: clients next to each other on the roster.
-    pub(super) fn keep_part(&mut self, number: usize, of: usize) {
+    pub fn keep_part(&mut self, number: usize, of: usize) {
         let all = self.members.len();
         self.members.truncate(all * number / of);
         self.members.drain(..all * (number - 1) / of);

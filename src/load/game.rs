@@ -15,7 +15,7 @@ use crate::wire::{LETTER_HEADER_BYTES, SignedVerdict};
 use super::documents::Documents;
 use super::stock::Stock;
 use super::voice::Voice;
-use super::{Crew, LoadError, Options, Progress, Stage};
+use super::{Crew, LoadError, Options, Progress, Stage, Tell};
 
 /// In which packets are built before rounds of a length of their own begin; what is missing then is built meanwhile.
 const BUILD_AHEAD: Duration = Duration::from_secs(30);
@@ -48,7 +48,8 @@ pub(super) struct Game {
     pub crew: Arc<Crew>,
     pub options: Options,
     pub stock: Stock,
-    pub documents: Documents,
+    pub documents: Arc<Documents>,
+    pub cursors: Arc<[AtomicU64]>,
     /// The first round and the last.
     pub rounds: (u64, u64),
     pub round: Duration,
@@ -65,7 +66,14 @@ pub(super) struct Game {
 
 impl Game {
     /// Rounds from `first` on.
-    pub(super) fn new(crew: Arc<Crew>, options: Options, stock: Stock, documents: Documents, first: u64) -> Self {
+    pub(super) fn new(
+        crew: Arc<Crew>,
+        options: Options,
+        stock: Stock,
+        documents: Arc<Documents>,
+        cursors: Arc<[AtomicU64]>,
+        first: u64,
+    ) -> Self {
         Self {
             answers: (0..crew.len()).map(|_| Mutex::default()).collect(),
             rounds: (first, first + options.rounds.max(1) - 1),
@@ -74,6 +82,7 @@ impl Game {
             options,
             stock,
             documents,
+            cursors,
             began: OnceLock::new(),
             sent: Mutex::default(),
             letters: AtomicU64::new(0),
@@ -84,11 +93,13 @@ impl Game {
         }
     }
 
+    /// Letters that have come so far.
+    pub(super) fn arrived(&self) -> u64 {
+        self.letters.load(Ordering::Relaxed)
+    }
+
     /// Builds the rounds' packets in order, on the pool's threads; returns when rounds may begin.
-    pub(super) async fn build_ahead(
-        self: &Arc<Self>,
-        tell: &Arc<dyn Fn(Progress) + Send + Sync>,
-    ) -> Result<(), LoadError> {
+    pub(super) async fn build_ahead(self: &Arc<Self>, tell: &Tell) -> Result<(), LoadError> {
         let (first, last) = self.rounds;
         let (game, teller) = (self.clone(), tell.clone());
         let building = spawn_blocking(move || {
@@ -124,7 +135,7 @@ impl Game {
     }
 
     /// Everybody takes part in the rounds; returns when all letters are there, or nothing happens any more.
-    pub(super) async fn play(self: &Arc<Self>, voices: Vec<[Voice; 2]>, tell: &Arc<dyn Fn(Progress) + Send + Sync>) {
+    pub(super) async fn play(self: &Arc<Self>, voices: &[[Voice; 2]], tell: &Tell) {
         let mut players = JoinSet::new();
         for (place, [entry, exit]) in voices.iter().cloned().enumerate() {
             let (game, other) = (self.clone(), self.clone());
@@ -249,7 +260,8 @@ impl Game {
         let letter = LETTER_HEADER_BYTES + self.crew.geometry.letter();
         let places = self.crew.network.parameters.poll_letters as usize;
         let capability = self.crew.members[place].secrets.capability.expose();
-        let (mut cursor, mut got, mut more) = (0, 0, 0);
+        let mut cursor = self.cursors[place].load(Ordering::Relaxed);
+        let (mut got, mut more) = (0, 0);
         while round <= last || (got < self.owed(place) && more < LAST_POLLS) {
             if round > last {
                 more += 1;
@@ -260,6 +272,7 @@ impl Game {
             self.step();
             let count = (u32::from_le_bytes(answer.count) as usize).min(places);
             cursor = u64::from_le_bytes(answer.cursor);
+            self.cursors[place].store(cursor, Ordering::Relaxed);
             if count > 0 {
                 got += count as u64;
                 self.letters.fetch_add(count as u64, Ordering::Relaxed);

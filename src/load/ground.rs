@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use rand::Rng;
 use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
 
 use crate::config::{ClientLine, Home, Loading, MailboxLine, MixLine, NetworkFile, Role, replace};
@@ -36,6 +38,8 @@ pub struct Shape {
     pub poll_letters: u64,
     /// Whether rounds are sealed.
     pub sealed: bool,
+    /// The largest datagram that is tried; `None`: what is usual.
+    pub mtu: Option<u16>,
 }
 
 /// A network that is there to be measured.
@@ -44,6 +48,8 @@ pub struct Ground {
     /// What the mixes' homes are in, if they are on this machine.
     dir: PathBuf,
     seed: Option<[u8; 32]>,
+    mtu: Option<u16>,
+    metrics: Vec<String>,
     children: Option<Children>,
     pids: BTreeMap<String, u32>,
 }
@@ -72,6 +78,12 @@ impl Ground {
             Ok(Home::init(&dir.join(&id), Role::Mix, &id, None)?)
         });
         let homes: Vec<Home> = homes.collect::<Result<_, LoadError>>()?;
+        let metrics = free_ports(shape.mixes).map_err(LoadError::io("find free ports"))?;
+        for (home, metrics) in homes.iter().zip(&metrics) {
+            let mtu = shape.mtu.map(|mtu| format!("mtu: {mtu}\n")).unwrap_or_default();
+            let settings = format!("id: {}\nmetrics: {metrics}\n{mtu}", home.id);
+            replace(&home.dir.join("config.yaml"), 0o600, settings.as_bytes())?;
+        }
         let mut seed = [0; 32];
         os_csprng().fill_bytes(&mut seed);
         let path = dir.join("network.yaml");
@@ -92,7 +104,8 @@ impl Ground {
             }
         }
         let pids = children.pids().clone();
-        Ok(Self { network, dir: dir.into(), seed: Some(seed), children: Some(children), pids })
+        let (dir, seed, children) = (dir.into(), Some(seed), Some(children));
+        Ok(Self { network, dir, seed, mtu: shape.mtu, metrics, children, pids })
     }
 
     /// The running network of a network file.
@@ -104,7 +117,8 @@ impl Ground {
         let dir = path.parent().map(Path::to_path_buf).unwrap_or_default();
         let seed = std::fs::read_to_string(dir.join(SEED_NAME)).ok().and_then(|text| from_hex(text.trim()));
         let pids = std::fs::read(dir.join("pids.json")).ok().and_then(|text| serde_json::from_slice(&text).ok());
-        Ok(Self { network, dir, seed, children: None, pids: pids.unwrap_or_default() })
+        let (metrics, pids) = (Vec::new(), pids.unwrap_or_default());
+        Ok(Self { network, dir, seed, mtu: None, metrics, children: None, pids })
     }
 
     /// The first `count` of its clients, whose homes are in `homes` unless this is a network of [`Ground::start`].
@@ -131,6 +145,19 @@ impl Ground {
         self.seed.is_some()
     }
 
+    /// The largest datagram that its clients try.
+    pub(super) fn mtu(&self) -> Option<u16> {
+        self.mtu
+    }
+
+    /// When the last round opened at the entry and when it was decided on the exit's disk, as both say in their metrics,
+    /// in seconds of one clock; only of a network of its own, between two rounds.
+    pub(super) async fn last_round(&self) -> Option<(f64, f64)> {
+        let began = metric(self.metrics.first()?, "mixnet_round_began_timestamp_seconds").await?;
+        let ended = metric(self.metrics.last()?, "mixnet_round_ended_timestamp_seconds").await?;
+        Some((began, ended))
+    }
+
     /// The process of each mix, in cascade order, where it is known.
     pub(super) fn pids(&self) -> Vec<Option<u32>> {
         self.network.roster.mixes.iter().map(|mix| self.pids.get(&mix.id).copied()).collect()
@@ -143,6 +170,18 @@ impl Ground {
             statuses.push(status(&self.dir.join(&mix.id).join("control.sock")).await);
         }
         statuses
+    }
+
+    /// Waits until no client is connected to the exit any more, a minute at most: other processes may play parts, too.
+    pub async fn deserted(&self) {
+        let began = Instant::now();
+        while self.children.is_some() && began.elapsed() < PATIENCE {
+            let exit = self.statuses().await.pop().flatten();
+            if exit.is_none_or(|exit| exit["clients"]["connected"] == 0) {
+                return;
+            }
+            sleep(LOOK_AGAIN).await;
+        }
     }
 
     /// Stops the mixes, if they are its own.
@@ -196,3 +235,15 @@ fn complete(file: &NetworkFile) -> Result<Arc<Network>, LoadError> {
         Loading::Missing(missing) => Err(LoadError::Options(missing.to_string())),
     }
 }
+
+/// What the metrics at `address` say under `name`.
+async fn metric(address: &str, name: &str) -> Option<f64> {
+    let mut stream = TcpStream::connect(address).await.ok()?;
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await.ok()?;
+    let mut text = String::new();
+    stream.take(MOST_METRICS).read_to_string(&mut text).await.ok()?;
+    text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
+}
+
+/// No mix has more to say.
+const MOST_METRICS: u64 = 1 << 20;

@@ -139,8 +139,8 @@ async fn rounds_of(
     rounds: usize,
     tell: &Tell,
 ) -> Result<Times, LoadError> {
-    let options = Options { rounds: 1, bytes, traffic: Traffic::Pair, spread: false };
-    let mut party = Party::gather(ground, ground.crew(None, clients)?, tell).await?;
+    let options = Options { rounds: 1, bytes, connections: None, traffic: Traffic::Pair, spread: false };
+    let mut party = Party::gather(ground, ground.crew(None, clients)?, None, tell).await?;
     let mut times = Vec::new();
     for round in 0..=rounds {
         let report = party.play(ground, &options, tell).await?;

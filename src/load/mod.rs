@@ -8,14 +8,18 @@
 //! [`Crew`] is who plays, [`Ground`] the network, `voice` a client's conversations, `stock` the packets built ahead,
 //! `letters` what they carry and the proof that it came.
 
+mod baseline;
 mod crew;
 mod documents;
 mod game;
 mod ground;
 mod letters;
+mod matrix;
+mod plot;
 mod process;
 mod report;
 mod run;
+mod scale;
 mod stock;
 mod tally;
 mod voice;
@@ -29,8 +33,10 @@ use crate::testnet::TestnetError;
 pub use crew::Crew;
 pub use ground::{Ground, Shape};
 pub use letters::Traffic;
-pub use report::{Hop, Latency, Report, commit};
-pub use run::{Options, Progress, Stage, run};
+pub use matrix::{Cell, Matrix, MatrixOptions, Times, matrix};
+pub use report::{Hop, Latency, Machine, Report, commit};
+pub use run::{Options, Party, Progress, Stage, Tell, run};
+pub use scale::{Scale, ScaleOptions, Step, scale};
 
 /// Why there is no measurement.
 #[derive(Debug, thiserror::Error)]

@@ -1,11 +1,15 @@
 //! What a measurement found, as JSON.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
 use serde::{Serialize, Serializer};
+
+use super::LoadError;
+use super::plot::{Axis, Panel, Series, draw};
 
 /// What `mixload run` found.
 #[derive(Clone, Debug, Serialize)]
@@ -71,6 +75,25 @@ pub struct Hop {
     pub rss_kb: Option<u64>,
 }
 
+/// What a measurement was made on.
+#[derive(Clone, Debug, Serialize)]
+pub struct Machine {
+    /// The processor, as the system calls it.
+    pub cpu: String,
+    /// Cores that this program may use.
+    pub cores: usize,
+}
+
+impl Machine {
+    /// This one.
+    pub fn this() -> Self {
+        let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let name = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
+        let cpu = name.map_or_else(|| std::env::consts::ARCH.into(), |(_, name)| name.trim().into());
+        Self { cpu, cores: std::thread::available_parallelism().map_or(1, usize::from) }
+    }
+}
+
 /// Latencies, to three digits.
 #[derive(Clone, Debug)]
 pub struct Latency(Histogram<u64>);
@@ -94,9 +117,17 @@ impl Latency {
         self.0.value_at_quantile(share) as f64 / 1000.0
     }
 
-    /// How many messages took up to how many milliseconds.
-    pub(super) fn steps(&self) -> impl Iterator<Item = (f64, u64)> {
-        self.0.iter_recorded().map(|step| (step.value_iterated_to() as f64 / 1000.0, step.count_at_value()))
+    /// The share of messages, in per cent, that took up to so many milliseconds.
+    fn curve(&self) -> Vec<(f64, f64)> {
+        let (mut count, all) = (0, self.0.len().max(1));
+        let mut point = |ms: f64, more: u64| {
+            count += more;
+            (ms, count as f64 * 100.0 / all as f64)
+        };
+        self.0
+            .iter_recorded()
+            .map(|step| point(step.value_iterated_to() as f64 / 1000.0, step.count_since_last_iteration()))
+            .collect()
     }
 }
 
@@ -111,6 +142,34 @@ impl Serialize for Latency {
         }
         let [p50, p90, p99, max] = [0.5, 0.9, 0.99, 1.0].map(|share| self.quantile_ms(share));
         Quantiles { p50, p90, p99, max }.serialize(serializer)
+    }
+}
+
+impl Report {
+    /// Draws `latency.svg` and `hops.svg` into `dir`.
+    ///
+    /// # Errors
+    /// If they cannot be written.
+    pub fn draw(&self, dir: &Path) -> Result<(), LoadError> {
+        let latency = Panel {
+            title: format!("{} messages of {} clients", self.delivered, self.clients),
+            x: Axis { title: "milliseconds", log: true },
+            y: Axis { title: "per cent of messages within", log: false },
+            series: vec![Series { name: "letters".into(), points: self.latency_ms.curve(), colour: 0, faint: false }],
+        };
+        draw(&dir.join("latency.svg"), "Latency of messages", &[latency])?;
+        let of_hops = |title: &str, y, pick: fn(&Hop) -> Option<f64>| {
+            let points = (1..).zip(&self.hop).filter_map(|(number, hop)| Some((f64::from(number), pick(hop)?)));
+            let series = Series { name: title.to_lowercase(), points: points.collect(), colour: 1, faint: false };
+            let (x, y) = (Axis { title: "mix", log: false }, Axis { title: y, log: false });
+            Panel { title: title.into(), x, y, series: vec![series] }
+        };
+        let panels = [
+            of_hops("Throughput", "packets a second", |hop| hop.packets_per_s),
+            of_hops("Processor time", "seconds", |hop| hop.cpu_s),
+            of_hops("Memory", "MiB at most", |hop| Some(hop.rss_kb? as f64 / 1024.0)),
+        ];
+        draw(&dir.join("hops.svg"), "The mixes", &panels)
     }
 }
 

@@ -82,7 +82,13 @@ pub async fn scale(
             mtu: None,
         };
         let ground = Ground::start(&home, &shape).await?;
-        let once = Options { rounds: options.rounds, bytes: options.bytes, traffic: Traffic::Ring, spread: false };
+        let once = Options {
+            rounds: options.rounds,
+            bytes: options.bytes,
+            connections: None,
+            traffic: Traffic::Ring,
+            spread: false,
+        };
         let report = match ground.crew(None, options.clients) {
             Ok(crew) => run(&ground, crew, &once, &quiet).await,
             Err(error) => Err(error),

@@ -7,9 +7,9 @@ use bytes::Bytes;
 use tokio::sync::Semaphore;
 use tokio::time::sleep;
 
-use crate::crypto::IdentityKey;
+use crate::crypto::{Digest, IdentityKey};
 use crate::net::{Connection, Dial, Endpoint, NetError, Receiver};
-use crate::wire::{MixEntry, PollAnswer, Reply, Request, Start, Ticket};
+use crate::wire::{Attachment, MixEntry, PollAnswer, Reply, Request, Start, Ticket};
 
 use super::LoadError;
 use super::stock::Submission;
@@ -23,6 +23,8 @@ pub(super) const HANDSHAKES: usize = 96;
 #[derive(Clone)]
 pub(super) struct Voice {
     connection: Connection,
+    /// For whom, if not for whom the connection is.
+    attached: Option<u32>,
     who: Arc<str>,
     mix: Arc<str>,
 }
@@ -50,7 +52,24 @@ impl Voice {
             drop(_place);
             sleep(Duration::from_millis(100 * u64::from(attempt))).await;
         };
-        Ok(Self { connection, who: who.clone(), mix: mix.id.as_str().into() })
+        Ok(Self { connection, attached: None, who: who.clone(), mix: mix.id.as_str().into() })
+    }
+
+    /// The same connection, as the client of roster index `client` in `network`, which lets it.
+    ///
+    /// # Errors
+    /// If the mix does not.
+    pub(super) async fn attach(&self, network: Digest, client: u32, key: &IdentityKey) -> Result<Self, LoadError> {
+        let binding = self.connection.binding().map_err(|source| self.failed(source))?;
+        let signature = Attachment { network, client, binding }.sign(key);
+        match self.ask(&Request::Attach { client, signature }, []).await?.0 {
+            Reply::Attached { index } if index == client => Ok(Self { attached: Some(client), ..self.clone() }),
+            other => Err(self.unexpected("an attachment", &other)),
+        }
+    }
+
+    fn failed(&self, source: NetError) -> LoadError {
+        LoadError::Net { who: self.who.to_string(), mix: self.mix.to_string(), source }
     }
 
     /// Asks, and waits for the answer however long it is held back; the receiver has what follows it.
@@ -61,6 +80,9 @@ impl Voice {
     ) -> Result<(Reply, Receiver), LoadError> {
         let asked = async {
             let (mut send, mut receive) = self.connection.open_bi().await?;
+            if let Some(client) = self.attached {
+                send.message(&Request::As { client: client.to_le_bytes() }).await?;
+            }
             send.message(request).await?;
             for chunk in body {
                 send.raw_chunk(chunk).await?;
@@ -68,11 +90,7 @@ impl Voice {
             send.finish()?;
             Ok((receive.answer().await?, receive))
         };
-        asked.await.map_err(|source: NetError| LoadError::Net {
-            who: self.who.to_string(),
-            mix: self.mix.to_string(),
-            source,
-        })
+        asked.await.map_err(|source: NetError| self.failed(source))
     }
 
     fn unexpected(&self, what: &'static str, reply: &Reply) -> LoadError {
@@ -133,7 +151,7 @@ impl Voice {
             receive.raw(&mut letters).await?;
             receive.end().await
         };
-        read.await.map_err(|source| LoadError::Net { who: self.who.to_string(), mix: self.mix.to_string(), source })?;
+        read.await.map_err(|source| self.failed(source))?;
         Ok((answer, letters))
     }
 }
