@@ -137,7 +137,8 @@ async fn deliver(
     clients: usize,
 ) -> std::io::Result<()> {
     let mut sending = JoinSet::new();
-    for message in messages.iter().cloned() {
+    for message in messages {
+        let message = message.clone();
         let from = u32::from_le_bytes(*message.first_chunk().expect("a head has 8 bytes")) as usize;
         debug_assert!(traffic.recipient(from, clients) < clients);
         sending.spawn(async move { TcpStream::connect(to).await?.write_all(&message).await });

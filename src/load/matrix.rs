@@ -174,8 +174,11 @@ fn median(times: &[Times]) -> Times {
     }
 }
 
+/// A panel's title and what it shows.
+type Figure = (&'static str, fn(&Times) -> f64);
+
 /// The three figures as panels, in this order.
-const FIGURES: [(&str, fn(&Times) -> f64); 3] = [
+const FIGURES: [Figure; 3] = [
     ("Preparation of a message", |times| times.prepare_ms),
     ("Mix latency", |times| times.mix_ms),
     ("End to end", |times| times.end_to_end_ms),
@@ -206,7 +209,7 @@ impl Matrix {
         let mut lines: Vec<f64> = self.cells.iter().map(across).collect();
         lines.sort_by(f64::total_cmp);
         lines.dedup();
-        let panel = |(title, pick): (&str, fn(&Times) -> f64)| {
+        let panel = |(title, pick): Figure| {
             let mut series = Vec::new();
             for (colour, line) in lines.iter().enumerate() {
                 let of_line = || self.cells.iter().filter(|cell| across(cell) == *line);

@@ -222,7 +222,8 @@ async fn connect(
 /// Registers everybody and waits for the start; the documents, and the next round.
 async fn register(crew: &Arc<Crew>, voices: &[[Voice; 2]]) -> Result<(Documents, u64), LoadError> {
     let mut waiting = JoinSet::new();
-    for [entry, _] in voices.iter().cloned() {
+    for [entry, _] in voices {
+        let entry = entry.clone();
         waiting.spawn(async move {
             entry.register().await?;
             entry.start(0).await
