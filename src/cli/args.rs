@@ -76,6 +76,9 @@ pub(super) struct SettingArgs {
     /// Keep the keys in memory only
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     ephemeral: Option<String>,
+    /// What a mix computes X25519 with: auto, lanes, aws-lc or dalek
+    #[arg(long, value_name = "BACKEND")]
+    x25519: Option<String>,
 }
 
 impl SettingArgs {
@@ -94,6 +97,7 @@ impl SettingArgs {
             ("log", &self.log),
             ("log_level", &self.log_level),
             ("ephemeral", &self.ephemeral),
+            ("x25519", &self.x25519),
         ];
         let given = flags.into_iter().filter_map(|(name, value)| Some((name, value.clone()?)));
         config::environment(std::env::vars_os()).into_iter().chain(given).collect()

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use crate::client::{self, Client, ClientConfig, DiskLimits};
 use crate::config::{Home, Role};
-use crate::crypto::Backend;
 use crate::net::Limits;
 use crate::node::{self, Node, NodeConfig, Observer};
 use crate::store::{MapLimits, Store};
@@ -42,7 +41,7 @@ pub(super) async fn mix(args: &RunArgs, home: &Path, json: bool) -> Result<(), C
         listen,
         store,
         limits: Limits::default(),
-        backend: Backend::default(),
+        backend: home.x25519,
         evidence: Some(home.dir.join("evidence")),
     };
     let node = Node::start(config)?;

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use crate::crypto::Backend;
+
 use super::{
     ClientSecrets, ConfigError, Contacts, FileError, KeyError, LogFormat, LogLevel, Metrics, MixSecrets, Settings,
     files, is_name,
@@ -46,6 +48,8 @@ pub struct Home {
     pub log_level: LogLevel,
     /// Whether the keys live in memory only. What was published of them is to be withdrawn at the end.
     pub ephemeral: bool,
+    /// What a mix computes X25519 with; this processor has it.
+    pub x25519: Backend,
 }
 
 impl Home {
@@ -158,6 +162,7 @@ impl Home {
             log: settings.log.unwrap_or_default(),
             log_level: settings.log_level.unwrap_or_default(),
             ephemeral: settings.ephemeral.unwrap_or(false),
+            x25519: settings.x25519.unwrap_or_default().backend()?,
         })
     }
 }

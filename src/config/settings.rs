@@ -8,10 +8,12 @@ use std::str::FromStr;
 use serde::de::value::{Error as ValueError, StrDeserializer};
 use serde::{Deserialize, Serialize, de::IntoDeserializer};
 
+use crate::crypto::Backend;
+
 use super::{ConfigError, source::Source};
 
 /// The names of all settings: keys of `config.yaml`, flags with `-` for `_`, variables `MIXNET_` + upper case.
-pub const SETTINGS: [&str; 12] = [
+pub const SETTINGS: [&str; 13] = [
     "id",
     "network",
     "keys",
@@ -24,6 +26,7 @@ pub const SETTINGS: [&str; 12] = [
     "log",
     "log_level",
     "ephemeral",
+    "x25519",
 ];
 
 /// What the environment and a home's `config.yaml` may set; every key is explained in `config/home.example.yaml`.
@@ -54,6 +57,8 @@ pub struct Settings {
     pub log_level: Option<LogLevel>,
     /// Whether the keys live in memory only.
     pub ephemeral: Option<bool>,
+    /// What a mix computes X25519 with.
+    pub x25519: Option<X25519>,
 }
 
 /// Where metrics are served.
@@ -89,6 +94,37 @@ pub enum LogLevel {
     Info,
     Debug,
     Trace,
+}
+
+/// What a mix computes X25519 with.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum X25519 {
+    /// The fastest that the processor has.
+    #[default]
+    Auto,
+    /// [`Backend::Lanes`].
+    Lanes,
+    /// [`Backend::AwsLc`].
+    AwsLc,
+    /// [`Backend::Dalek`].
+    Dalek,
+}
+
+impl X25519 {
+    /// The backend.
+    ///
+    /// # Errors
+    /// If this processor does not have it.
+    pub(super) fn backend(self) -> Result<Backend, ConfigError> {
+        let backend = match self {
+            X25519::Auto => Backend::default(),
+            X25519::Lanes => Backend::Lanes,
+            X25519::AwsLc => Backend::AwsLc,
+            X25519::Dalek => Backend::Dalek,
+        };
+        if backend.is_available() { Ok(backend) } else { Err(ConfigError::NoBackend(backend)) }
+    }
 }
 
 impl Settings {
@@ -141,6 +177,7 @@ impl Settings {
             "log" => self.log = Some(typed(value)?),
             "log_level" => self.log_level = Some(typed(value)?),
             "ephemeral" => self.ephemeral = Some(switch(value)?),
+            "x25519" => self.x25519 = Some(typed(value)?),
             other => return Err(format!("`{other}` is no setting")),
         }
         Ok(())
@@ -237,6 +274,7 @@ mod tests {
                 "metrics_public" | "ephemeral" => "true",
                 "log" => "json",
                 "log_level" => "error",
+                "x25519" => "dalek",
                 "outbox_bytes" | "inbox_bytes" => "1",
                 _ => "x",
             };
@@ -258,6 +296,7 @@ mod tests {
             ("outbox_bytes", "1 GiB", "a number"),
             ("inbox_bytes", "-1", "a number"),
             ("ephemeral", "yes", "`true` or"),
+            ("x25519", "ring", "expected one of `auto`"),
         ];
         for (name, value, part) in refused {
             let error = settings.override_with([(name, value)]).expect_err(name).to_string();
@@ -265,6 +304,17 @@ mod tests {
             assert!(!error.contains('\u{1b}'), "{error:?}");
         }
         assert_eq!(settings, Settings::default());
+    }
+
+    #[test]
+    fn a_backend_is_the_one_asked_for_or_an_error() {
+        assert_eq!(X25519::Auto.backend().ok(), Some(Backend::default()));
+        assert_eq!(X25519::AwsLc.backend().ok(), Some(Backend::AwsLc));
+        assert_eq!(X25519::Dalek.backend().ok(), Some(Backend::Dalek));
+        match X25519::Lanes.backend() {
+            Ok(backend) => assert!(backend == Backend::Lanes && backend.is_available()),
+            Err(error) => assert!(!Backend::Lanes.is_available() && error.to_string().contains("help: ")),
+        }
     }
 
     #[test]

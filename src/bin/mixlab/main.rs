@@ -5,8 +5,10 @@ mod adversary;
 mod blame;
 mod chaos;
 mod crowd;
+mod lanes;
 mod oracles;
 mod storm;
+mod timing;
 
 use std::process::ExitCode;
 
@@ -33,6 +35,10 @@ enum Command {
     Storm(storm::StormArgs),
     /// An honest round is replayed as after a burn; says how long that takes
     Blame(blame::BlameArgs),
+    /// X25519 under fixed and random scalars is timed; says whether the time tells them apart
+    Timing(timing::TimingArgs),
+    /// The vector X25519 is held against the library and the reference; says how many points agree
+    Lanes(lanes::LanesArgs),
 }
 
 /// The experiment did not run.
@@ -54,5 +60,7 @@ fn main() -> ExitCode {
         Command::Oracles(args) => oracles::run(&args),
         Command::Storm(args) => storm::run(&args),
         Command::Blame(args) => blame::run(&args),
+        Command::Timing(args) => timing::run(&args),
+        Command::Lanes(args) => lanes::run(&args),
     }
 }
