@@ -14,6 +14,7 @@ use crate::net::Connection;
 use crate::round::Submission;
 use crate::wire::{Network, PeerMessage, Record, Refusal, Reply, Request};
 
+use super::jobs::Jobs;
 use super::peers::Outgoing;
 use super::status::{ClientTotals, EndedRound, LinkState, NodeStatus, OwedRound, Role};
 use super::{Disk, Metrics, convicted};
@@ -66,6 +67,7 @@ pub(super) struct Engine {
     sweep_at: usize,
     /// Records and jobs of which no result has come.
     under_way: usize,
+    jobs: Jobs,
     /// Answers to the engine's own actions: never more than are under way.
     results: mpsc::UnboundedSender<Event>,
     finished: mpsc::UnboundedReceiver<Event>,
@@ -116,6 +118,7 @@ impl Engine {
             next_request: 0,
             sweep_at: SWEEP,
             under_way: 0,
+            jobs: Jobs::default(),
             results,
             finished,
             records,
@@ -239,10 +242,7 @@ impl Engine {
                 }
                 Action::Work(job) => {
                     self.under_way += 1;
-                    let results = self.results.clone();
-                    rayon::spawn(move || {
-                        let _ended = results.send(Event::Worked(job.run()));
-                    });
+                    self.jobs.run(job, self.results.clone());
                 }
                 Action::Persist { token, record } => {
                     self.under_way += 1;

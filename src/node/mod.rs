@@ -7,6 +7,7 @@ mod clients;
 mod convicted;
 mod disk;
 mod engine;
+mod jobs;
 mod metrics;
 mod peers;
 mod service;

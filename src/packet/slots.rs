@@ -80,6 +80,11 @@ impl Slots {
         &mut self.bytes[at..at + self.geometry.packet()]
     }
 
+    /// As [`Slots::peeled_mut`], of all slots in order.
+    pub fn all_peeled_mut(&mut self) -> impl Iterator<Item = &mut [u8]> {
+        self.bytes.chunks_exact_mut(self.geometry.stride()).map(|slot| &mut slot[SEAL_BYTES..])
+    }
+
     /// The echo keys of the slots, in order: of peeled slots, until they are taken.
     pub fn echo_keys(&self) -> &[PrfKey] {
         &self.echo_keys

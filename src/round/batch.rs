@@ -103,11 +103,10 @@ impl Shuffled {
     }
 
     /// As [`Shuffled::packets`], to be changed in place.
-    pub fn for_each_mut(&mut self, mut visit: impl FnMut(&mut [u8])) {
-        for place in &*self.order {
-            let (segment, slot) = self.places[*place as usize];
-            visit(self.segments[segment as usize].peeled_mut(slot as usize));
-        }
+    pub fn packets_mut(&mut self) -> impl Iterator<Item = &mut [u8]> {
+        let mut arrived: Vec<Option<&mut [u8]>> =
+            self.segments.iter_mut().flat_map(Slots::all_peeled_mut).map(Some).collect();
+        self.order.iter().map(move |place| arrived[*place as usize].take().expect("an order has each place once"))
     }
 }
 

@@ -5,7 +5,7 @@ use rand::seq::IndexedRandom;
 use zeroize::Zeroizing;
 
 use crate::crypto::Csprng;
-use crate::packet::{Address, Body, Builder, Echo, Geometry, MessageId, Recipe, Slots};
+use crate::packet::{Address, Body, Builder, Echo, Ephemerals, Geometry, MessageId, NO_EXTRA, Order, Recipe, Slots};
 use crate::wire::{BatchHeader, Network};
 
 /// Packets of a mix's own, to be shuffled among those it has peeled, with the echoes that must come back for them.
@@ -34,20 +34,22 @@ impl Noise {
         assert!((1..geometry.mixes()).contains(&usize::from(hop)), "the exit hands on to nobody");
         let parameters = &network.parameters;
         let expiry = builder.context().epoch.saturating_add(u64::from(parameters.retention_epochs));
-        let echoes = Zeroizing::new(Vec::with_capacity(count));
-        let mut noise = Self { packets: Slots::zeroed(geometry, count), echoes };
-        let mut packet = Vec::new();
-        for slot in 0..count {
+        let order = |_| {
             let mailbox = network.roster.mailboxes.choose(rng).expect("a network has mailboxes");
             let mut message = MessageId([0; 16]);
             rng.fill_bytes(&mut message.0);
             let to = Address { mailbox: mailbox.id, letter_key: mailbox.letter_key };
             let recipe = Recipe { to, body: Body::dummy(message, expiry, &parameters.dummy_payload), sender: None };
-            packet.clear();
-            noise.echoes.push(builder.noise_packet(rng, hop + 1, &recipe, &mut packet));
-            noise.packets.peeled_mut(slot).copy_from_slice(&packet);
+            Order { ephemerals: Ephemerals::draw(rng, geometry, hop + 1), recipe }
+        };
+        let orders: Vec<Order<'_>> = (0..count).map(order).collect();
+        let mut packets = Vec::new();
+        let mut slots = Slots::zeroed(geometry, count);
+        let echoes = Zeroizing::new(builder.build_all(&orders, hop + 1, NO_EXTRA, &mut packets));
+        for (slot, packet) in slots.all_peeled_mut().zip(packets.chunks_exact(geometry.packet())) {
+            slot.copy_from_slice(packet);
         }
-        noise
+        Self { packets: slots, echoes }
     }
 
     /// How many packets: what the batch's header declares on top of what came in.

@@ -101,18 +101,53 @@ impl Attempt {
     /// Judges what `client` has sent. Records come first: they name the packets as they came, which peeling overwrites, and
     /// cost next to nothing beside it.
     pub(super) fn judge(&self, client: u32, submission: Submission) -> Judged {
-        let Submission { packets: mut slots, records } = submission;
+        let mut judged = Self::judge_together(vec![(self, client, submission)]);
+        judged.pop().expect("one submission, one judgement")
+    }
+
+    /// As [`Attempt::judge`] of several, in order. Those of one round are peeled together, so that small ones fill lanes.
+    pub(super) fn judge_together(submissions: Vec<(&Self, u32, Submission)>) -> Vec<Judged> {
+        let mut judged = Vec::with_capacity(submissions.len());
+        let mut together: Vec<(&Arc<Peeler>, Vec<usize>)> = Vec::new();
+        let mut clients = Vec::with_capacity(submissions.len());
+        for (number, (attempt, client, submission)) in submissions.into_iter().enumerate() {
+            let examined = attempt.examine(client, submission);
+            if examined.result.is_ok() {
+                match together.iter_mut().find(|(peeler, _)| Arc::ptr_eq(peeler, &attempt.peeler)) {
+                    Some((_, numbers)) => numbers.push(number),
+                    None => together.push((&attempt.peeler, vec![number])),
+                }
+            }
+            clients.push(client);
+            judged.push(examined);
+        }
+        for (peeler, numbers) in together {
+            let take = |number: &usize| {
+                let Judged { slots, .. } = &mut judged[*number];
+                (std::mem::replace(slots, Slots::zeroed(peeler.geometry(), 0)), clients[*number])
+            };
+            let mut slots: Vec<(Slots, u32)> = numbers.iter().map(take).collect();
+            let results = peeler.peel_together(&mut slots);
+            for ((number, (slots, _)), result) in numbers.into_iter().zip(slots).zip(results) {
+                judged[number].slots = slots;
+                if let Err((_, error)) = result {
+                    judged[number].result = Err(error.into());
+                }
+            }
+        }
+        judged
+    }
+
+    /// Everything but the packets' layers.
+    fn examine(&self, client: u32, submission: Submission) -> Judged {
+        let Submission { packets: slots, records } = submission;
         let packets: Vec<&[u8]> = (0..slots.len()).map(|i| slots.received(i)).collect();
         let digest = derive_parts(Label::Submission, &packets);
-        let admitted = match &self.admission {
+        let result = match &self.admission {
             Some(admission) => admission.admit(client, self.struck, &packets, &records).map(Some),
             None if records.is_empty() => Ok(None),
             None => Err(SubmissionFault::Length),
         };
-        let result = admitted.and_then(|records| match self.peeler.peel(&mut slots, client) {
-            Ok(()) => Ok(records),
-            Err((_, error)) => Err(error.into()),
-        });
         Judged { digest, slots, result }
     }
 }

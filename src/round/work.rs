@@ -232,6 +232,43 @@ pub struct Letters {
 }
 
 impl Job {
+    /// How many packets of a submission there are to peel: 0 of any other job, which is run by itself.
+    pub fn submitted(&self) -> usize {
+        match self {
+            Job::Submission { submission, .. } => submission.packets.len(),
+            _ => 0,
+        }
+    }
+
+    /// Does the work of several jobs, in order; submissions among them are peeled together.
+    pub fn run_together(jobs: Vec<Job>) -> Vec<Done> {
+        let mut done = Vec::with_capacity(jobs.len());
+        let mut submissions = Vec::new();
+        for job in jobs {
+            match job {
+                Job::Submission { round, client, submission, attempt } => {
+                    submissions.push((round, client, submission, attempt));
+                }
+                other => done.push(other.run()),
+            }
+        }
+        let (mut of, mut attempts, mut sent) = (Vec::new(), Vec::new(), Vec::new());
+        for (round, client, submission, attempt) in submissions {
+            of.push((round, client));
+            attempts.push(attempt);
+            sent.push(submission);
+        }
+        let together =
+            attempts.iter().zip(&of).zip(sent).map(|((attempt, (_, client)), sent)| (attempt, *client, sent));
+        let judged = Attempt::judge_together(together.collect());
+        done.extend(of.into_iter().zip(judged).map(|((round, client), judged)| Done::Submission {
+            round,
+            client,
+            judged,
+        }));
+        done
+    }
+
     /// Does the work.
     pub fn run(self) -> Done {
         match self {
@@ -294,7 +331,7 @@ fn open(mut batch: Shuffled, key: &EnvelopeKey) -> Letters {
     let geometry = batch.geometry();
     let context = *key.context();
     let mut letters = Letters { letters: Vec::with_capacity(batch.len()), unopened: 0 };
-    batch.for_each_mut(|packet| match key.open(geometry, packet) {
+    key.open_all(geometry, batch.packets_mut(), |opened| match opened {
         Ok(opened) => {
             let letter = StoredLetter { epoch: context.epoch, round: context.round, letter: opened.letter.to_vec() };
             letters.letters.push((opened.mailbox, letter));

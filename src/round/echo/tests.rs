@@ -99,7 +99,7 @@ fn noise_is_a_dummy_like_a_clients_to_whoever_gets_it() {
             batch = Shuffled::new(&mut cascade.rng, cascade.geometry, segments);
         }
         let envelope = EnvelopeKey::new(context, &cascade.envelope, Backend::Dalek);
-        batch.for_each_mut(|packet| {
+        batch.packets_mut().for_each(|packet| {
             let opened = envelope.open(cascade.geometry, packet).expect("an envelope");
             let owner = cascade.network.roster.mailboxes.iter().position(|mailbox| mailbox.id == opened.mailbox);
             let owner = owner.expect("a mailbox of the network");
