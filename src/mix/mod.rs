@@ -43,7 +43,7 @@ use blame::Convicts;
 use entry::Entry;
 use exit::Exit;
 use persisting::Persisting;
-use sealing::Sealing;
+use sealing::{SaidBefore, Sealing};
 use transit::Transit;
 
 /// What a mix needs to know to begin.
@@ -82,6 +82,8 @@ pub struct Mix {
     assent: Assent,
     /// Sealed rounds without a verdict of this mix's.
     sealings: BTreeMap<u64, Sealing>,
+    /// What this run said in others.
+    said_before: SaidBefore,
     /// What earlier runs said in sealed rounds without a verdict and this one cannot take back.
     bonds: BTreeMap<u64, Bond>,
     /// The first epoch of whose rounds every bond is there.
@@ -139,6 +141,7 @@ impl Mix {
             signed,
             assent: Assent::new(recovered.epoch_signed),
             sealings: BTreeMap::new(),
+            said_before: SaidBefore::default(),
             bonds: recovered.bonds.into_iter().collect(),
             remembers_from: recovered.remembers_from,
             struck: BTreeMap::new(),

@@ -176,7 +176,7 @@ impl Mix {
             // Its share goes with the burn; the onion key may still have to be published.
             return;
         }
-        self.sealings.remove(&round);
+        self.sealing_over(round);
         self.epochs.erase(round);
         if let Some(exit) = self.exit.as_mut() {
             exit.forget_shares(round);

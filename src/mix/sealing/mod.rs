@@ -8,6 +8,7 @@ mod echo;
 mod list;
 mod statement;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -73,6 +74,10 @@ enum Listing {
     /// At the entry, with the submissions until all have signed.
     Made(Box<EntryList>, Option<Collected>),
 }
+
+/// What was said in rounds that are over at this mix and may not be at others.
+#[derive(Default)]
+pub(super) struct SaidBefore(BTreeMap<u64, Vec<(To, PeerMessage)>>);
 
 #[derive(Clone, Copy)]
 enum To {
@@ -297,9 +302,22 @@ impl Mix {
         }
     }
 
+    /// This mix has signed the verdict of a round. Where fewer than all open one it may be stored while a mix has not heard
+    /// everything; that mix signs only when it has, so it is said again as long as rounds wait for its signature.
+    pub(super) fn sealing_over(&mut self, round: u64) {
+        let sealing = self.sealings.remove(&round).filter(|_| !self.position().needs_all());
+        let Some(mut sealing) = sealing else { return };
+        // But for the share: the exit has decided.
+        sealing.said.retain(|(_, message)| !matches!(message, PeerMessage::Release { .. }));
+        self.said_before.0.insert(round, sealing.said);
+        while self.said_before.0.len() > self.network.parameters.verdict_rounds as usize * 2 {
+            self.said_before.0.pop_first();
+        }
+    }
+
     /// A mix is back: it may have missed what was said of rounds without a verdict.
     pub(super) fn say_again(&mut self, to: usize) {
-        let said = self.sealings.values().flat_map(|sealing| &sealing.said);
+        let said = self.sealings.values().map(|sealing| &sealing.said).chain(self.said_before.0.values()).flatten();
         let theirs = said.filter(|(whom, _)| matches!(whom, To::All) || matches!(whom, To::One(one) if *one == to));
         let messages: Vec<PeerMessage> = theirs.map(|(_, message)| message.clone()).collect();
         messages.into_iter().for_each(|message| self.send(to, message));
