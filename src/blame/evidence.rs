@@ -3,9 +3,10 @@
 use crate::crypto::Digest;
 use crate::packet::PeelError;
 use crate::wire::codec::{CodecError, Decode, Encode, decode_file, encode_file};
-use crate::wire::{DocumentError, EpochDocument, Network, SignedEpoch, Slot};
+use crate::wire::{DocumentError, EpochDocument, Network, SignedBatchHeader, SignedEpoch, Slot};
 
-use super::proof::{Proof, Round};
+use super::proof::{HeaderProof, Proof, Round};
+use super::taken::Source;
 use super::{Finding, Guilty, Offence, SignedStatement};
 
 /// The longest evidence file, in bytes: the longest onion, 4 MiB, with records, hashes and echoes of half a million packets,
@@ -85,6 +86,20 @@ impl Evidence {
         };
         let conflict = a.place() == b.place() && !a.says_the_same(&b);
         conflict.then_some(Self { claim: Claim::Equivocation { document, statements: [a, b] } })
+    }
+
+    /// The evidence in a batch header whose numbers cannot be: of themselves, or of what its mix took in, if that is known, the
+    /// hash of each packet. `None` if they can be. `document` is the one that serves its round.
+    pub fn false_header(
+        network: &Network,
+        document: &SignedEpoch,
+        header: &SignedBatchHeader,
+        taken: Option<&[Digest]>,
+    ) -> Option<Self> {
+        let from = taken.map(|hashes| Source::Batch(hashes.to_vec()));
+        let proof = Proof::Header(HeaderProof { header: header.clone(), from });
+        let evidence = Self::of_round(document, header.header.round, proof);
+        evidence.verify(network).is_ok().then_some(evidence)
     }
 
     pub(super) fn of_round(document: &SignedEpoch, round: u64, proof: Proof) -> Self {

@@ -3,7 +3,7 @@
 /// A defence of honest mixes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Defence {
-    /// Every published echo is held against what its client committed to.
+    /// Every published echo is held against what its client committed to, and those of noise against what its mix foretold.
     EchoCheck,
     /// Clients' MACs over their records are checked.
     MacCheck,

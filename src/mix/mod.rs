@@ -32,7 +32,7 @@ use rand::Rng;
 use crate::crypto::{Backend, Csprng, Identity, IdentityKey};
 use crate::epoch::{Assent, Epochs};
 use crate::packet::Geometry;
-use crate::round::{Done, Struck};
+use crate::round::{Done, NoisePolicy, Struck};
 use crate::wire::{Bond, Network, PeerMessage, Record, Recovered, Refusal, Reply, Verdict};
 
 pub use blame::Owing;
@@ -58,6 +58,8 @@ pub struct MixConfig {
     pub key: Arc<IdentityKey>,
     /// Which cryptographic backend does the work.
     pub backend: Backend,
+    /// How much noise it adds to a round, at most what the network lets it.
+    pub noise: NoisePolicy,
     /// What its disk holds.
     pub recovered: Recovered,
     /// Unix milliseconds at the zero of the monotonic clock: written into proposals, shown, never compared.
@@ -74,6 +76,7 @@ pub struct Mix {
     boot: [u8; 16],
     started_at_ms: u64,
     rng: Csprng,
+    noise: NoisePolicy,
     epochs: Epochs,
     links: Vec<Link>,
     transit: BTreeMap<u64, Transit>,
@@ -119,7 +122,7 @@ struct Link {
 impl Mix {
     /// A mix that has just been started; `rng` must be freshly seeded.
     pub fn new(config: MixConfig, mut rng: Csprng) -> Self {
-        let MixConfig { network, geometry, own, key, backend, recovered, started_at_ms } = config;
+        let MixConfig { network, geometry, own, key, backend, noise, recovered, started_at_ms } = config;
         let mut boot = [0; 16];
         rng.fill_bytes(&mut boot);
         let is_exit = own + 1 == network.mixes();
@@ -135,6 +138,7 @@ impl Mix {
             boot,
             started_at_ms,
             rng,
+            noise,
             epochs: Epochs::new(network.clone(), geometry, own, backend, recovered.chain),
             links: vec![Link::default(); network.mixes()],
             transit: BTreeMap::new(),
@@ -337,7 +341,7 @@ impl Mix {
             Done::Segment { round, stream, segment, slots, result } => {
                 self.segment_peeled(now, round, stream, segment, slots, result);
             }
-            Done::Digest { round, batch, digest } => self.batch_digested(now, round, batch, digest),
+            Done::Shuffled { round, batch, digest } => self.batch_digested(now, round, batch, digest),
             Done::Open { round, letters } => self.opened(round, letters),
             Done::List { round, result } => self.list_checked(now, round, result),
             Done::FirstEchoes { round, segments, echoes } => self.echoes_begun(now, round, segments, &echoes),
@@ -346,6 +350,7 @@ impl Mix {
             Done::Restored { round, onions } => self.onions_restored(round, onions),
             Done::Case { round, result } => self.case_made(now, round, result),
             Done::Replayed { round, until, ruling } => self.replayed(now, round, until, ruling),
+            Done::Closed { round, ruling } => self.closed(now, round, ruling),
         }
     }
 

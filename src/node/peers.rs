@@ -135,8 +135,7 @@ impl World {
     /// Reads a batch straight into the slots in which it will be peeled, a piece at a time.
     async fn receive_batch(self, from: usize, header: SignedBatchHeader, mut stream: Receiver) -> Result<(), NetError> {
         let (round, number) = (header.header.round, next_number());
-        let most = self.network.roster.clients.len() * self.network.parameters.packets_per_client as usize;
-        let mut left = (header.header.count as usize).min(most);
+        let mut left = (header.header.count as usize).min(self.network.most_packets(from + 1));
         if self.inputs.send(Input::Event(Event::Batch { from, stream: number, header })).await.is_err() {
             return Ok(());
         }

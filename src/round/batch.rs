@@ -76,6 +76,13 @@ impl Shuffled {
         &self.segments
     }
 
+    /// The mix's own noise: the place of each packet in the new order, ascending, and its W bytes.
+    pub fn noise(&self) -> impl Iterator<Item = (u32, &[u8])> {
+        let inputs = self.len() - self.segments.last().map_or(0, Slots::len);
+        let own = (0u32..).zip(&*self.order).filter(move |(_, place)| **place as usize >= inputs);
+        own.map(|(place, _)| (place, self.packet(place as usize)))
+    }
+
     /// The packets' shape.
     pub fn geometry(&self) -> Geometry {
         self.geometry

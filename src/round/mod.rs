@@ -26,7 +26,7 @@ pub use list::{
     AnswerFault, EntryList, Impossible, Inadmissible, List, ListAnswer, ListFault, ListRules, ListRuling, Struck,
     Suspects, TakenList,
 };
-pub use noise::{Noise, NoiseError, noise_added};
+pub use noise::{Noise, NoisePlan, NoisePolicy};
 pub use origins::Origins;
 pub use phase::Phase;
 pub use pieces::{BadPiece, Pieces, pieces};

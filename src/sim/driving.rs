@@ -71,6 +71,7 @@ impl World {
                     Some(malice) => malice.misreport(done),
                     None => done,
                 };
+                self.overhear(own, &done);
                 let done = self.found(own, done);
                 let event = Box::new(mix::Event::Worked(done));
                 let took = self.faults.work.mul_f64(self.rng.random());
@@ -115,11 +116,14 @@ impl World {
         }
         self.toll.hands_on(own, &header, &packets);
         if let Some(malice) = malice {
-            malice.touch(geometry, &mut packets);
+            let noise: Vec<usize> = batch.packets.noise().map(|(place, _)| place as usize).collect();
+            let mut others = (0..packets.len()).filter(|place| !noise.contains(place));
+            let at = [others.next(), others.next()].map(|place| place.expect("clients send more than one packet"));
+            malice.touch(geometry, &mut packets, at);
             if malice == Malice::Substitute
                 && let Some(packet) = self.mixes[own].made_up_packet(own, header.header.round, &self.plan)
             {
-                packets[0] = packet;
+                packets[at[0]] = packet;
             }
             header = self.sign_again(own, &header, malice, &packets);
             self.mixes[own].touched.insert(header.header.round, batch.header.header.output);

@@ -26,6 +26,12 @@ pub enum Exhibit {
         /// Which of these segments, from 0.
         segment: u32,
     },
+    /// A hop's own noise as it handed it on, W bytes each, in the order of the places that it has named with its key. It
+    /// shows them.
+    Noise {
+        /// Whose, 1 to L - 1.
+        hop: u8,
+    },
 }
 
 /// The signed headers that a mix has seen in a round: two different ones of one hop, seen by two mixes, are evidence.

@@ -20,7 +20,7 @@ mod record;
 mod seal;
 mod verdict;
 
-pub use batch::{BatchHeader, SignedBatchHeader, batch_digest};
+pub use batch::{BatchHeader, NoiseError, SignedBatchHeader, batch_digest};
 pub use echo::{EchoHeader, EchoReader, EchoStreamError, SignedEchoHeader, echoes_digest};
 pub use epoch::{DocumentError, EpochDocument, MAX_EPOCH_ROUNDS, MixKeys, SecretPart, SignedEpoch, SubShares};
 pub use exhibit::{Exhibit, Headers};

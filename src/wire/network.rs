@@ -27,6 +27,8 @@ pub struct Parameters {
     pub payload: u32,
     /// Packets that each client sends in each round.
     pub packets_per_client: u32,
+    /// Packets of its own that each mix but the exit may add to a round.
+    pub noise_packets: u32,
     /// The bytes a dummy carries; at most `payload`.
     pub dummy_payload: Vec<u8>,
     /// The largest message in bytes.
@@ -73,7 +75,8 @@ impl Parameters {
             .u32(self.mailbox_letters)
             .u32(self.history_rounds)
             .u32(self.threshold)
-            .u8(self.sealed.into());
+            .u8(self.sealed.into())
+            .u32(self.noise_packets);
         derive(Label::Parameters, &layout.finish())
     }
 
@@ -185,6 +188,17 @@ impl Network {
     /// L.
     pub fn mixes(&self) -> usize {
         self.roster.mixes.len()
+    }
+
+    /// How many packets a list of `clients` holds; too many for any header if they do not fit a u32.
+    pub fn listed(&self, clients: u32) -> u32 {
+        clients.saturating_mul(self.parameters.packets_per_client)
+    }
+
+    /// The most packets that the mix at `hop` hands on: those of all clients, and the noise of all mixes up to it.
+    pub fn most_packets(&self, hop: usize) -> usize {
+        let Parameters { packets_per_client, noise_packets, .. } = self.parameters;
+        self.roster.clients.len() * packets_per_client as usize + hop * noise_packets as usize
     }
 
     /// The bytes behind the packets of every submission: the client's records if rounds are sealed, else none.

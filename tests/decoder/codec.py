@@ -179,9 +179,11 @@ REFUSAL = Enum("Malformed", "WrongRound", "Late", "Duplicate", "Full", "NotOnRos
                "Stopping", "Evicted")
 PLACE = Struct(hop=U8, place=U32)
 MISMATCH = Enum(("Layer", PLACE), ("Replay", PLACE), ("Noise", PLACE), ("Echo", Struct(place=U32)),
-                ("Equivocation", Struct(hop=U8)), ("Transcript", Struct(hop=U8)))
+                ("Equivocation", Struct(hop=U8)), ("Transcript", Struct(hop=U8)), ("Header", Struct(hop=U8)))
 ACCUSATION = Struct(slot=SLOT, mismatch=MISMATCH, subject=DIGEST)
-EXHIBIT = Enum(("Batch", Struct(hop=U8)), ("Echoes", Struct(hop=U8)), "Signatures", ("Onions", Struct(segment=U32)))
+ONION_KEY = Struct(slot=SLOT, key=Fixed(32), noise=List(U32))
+EXHIBIT = Enum(("Batch", Struct(hop=U8)), ("Echoes", Struct(hop=U8)), "Signatures", ("Onions", Struct(segment=U32)),
+               ("Noise", Struct(hop=U8)))
 
 REQUEST = Enum(
     "Register",
@@ -228,7 +230,7 @@ PEER_MESSAGE = Enum(
     ("VerdictComplete", SIGNED_VERDICT),
     ("Accusation", Struct(accusation=ACCUSATION, signature=SIGNATURE)),
     ("Burnt", Struct(burnt=Struct(slot=SLOT), signature=SIGNATURE)),
-    ("OnionKey", Struct(key=Struct(slot=SLOT, key=Fixed(32)), signature=SIGNATURE)),
+    ("OnionKey", Struct(key=ONION_KEY, signature=SIGNATURE)),
     ("Headers", Struct(round=U64, batches=List(SIGNED_BATCH_HEADER), echoes=List(SIGNED_ECHO_HEADER))),
     ("Ask", Struct(round=U64, exhibit=EXHIBIT, number=U32)),
     ("Show", Struct(round=U64, exhibit=EXHIBIT, piece=PIECE)),

@@ -6,6 +6,7 @@
 mod burn;
 mod echo;
 mod list;
+mod numbers;
 mod statement;
 
 use std::collections::BTreeMap;
@@ -16,9 +17,11 @@ use crate::blame::SignedStatement;
 use crate::crypto::{Defence, Digest, Signature};
 use crate::packet::Echo;
 use crate::round::seal::{Event as SealEvent, Position, Seal, Stage};
-use crate::round::{Collected, EntryList, List, ListPlace, OutgoingBatch, Phase, Pieces, ReturnPath, TakenList};
+use crate::round::{
+    Collected, EntryList, List, ListPlace, OutgoingBatch, Phase, Pieces, ReturnPath, Shuffled, TakenList,
+};
 use crate::wire::{
-    AbortReason, Confirm, Headers, ListComplete, Mismatch, PeerMessage, SecondList, SignedBatchHeader,
+    AbortReason, Confirm, Headers, ListComplete, Mismatch, OnionKey, PeerMessage, SecondList, SignedBatchHeader,
     SignedEchoHeader, SignedListHeader,
 };
 
@@ -41,8 +44,8 @@ pub(super) struct Sealing {
     lists: [Option<SignedListHeader>; 2],
     /// What each mix confirms.
     confirms: Vec<Option<(Confirm, Signature)>>,
-    /// Published onion keys: of a round that all have burnt.
-    pub keys: Vec<Option<[u8; 32]>>,
+    /// Published onion keys, and what each mix says that it added: of a round that all have burnt.
+    pub keys: Vec<Option<(OnionKey, Signature)>>,
     /// What an own accusation is about.
     subject: Option<Digest>,
     /// What the verdict says of it if it burns.
@@ -213,6 +216,14 @@ impl Mix {
         }
     }
 
+    /// This mix's own noise, for the same case.
+    pub(super) fn keep_noise(&mut self, round: u64, batch: &Shuffled) {
+        if let Some(sealing) = self.sealings.get_mut(&round) {
+            let (places, packets): (Vec<_>, Vec<_>) = batch.noise().unzip();
+            sealing.kept.noise = (places.into(), packets.concat().into());
+        }
+    }
+
     /// The entry's batch, from which it can restore what clients sent.
     pub(super) fn keep_batch(&mut self, round: u64, batch: Arc<OutgoingBatch>) {
         if let Some(sealing) = self.sealings.get_mut(&round).filter(|_| self.own == 0) {
@@ -266,6 +277,7 @@ impl Mix {
             self.sealed_event(round, SealEvent::Forwarded);
         }
         self.check_published(round);
+        self.numbers_follow(round);
         let Some(transcript) = self.transcript(round) else { return };
         self.phase_ended(now, round, Phase::Echo);
         self.sealed_event(round, SealEvent::Echoed(transcript));

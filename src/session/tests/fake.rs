@@ -59,6 +59,7 @@ impl Fake {
             mix_delay_ms: (0, 0),
             payload: 256,
             packets_per_client: PACKETS,
+            noise_packets: 0,
             dummy_payload: b"dummy".to_vec(),
             max_message: 10_000,
             epoch_rounds: 20,

@@ -64,6 +64,15 @@ impl World {
         done
     }
 
+    /// A mix has made a batch: malicious ones are told what of it is noise.
+    pub(in crate::sim) fn overhear(&mut self, maker: usize, done: &Done) {
+        let Done::Shuffled { batch, .. } = done else { return };
+        let others = self.mixes.iter_mut().enumerate().filter(|(mix, _)| *mix != maker);
+        for rogue in others.filter_map(|(_, mix)| mix.rogue.as_mut()) {
+            batch.noise().for_each(|(_, packet)| rogue.overhears(packet));
+        }
+    }
+
     /// What a mix's engine gets of what a client asks.
     pub(in crate::sim) fn asked(
         &mut self,

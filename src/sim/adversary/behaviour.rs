@@ -69,6 +69,11 @@ pub(super) const ALL: &[Behaviour] = &[
     by("wrong-count", By::Packets(Touch::WrongCount)),
     by("twice-one-byte", By::Packets(Touch::TwiceFlipped)),
     seen("twice-well-made", By::Packets(Touch::TwiceWellMade), Defence::OnceRule, 0),
+    seen("drop-noise", By::Packets(Touch::DropNoise), Defence::EchoCheck, 1),
+    by("less-noise", By::Packets(Touch::LessNoise)),
+    by("too-much-noise", By::Packets(Touch::TooMuchNoise)),
+    by("hidden-noise", By::Packets(Touch::HiddenNoise)),
+    by("bad-noise", By::Packets(Touch::BadNoise)),
     by("spoiled-echo", By::Words(Lie::Echo)),
     by("lying-accuser-of-echo", By::Words(Lie::AccuseOfEcho)),
     by("lying-accuser-of-layer", By::Words(Lie::AccuseOfLayer)),
@@ -108,6 +113,8 @@ impl Behaviour {
         let exit = mixes - 1;
         match self.by {
             // The exit opens last: what it does to packets is done when nobody is left to notice.
+            // Before the entry nobody adds noise.
+            By::Packets(Touch::DropNoise | Touch::LessNoise) => (1..exit).collect(),
             By::Packets(_) => (0..exit).collect(),
             By::Words(Lie::TwoLists) | By::Keys(Cheat::Documents) | By::Entry(_) | By::Client(_) => vec![0],
             By::Words(Lie::TwoVerdicts | Lie::OpenEarly) => vec![exit],

@@ -41,6 +41,9 @@ pub(in crate::sim) trait RogueMix {
         done
     }
 
+    /// Another mix adds this packet of noise to a round: more than it could know.
+    fn overhears(&mut self, _noise: &[u8]) {}
+
     /// Whether it has done yet what it is there for.
     fn has_acted(&self) -> bool;
 

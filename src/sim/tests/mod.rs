@@ -3,6 +3,7 @@ mod blame;
 mod faults;
 mod joint;
 mod malice;
+mod noise;
 mod oracle;
 mod sealed;
 mod storm;

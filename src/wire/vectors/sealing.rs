@@ -73,13 +73,14 @@ pub(super) fn messages() -> Vec<Value> {
     let accused = accusation.sign(&key());
     let burnt = Burnt { slot };
     let burnt_by = burnt.sign(&key());
-    let onion_key = OnionKey { slot, key: [0x5e; 32] };
+    let onion_key = OnionKey { slot, key: [0x5e; 32], noise: vec![3, 250, 251] };
     let published = onion_key.sign(&key());
     let exhibits = [
         (Exhibit::Batch { hop: 1 }, json!({ "Batch": { "hop": 1 } })),
         (Exhibit::Echoes { hop: 2 }, json!({ "Echoes": { "hop": 2 } })),
         (Exhibit::Signatures, json!("Signatures")),
         (Exhibit::Onions { segment: 251 }, json!({ "Onions": { "segment": 251 } })),
+        (Exhibit::Noise { hop: 2 }, json!({ "Noise": { "hop": 2 } })),
     ];
     let asks = exhibits.into_iter().map(|(exhibit, named)| {
         let value = json!({ "Ask": { "round": 300, "exhibit": named, "number": 251 } });
@@ -105,7 +106,7 @@ pub(super) fn messages() -> Vec<Value> {
             "OnionKey",
             PeerMessage::OnionKey { key: onion_key, signature: published },
             json!({ "OnionKey": {
-                "key": { "slot": context_json(), "key": to_hex(&[0x5e; 32]) },
+                "key": { "slot": context_json(), "key": to_hex(&[0x5e; 32]), "noise": [3, 250, 251] },
                 "signature": published.to_string(),
             } }),
         ),
