@@ -72,6 +72,28 @@ async fn a_message_goes_from_one_control_socket_to_another() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_real_entry_refuses_arrives_by_way_of_the_other_mixes() {
+    let home = tempfile::tempdir().expect("a directory");
+    // Time enough for a handshake with the mix in the middle.
+    let network = start(&Plan { round_ms: 2000, ..plan() }, 4, home.path()).await;
+    rounds_go_on(&network, 1).await;
+    let status = async |mix: usize| network.observer(mix).expect("runs").status().await.expect("runs").mix;
+    network.observer(0).expect("runs").refuse(vec![0, 2]).await;
+    send(&network, 0, "client-2", b"refused").await;
+    assert_eq!(receive(&network, 1).await, [(Some("client-1".into()), b"refused".to_vec())]);
+    let until = Instant::now() + Duration::from_secs(60);
+    while status(1).await.handed_over < 2 || status(2).await.handed_over < 2 {
+        assert!(Instant::now() < until, "no mix takes what is handed over");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert!(status(0).await.relayed >= 2);
+    for mix in 0..3 {
+        assert!(status(mix).await.evicted.is_empty());
+    }
+    network.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn each_mix_may_restart_and_the_network_resumes() {
     let home = tempfile::tempdir().expect("a directory");
     let mut network = start(&plan(), 4, home.path()).await;

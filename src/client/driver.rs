@@ -7,12 +7,12 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use crate::net::Connection;
+use crate::net::{Connection, NetError};
 use crate::packet::Geometry;
 use crate::session::{Action, Event, Link, RequestId, Session, Status};
 use crate::wire::{LETTER_HEADER_BYTES, Network, Request};
 
-use super::links::ask;
+use super::links::{Calls, ask};
 use super::{Disk, Metrics, chores};
 
 /// What reaches the session's task.
@@ -38,6 +38,7 @@ pub(super) struct Driver {
     metrics: Arc<Metrics>,
     began: Instant,
     connections: HashMap<bool, Connection>,
+    calls: Calls,
     requests: HashMap<RequestId, AbortHandle>,
     /// Answers to the session's own actions: never more than actions under way, which rounds bound.
     results: mpsc::UnboundedSender<Event>,
@@ -55,6 +56,7 @@ impl Driver {
         geometry: Geometry,
         metrics: Arc<Metrics>,
         changed: watch::Sender<u64>,
+        calls: Calls,
     ) -> Self {
         let (results, finished) = mpsc::unbounded_channel();
         let chores = chores::start(disk, results.clone(), changed);
@@ -65,6 +67,7 @@ impl Driver {
             metrics,
             began: Instant::now(),
             connections: HashMap::new(),
+            calls,
             requests: HashMap::new(),
             results,
             finished,
@@ -133,6 +136,13 @@ impl Driver {
                 Action::Submit { id, round, packets, records } => {
                     self.request(Link::Entry, id, Request::Submit { round }, [packets, records]);
                 }
+                Action::HandOver { id, mix, round, packets, records } => {
+                    let (request, behind) = (Request::HandOver { round }, [packets, records]);
+                    match mix + 1 == self.network.mixes() {
+                        true => self.request(Link::Exit, id, request, behind),
+                        false => self.call(mix, id, request, behind),
+                    }
+                }
                 Action::Cancel { id } => {
                     if let Some(task) = self.requests.remove(&id) {
                         task.abort();
@@ -165,15 +175,35 @@ impl Driver {
     }
 
     fn request(&mut self, link: Link, id: RequestId, request: Request, behind: [Vec<u8>; 2]) {
-        let results = self.results.clone();
         let Some(connection) = self.connections.get(&(link == Link::Entry)).cloned() else {
-            let _ended = results.send(Event::Failed { id });
+            let _ended = self.results.send(Event::Failed { id });
             return;
         };
+        self.ask(id, request, behind, async move { Ok(connection) });
+    }
+
+    /// Asks a mix that there may be no link to.
+    fn call(&mut self, mix: usize, id: RequestId, request: Request, behind: [Vec<u8>; 2]) {
+        let calls = self.calls.clone();
+        self.ask(id, request, behind, async move { calls.call(mix).await });
+    }
+
+    fn ask(
+        &mut self,
+        id: RequestId,
+        request: Request,
+        behind: [Vec<u8>; 2],
+        connection: impl Future<Output = Result<Connection, NetError>> + Send + 'static,
+    ) {
+        let results = self.results.clone();
         let place = LETTER_HEADER_BYTES + self.geometry.letter();
         let letters = self.network.parameters.poll_letters as usize * place;
         let task = tokio::spawn(async move {
-            let event = match ask(&connection, &request, behind, letters).await {
+            let answer = match connection.await {
+                Ok(connection) => ask(&connection, &request, behind, letters).await,
+                Err(error) => Err(error),
+            };
+            let event = match answer {
                 Ok((reply, letters)) => Event::Reply { id, reply, letters },
                 Err(error) => {
                     tracing::debug!(%error, "a request was not answered");

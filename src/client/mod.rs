@@ -126,7 +126,8 @@ impl Client {
         let stop = CancellationToken::new();
         let (changed, changes) = watch::channel(0);
         links::keep(&network, &endpoint, &inputs, &stop);
-        let driver = Driver::new(session, disk.clone(), network.clone(), geometry, metrics.clone(), changed);
+        let calls = links::Calls::new(network.clone(), endpoint.clone());
+        let driver = Driver::new(session, disk.clone(), network.clone(), geometry, metrics.clone(), changed, calls);
         let driver = tokio::spawn(driver.run(received));
         let (contacts, names) = (Arc::new(contacts), Arc::default());
         let service = Service { network, id, disk, contacts, inputs: inputs.clone(), changes, names };

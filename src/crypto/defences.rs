@@ -15,6 +15,8 @@ pub enum Defence {
     ProofOfPossession,
     /// Parts of the joint keys are what their mix committed to before it saw the others'.
     CommitFirst,
+    /// What the entry does not take other mixes do, and sign no list without it.
+    HandOver,
 }
 
 /// Which defences stand: in a released program all of them, and there the type is empty.

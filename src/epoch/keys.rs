@@ -182,7 +182,8 @@ impl Epochs {
         self.chain.iter().rev().find(|signed| signed.document.position(round).is_some())
     }
 
-    /// This mix's onion key of `round`, to be published: the caller has burnt the round, and so has everybody.
+    /// This mix's onion key of `round`, to be published: the caller has burnt the round, and so has everybody; or it is the
+    /// entry, nothing of the round has left it, and its secrets go.
     pub fn onion_key(&self, round: u64) -> Option<[u8; 32]> {
         let (keys, position) = self.secrets(round)?;
         keys.onion.get(position).map(|key| *key.expose())

@@ -316,6 +316,7 @@ impl Mix {
         self.actions.push_back(Action::Note(Note::EpochBegan { epoch }));
         let first = self.epochs.latest().map_or(0, |signed| signed.document.first_round);
         self.forget_sealings(first);
+        self.opened_meanwhile(now);
         if let Some(entry) = self.entry.as_mut() {
             if entry.renew {
                 // Numbers before it are skipped.

@@ -4,8 +4,8 @@
 //! [`Mix::handle`] with each event and the present moment, then drains [`Mix::poll_action`], and calls again with
 //! [`Event::Timeout`] at [`Mix::poll_timeout`]. Moments are durations since any fixed point of a monotonic clock.
 //!
-//! One file per concern: `agree` makes epochs, `entry` collects, `tickets` tells clients, `transit` takes in, mixes and forwards, `exit` opens
-//! and decides, `verdict` signs. The parts they use are in [`crate::epoch`] and [`crate::round`].
+//! One file per concern: `agree` makes epochs, `entry` collects, `handover` takes what it refuses and `gather` fetches that, `tickets` tells
+//! clients, `transit` takes in, mixes and forwards, `exit` opens and decides, `verdict` signs. The parts they use are in [`crate::epoch`] and [`crate::round`].
 
 mod agree;
 mod attendance;
@@ -13,6 +13,8 @@ mod blame;
 mod entry;
 mod event;
 mod exit;
+mod gather;
+mod handover;
 #[cfg(any(test, feature = "sim"))]
 mod insider;
 mod persisting;
@@ -32,8 +34,8 @@ use rand::Rng;
 use crate::crypto::{Backend, Csprng, Identity, IdentityKey};
 use crate::epoch::{Assent, Epochs};
 use crate::packet::Geometry;
-use crate::round::{Done, Struck};
-use crate::wire::{Bond, Network, PeerMessage, Record, Recovered, Refusal, Reply, Verdict};
+use crate::round::{Done, HandOvers, Struck};
+use crate::wire::{Bond, Exhibit, Network, PeerMessage, Record, Recovered, Refusal, Reply, Verdict};
 
 pub use blame::Owing;
 pub use event::{Action, Event, Note, PersistError, RequestId};
@@ -80,6 +82,10 @@ pub struct Mix {
     /// Verdicts that this mix has signed (the exit: decided), of the newest rounds.
     signed: BTreeMap<u64, Verdict>,
     assent: Assent,
+    /// What clients hand over, and who waits for an answer; not at the entry.
+    hand_overs: BTreeMap<u64, (HandOvers, Vec<(u32, RequestId)>)>,
+    /// An epoch whose document is not here yet, and a round of it that is open.
+    opened_early: Option<(u64, u64)>,
     /// Sealed rounds without a verdict of this mix's.
     sealings: BTreeMap<u64, Sealing>,
     /// What earlier runs said in sealed rounds without a verdict and this one cannot take back.
@@ -138,6 +144,8 @@ impl Mix {
             transit: BTreeMap::new(),
             signed,
             assent: Assent::new(recovered.epoch_signed),
+            hand_overs: BTreeMap::new(),
+            opened_early: None,
             sealings: BTreeMap::new(),
             bonds: recovered.bonds.into_iter().collect(),
             remembers_from: recovered.remembers_from,
@@ -191,7 +199,8 @@ impl Mix {
         let entry = self.entry.as_ref().and_then(|entry| entry.wakes_at(self));
         let exit = self.exit.as_ref().and_then(Exit::wakes_at);
         let repeats = self.repeats.iter().map(|(at, _, _)| *at).min();
-        [delays, entry, exit, repeats, self.blame_wakes_at()].into_iter().flatten().min()
+        let handed_over = [self.hand_overs_wake_at(), self.gathering_wakes_at()];
+        [delays, entry, exit, repeats, self.blame_wakes_at()].into_iter().chain(handed_over).flatten().min()
     }
 
     /// Whether a stopping mix has nothing left to finish.
@@ -263,6 +272,9 @@ impl Mix {
             entry.attempt_at = entry.attempt_at.min(now);
         }
         self.restarted_peer(now, from);
+        self.show_who_is_out(from);
+        self.say_opened(from);
+        self.resend_handed_over(from);
         self.resend_batches(from);
         self.resend_shares(from);
         self.say_again(from);
@@ -310,6 +322,16 @@ impl Mix {
             PeerMessage::Burnt { burnt, signature } => self.burnt_by(from, &burnt, &signature),
             PeerMessage::OnionKey { key, signature } => self.onion_key_of(from, &key, &signature),
             PeerMessage::Headers(headers) => self.headers_shown(headers),
+            PeerMessage::RoundOpened { epoch, round } if from_entry => self.round_opened(now, epoch, round),
+            PeerMessage::HandedOver { round, clients } if self.own == 0 => {
+                self.handed_over_to(now, from, round, clients);
+            }
+            PeerMessage::Ask { round, exhibit: Exhibit::Submission { client }, number } if from_entry => {
+                self.submission_asked(round, client, number);
+            }
+            PeerMessage::Show { round, exhibit: Exhibit::Submission { client }, piece } if self.own == 0 => {
+                self.submission_shown(now, from, round, client, &piece);
+            }
             PeerMessage::Ask { round, exhibit, number } => self.asked(from, round, exhibit, number),
             PeerMessage::Show { round, exhibit, piece } => self.shown_by(now, from, round, exhibit, &piece),
             PeerMessage::Evidence { file } => self.evidence_shown(&file),
@@ -331,6 +353,7 @@ impl Mix {
     fn worked(&mut self, now: Duration, done: Done) {
         match done {
             Done::Submission { round, client, judged } => self.submission_judged(now, round, client, judged),
+            Done::HandOver { round, client, result } => self.hand_over_judged(round, client, result),
             Done::Segment { round, stream, segment, slots, result } => {
                 self.segment_peeled(now, round, stream, segment, slots, result);
             }
@@ -353,6 +376,8 @@ impl Mix {
         self.exit_due(now);
         self.agree_due(now);
         self.entry_due(now);
+        self.hand_overs_due(now);
+        self.gathering_due(now);
         self.blame_due(now);
     }
 

@@ -171,6 +171,7 @@ impl Mix {
     /// Nothing more will be done with a round's packets or keys.
     pub(super) fn round_over(&mut self, round: u64) {
         self.transit.remove(&round);
+        self.hand_overs.remove(&round);
         self.bonds.remove(&round);
         if self.is_burning(round) {
             // Its share goes with the burn; the onion key may still have to be published.

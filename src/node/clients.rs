@@ -75,14 +75,14 @@ impl World {
         send.finish()
     }
 
-    /// A request to its last byte, with what a submission has behind it; one submission at a time.
+    /// A request to its last byte, with what a submission or a hand-over has behind it; one of them at a time.
     async fn read_request(
         &self,
         shared: &Shared,
         receive: &mut Receiver,
     ) -> Result<(Request, Option<Submission>), Refusal> {
         let request: Request = receive.message().await.map_err(|_| Refusal::Malformed)?;
-        if !matches!(request, Request::Submit { .. }) {
+        if !matches!(request, Request::Submit { .. } | Request::HandOver { .. }) {
             receive.end().await.map_err(|_| Refusal::Malformed)?;
             return Ok((request, None));
         }

@@ -38,6 +38,9 @@ pub(super) enum Input {
     Readmit { client: String, answer: oneshot::Sender<bool> },
     /// The operator has acted on guilty mixes; whether anything stood still.
     Resume(oneshot::Sender<bool>),
+    /// For experiments, at the entry: take no submissions of these clients from now on.
+    #[cfg(any(test, feature = "sim"))]
+    Refuse(Vec<u32>),
     /// Finish what is under way, then say so.
     Stop(oneshot::Sender<()>),
     /// Stop now.
@@ -75,6 +78,9 @@ pub(super) struct Engine {
     stopping: Option<(oneshot::Sender<()>, Instant)>,
     /// Where evidence files go.
     evidence: Option<PathBuf>,
+    /// Clients whose submissions a malicious entry does not take.
+    #[cfg(any(test, feature = "sim"))]
+    refused: Vec<u32>,
 }
 
 /// A mix that is not the entry stays for the verdicts of rounds that the entry still ends.
@@ -122,6 +128,8 @@ impl Engine {
             recent: VecDeque::new(),
             stopping: None,
             evidence,
+            #[cfg(any(test, feature = "sim"))]
+            refused: Vec::new(),
         }
     }
 
@@ -183,6 +191,14 @@ impl Engine {
                     self.clients.remove(&client);
                     self.handle(Event::ClientGone { client });
                 }
+            }
+            #[cfg(any(test, feature = "sim"))]
+            Input::Refuse(clients) => self.refused = clients,
+            #[cfg(any(test, feature = "sim"))]
+            Input::Request { client, request: Request::Submit { .. }, answer, .. }
+                if self.refused.contains(&client) =>
+            {
+                let _gone = answer.send((Reply::Refused(Refusal::Late), Vec::new()));
             }
             Input::Request { client, request, submission, answer } => {
                 self.next_request += 1;

@@ -185,6 +185,12 @@ impl Observer {
         answered.await.ok()
     }
 
+    /// Has an entry refuse the submissions of these clients from now on, as a malicious one would.
+    #[cfg(any(test, feature = "sim"))]
+    pub async fn refuse(&self, clients: Vec<u32>) {
+        let _stopped = self.0.send(Input::Refuse(clients)).await;
+    }
+
     /// Goes on after mixes were proven guilty; whether anything stood still. `None` once the mix has stopped.
     pub async fn resume(&self) -> Option<bool> {
         let (answer, answered) = oneshot::channel();
@@ -230,10 +236,10 @@ impl World {
 const BACKOFF: Backoff =
     Backoff { initial: Duration::from_millis(100), cap: Duration::from_secs(2), stable: Duration::from_secs(5) };
 
-/// Mixes may always connect, clients only to the entry and the exit.
+/// Mixes may always connect, clients to the entry and the exit, and to the others where these take what the entry refuses.
 fn admit(network: &Arc<Network>, own: usize) -> Admit {
     let mut known: Vec<Identity> = network.mix_identities();
-    if own == 0 || own + 1 == network.mixes() {
+    if own == 0 || own + 1 == network.mixes() || network.hands_over() {
         known.extend(network.roster.clients.iter().map(|client| client.identity));
     }
     known.sort_unstable();

@@ -8,8 +8,10 @@ use crate::packet::{Commitment, Echo, EnvelopeKey, NO_EXTRA, PeelError, Peeler, 
 use crate::wire::{ListKeys, Network, SignedListHeader, StoredLetter};
 
 use super::batch::{OutgoingBatch, Shuffled};
-use super::submission::{Attempt, Judged, Submission};
-use super::{EchoError, ListFault, ListRules, ReturnPath, Struck, TakenList, check_echoes, first_echoes};
+use super::submission::{Attempt, Judged, Submission, SubmissionFault};
+use super::{
+    EchoError, HandOverCheck, ListFault, ListRules, ReturnPath, Struck, TakenList, check_echoes, first_echoes,
+};
 
 /// Work asked for.
 pub enum Job {
@@ -23,6 +25,17 @@ pub enum Job {
         submission: Submission,
         /// What that is held against.
         attempt: Attempt,
+    },
+    /// At another mix: judge a submission that a client hands over.
+    HandOver {
+        /// The round.
+        round: u64,
+        /// The client's roster index.
+        client: u32,
+        /// What it has sent.
+        submission: Submission,
+        /// What that is held against.
+        check: Arc<HandOverCheck>,
     },
     /// Peel a piece of a batch.
     Segment {
@@ -139,6 +152,15 @@ pub enum Done {
         /// What it has sent.
         judged: Judged,
     },
+    /// Of [`Job::HandOver`].
+    HandOver {
+        /// The round.
+        round: u64,
+        /// The client's roster index.
+        client: u32,
+        /// Its packets and records, or why they are not taken.
+        result: Result<Vec<u8>, SubmissionFault>,
+    },
     /// Of [`Job::Segment`].
     Segment {
         /// The round.
@@ -237,6 +259,9 @@ impl Job {
         match self {
             Job::Submission { round, client, submission, attempt } => {
                 Done::Submission { round, client, judged: attempt.judge(client, submission) }
+            }
+            Job::HandOver { round, client, submission, check } => {
+                Done::HandOver { round, client, result: check.check(client, &submission) }
             }
             Job::Segment { round, stream, segment, mut slots, peeler } => {
                 let result = peeler.peel(&mut slots, NO_EXTRA);

@@ -9,7 +9,7 @@ use crate::wire::{Refusal, Reply, Request, SignedEpoch};
 
 use super::{BuildJob, Built, OpenJob, Opened, RoundResult};
 
-/// One of the client's two links.
+/// One of the two links that a client keeps.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Link {
     /// To the first mix.
@@ -97,6 +97,20 @@ pub enum Action {
         /// `packets_per_client` packets.
         packets: Vec<u8>,
         /// [`crate::wire::Network::records_length`] bytes.
+        records: Vec<u8>,
+    },
+    /// Ask the mix at this place, not the entry, [`Request::HandOver`] with what the entry was sent; answered like a request. A mix
+    /// that there is no link to is dialled for it.
+    HandOver {
+        /// Names the answer.
+        id: RequestId,
+        /// The mix's place in the cascade.
+        mix: usize,
+        /// The round.
+        round: u64,
+        /// As in [`Action::Submit`].
+        packets: Vec<u8>,
+        /// As there.
         records: Vec<u8>,
     },
     /// Nobody waits for this request any more: reset its stream.

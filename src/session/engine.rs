@@ -24,7 +24,7 @@ use super::{Action, Contacts, Event, Link, Note, RequestId, SessionConfig, Sessi
 /// A client's part in its network. Feed it with [`Session::handle`]; after each call drain [`Session::poll_action`] and
 /// look at [`Session::poll_timeout`] again.
 ///
-/// Memory is bounded: at most one round in preparation, D + 2 submissions, polls and answers each under way.
+/// Memory is bounded: at most one round in preparation or handed over, D + 2 submissions, polls and answers each under way.
 pub struct Session {
     pub(super) network: Arc<Network>,
     pub(super) geometry: Geometry,
@@ -59,7 +59,24 @@ pub(super) enum Pending {
     WaitForStart,
     NextRound,
     Submit { round: u64, digest: Digest },
+    HandOver { mix: usize, round: u64 },
     Poll,
+}
+
+impl Pending {
+    /// Which of the two links that stand it is asked over, if the exit is the mix at place `exit`.
+    fn link(self, exit: usize) -> Option<Link> {
+        match self {
+            Pending::Poll => Some(Link::Exit),
+            Pending::HandOver { mix, .. } => (mix == exit).then_some(Link::Exit),
+            _ => Some(Link::Entry),
+        }
+    }
+
+    /// Whether it is a part of the conversation with the entry, which begins anew when it fails.
+    fn is_conversation(self) -> bool {
+        !matches!(self, Pending::Submit { .. } | Pending::HandOver { .. } | Pending::Poll)
+    }
 }
 
 impl Session {
@@ -186,7 +203,9 @@ impl Session {
     }
 
     fn link_down(&mut self, link: Link) {
-        let lost: Vec<_> = self.pending.iter().filter(|(_, p)| p.link() == link).map(|(id, p)| (*id, *p)).collect();
+        let exit = self.network.mixes() - 1;
+        let lost = self.pending.iter().filter(|(_, pending)| pending.link(exit) == Some(link));
+        let lost: Vec<_> = lost.map(|(id, pending)| (*id, *pending)).collect();
         for (id, pending) in lost {
             self.pending.remove(&id);
             self.over(id, pending);
@@ -215,6 +234,9 @@ impl Session {
             (Pending::Submit { round, digest }, Reply::Receipt(receipt)) if bare => {
                 self.receipt(round, &digest, &receipt);
             }
+            (Pending::HandOver { round, .. }, Reply::HandedOver { round: taken }) if bare && taken == round => {
+                self.status.counters.hand_overs_taken += 1;
+            }
             (Pending::Poll, Reply::Letters(answer)) => self.letters(id, &answer, letters),
             _ => {
                 self.status.counters.replies_malformed += 1;
@@ -226,12 +248,12 @@ impl Session {
     fn refused(&mut self, now: Duration, id: RequestId, pending: Pending, refusal: Refusal) {
         *self.status.refusals.entry(refusal).or_default() += 1;
         if matches!(refusal, Refusal::NotOnRoster | Refusal::NotRegistered | Refusal::Evicted)
-            && pending != Pending::Poll
+            && (pending.is_conversation() || matches!(pending, Pending::Submit { .. }))
         {
             self.status.registered = false;
         }
         match pending {
-            Pending::Submit { .. } | Pending::Poll => self.over(id, pending),
+            _ if !pending.is_conversation() => self.over(id, pending),
             _ if refusal == Refusal::NotOnRoster => {
                 self.note(Note::NotOnRoster);
                 self.pause_long(now);
@@ -249,9 +271,9 @@ impl Session {
 
     /// An answer that is none: the entry is asked again after a pause, the rest is only counted.
     fn fail(&mut self, now: Duration, id: RequestId, pending: Pending) {
-        match pending {
-            Pending::Submit { .. } | Pending::Poll => self.over(id, pending),
-            _ => self.pause(now),
+        match pending.is_conversation() {
+            false => self.over(id, pending),
+            true => self.pause(now),
         }
     }
 
@@ -259,6 +281,7 @@ impl Session {
     fn over(&mut self, id: RequestId, pending: Pending) {
         match pending {
             Pending::Submit { .. } => self.status.counters.receipts_missing += 1,
+            Pending::HandOver { .. } => self.status.counters.hand_overs_missing += 1,
             Pending::Poll => self.polls.over(id),
             _ => {}
         }
@@ -267,7 +290,8 @@ impl Session {
     fn stop(&mut self) {
         self.stopping = true;
         self.step = Step::Idle;
-        let asked = self.pending.iter().filter(|(_, pending)| !matches!(pending, Pending::Submit { .. }));
+        let is_submission = |pending: &Pending| matches!(pending, Pending::Submit { .. } | Pending::HandOver { .. });
+        let asked = self.pending.iter().filter(|(_, pending)| !is_submission(pending));
         for id in asked.map(|(id, _)| *id).collect::<Vec<_>>() {
             self.cancel(id);
         }
@@ -283,17 +307,12 @@ impl Session {
         while let Some(round) = self.polls.take_due(now) {
             self.poll(round);
         }
-        let submitting = self.pending.values().any(|pending| matches!(pending, Pending::Submit { .. }));
+        let is_submission = |pending: &Pending| matches!(pending, Pending::Submit { .. } | Pending::HandOver { .. });
+        let submitting = self.pending.values().any(is_submission);
         if self.stopping && !self.stopped && !submitting && self.turn.is_none() && !self.ledger.is_settling() {
             self.stopped = true;
             self.act(Action::Stopped);
         }
-    }
-}
-
-impl Pending {
-    fn link(self) -> Link {
-        if self == Pending::Poll { Link::Exit } else { Link::Entry }
     }
 }
 

@@ -272,6 +272,10 @@ impl World {
                 self.ask(me, Party::Mix(0), id, Request::Submit { round }, submission);
                 None
             }
+            session::Action::HandOver { id, mix, round, packets, records } => {
+                self.hands_over(own, mix, (id, round), (packets, records));
+                None
+            }
             session::Action::Build(job) => Some(session::Event::Built(job.run())),
             session::Action::Open(job) => Some(session::Event::Opened(job.run())),
             session::Action::Note(note) => {

@@ -203,6 +203,8 @@ pub struct SimClient {
     pub(super) chores: VecDeque<session::Action>,
     /// Submissions without an answer.
     pub(super) submitted: BTreeMap<session::RequestId, u64>,
+    /// Hand-overs without an answer: to which mix.
+    pub(super) handed: BTreeMap<session::RequestId, usize>,
 }
 
 impl SimClient {
@@ -221,6 +223,7 @@ impl SimClient {
             clock: Clock::default(),
             chores: VecDeque::new(),
             submitted: BTreeMap::new(),
+            handed: BTreeMap::new(),
         }
     }
 
@@ -255,6 +258,7 @@ impl SimClient {
         self.engine = None;
         self.chores.clear();
         self.submitted.clear();
+        self.handed.clear();
         self.kv.crash();
     }
 

@@ -16,7 +16,7 @@ use crate::wire::Network;
 use super::adversary::Toll;
 use super::injury::pair;
 use super::traffic::{Deferred, Incident, Parcel, Scheduled};
-use super::{Faults, Party, Plan, SimClient, SimMix, Witness};
+use super::{Faults, Party, Plan, Refusing, SimClient, SimMix, Witness};
 
 /// A simulated network.
 pub struct World {
@@ -44,8 +44,13 @@ pub struct World {
     pub(super) paused: BTreeMap<Party, Vec<Deferred>>,
     /// Clients whom a malicious entry tells that it refused what it has taken.
     pub lied_to: BTreeSet<usize>,
-    /// Clients whose submissions a malicious entry refuses.
+    /// Clients whose submissions a malicious entry refuses, and how.
     pub(super) refused: BTreeSet<usize>,
+    pub(super) refusing: Refusing,
+    /// Whether a malicious entry passes over what was handed to other mixes.
+    pub passes_over: bool,
+    /// A malicious mix that changes a byte of what it was handed, counted from the end if it is negative.
+    pub spoils: Option<(usize, isize)>,
     /// Clients whose answers a malicious exit drops.
     pub(super) unanswered: BTreeSet<usize>,
     /// What clients have asked the exit: who, and for which round.
@@ -89,6 +94,9 @@ impl World {
             paused: BTreeMap::new(),
             lied_to: BTreeSet::new(),
             refused: BTreeSet::new(),
+            refusing: Refusing::default(),
+            passes_over: false,
+            spoils: None,
             unanswered: BTreeSet::new(),
             polls: Vec::new(),
             polls_again: false,
@@ -245,7 +253,14 @@ impl World {
                 }
             }
             (Party::Client(own), Party::Mix(mix)) => {
-                let link = if mix == 0 { Link::Entry } else { Link::Exit };
+                if !up {
+                    self.hand_overs_fail(own, mix);
+                }
+                let link = match mix {
+                    0 => Link::Entry,
+                    last if last + 1 == self.mixes.len() => Link::Exit,
+                    _ => return,
+                };
                 let event = match up {
                     true => session::Event::LinkUp { link, post_quantum: true },
                     false => session::Event::LinkDown { link },
@@ -271,8 +286,13 @@ impl World {
 
     /// Puts the pieces of one stream on a link: they keep their order, and the link may break between any two.
     pub(super) fn post_in_order(&mut self, from: Party, to: Party, parcels: Vec<Parcel>) {
+        self.post_after(Duration::ZERO, from, to, parcels);
+    }
+
+    /// As [`World::post_in_order`], but `after` so long.
+    pub(super) fn post_after(&mut self, after: Duration, from: Party, to: Party, parcels: Vec<Parcel>) {
         let Some(link) = self.links.get(&pair(from, to)).copied() else { return };
-        let mut delay = self.faults.latency;
+        let mut delay = after + self.faults.latency;
         for parcel in parcels {
             if self.rng.random_bool(self.faults.loss) {
                 self.cut(from, to);
@@ -313,7 +333,7 @@ impl World {
     fn arrive(&mut self, from: Party, to: Party, parcel: Parcel) {
         match (from, to, parcel) {
             (Party::Mix(from), Party::Mix(to), Parcel::Peer(message)) => {
-                let message = self.mixes[to].as_its_engine_knows(message);
+                let message = self.overheard(from, self.mixes[to].as_its_engine_knows(message));
                 if let Some(message) = self.heard(to, from, message) {
                     self.at_mix(to, mix::Event::Peer { from, message });
                 }
@@ -335,6 +355,7 @@ impl World {
                 self.at_mix(to, mix::Event::Request { id, client: client as u32, request, submission });
             }
             (Party::Mix(_), Party::Client(client), Parcel::Reply { id, reply, letters }) => {
+                self.clients[client].handed.remove(&id);
                 self.at_client(client, session::Event::Reply { id, reply, letters });
             }
             _ => {}

@@ -1,7 +1,7 @@
 //! Every message: what clients ask, what mixes answer, what mixes tell each other.
 //!
-//! A client's request is one bidirectional stream: a [`Request`] frame, raw packets behind it for a submission,
-//! then a [`Reply`] frame, raw letters behind it for a poll. Between mixes each message is a unidirectional stream:
+//! A client's request is one bidirectional stream: a [`Request`] frame, raw packets behind it for a submission
+//! or a hand-over, then a [`Reply`] frame, raw letters behind it for a poll. Between mixes each message is a unidirectional stream:
 //! a [`PeerMessage`] frame, raw packets behind it for a batch. Streams are not ordered among each other and a link
 //! may break at any time, so every message says which round or epoch it is about and may safely come twice.
 
@@ -10,8 +10,8 @@ use crate::crypto::{Digest, Identity, IdentityKey, Signature};
 use super::codec::{Decode, Encode};
 use super::{
     AbortReason, Accusation, Burnt, Confirm, EpochDocument, Exhibit, Headers, Layout, ListComplete, ListSignature,
-    MixKeys, OnionKey, Piece, SecondList, SecretPart, SignedBatchHeader, SignedEchoHeader, SignedEpoch,
-    SignedListComplaint, SignedListHeader, SignedVerdict, SubShares, Verdict,
+    Members, MixKeys, OnionKey, Piece, Refusal, SecondList, SecretPart, SignedBatchHeader, SignedEchoHeader,
+    SignedEpoch, SignedListComplaint, SignedListHeader, SignedVerdict, SubShares, Verdict,
 };
 
 /// In front of each letter of a poll answer: epoch 8 | round 8, to which its seal is bound.
@@ -53,6 +53,12 @@ pub enum Request {
         /// The cursor of the last answer that the client has taken in, on disk or not: letters behind it are wanted.
         after: [u8; 8],
     },
+    /// To any mix but the entry: the submission of which the client has no receipt follows the frame, as behind
+    /// [`Request::Submit`]. Answered with [`Reply::HandedOver`].
+    HandOver {
+        /// The round it is for.
+        round: u64,
+    },
 }
 
 /// The answer to a [`Request`].
@@ -73,6 +79,11 @@ pub enum Reply {
     Letters(PollAnswer),
     /// The request is not granted.
     Refused(Refusal),
+    /// To [`Request::HandOver`]: this mix signs no list of the round without the client.
+    HandedOver {
+        /// The round.
+        round: u64,
+    },
 }
 
 /// The network runs.
@@ -137,41 +148,6 @@ pub struct PollAnswer {
     pub count: [u8; 4],
     /// To be acknowledged once the letters are on disk.
     pub cursor: [u8; 8],
-}
-
-/// Why a request is not granted; coarse on purpose, the mix counts the precise cause.
-#[derive(Clone, Copy, Debug, Decode, Encode, Eq, Hash, PartialEq, thiserror::Error)]
-pub enum Refusal {
-    /// The message or its packets are not well-formed, or do not open.
-    #[error("malformed")]
-    Malformed,
-    /// The round is not the open one.
-    #[error("wrong round")]
-    WrongRound,
-    /// Submissions for the round have closed.
-    #[error("late")]
-    Late,
-    /// The client has submitted to this round.
-    #[error("duplicate")]
-    Duplicate,
-    /// There is no room.
-    #[error("full")]
-    Full,
-    /// The link's identity is not on the roster.
-    #[error("not on the roster")]
-    NotOnRoster,
-    /// Register first.
-    #[error("not registered")]
-    NotRegistered,
-    /// This mix does not answer that: ask the entry or the exit.
-    #[error("wrong mix")]
-    WrongMix,
-    /// The mix is stopping.
-    #[error("stopping")]
-    Stopping,
-    /// The client has been proven guilty of breaking a round; its operator can have it let in again.
-    #[error("evicted")]
-    Evicted,
 }
 
 /// The entry's call for an epoch.
@@ -389,5 +365,19 @@ pub enum PeerMessage {
     Evidence {
         /// The file's bytes.
         file: Vec<u8>,
+    },
+    /// Entry to all: a sealed round is open; from now on, until its submit time is over, take what clients hand over.
+    RoundOpened {
+        /// The round's epoch.
+        epoch: u64,
+        /// The round.
+        round: u64,
+    },
+    /// To the entry, once that time is over: whose submissions I have, to be fetched as [`Exhibit::Submission`].
+    HandedOver {
+        /// The round.
+        round: u64,
+        /// Perhaps nobody.
+        clients: Members,
     },
 }

@@ -17,6 +17,7 @@ mod messages;
 mod network;
 mod piece;
 mod record;
+mod refusal;
 mod seal;
 mod verdict;
 
@@ -32,12 +33,13 @@ pub use list::{
 };
 pub use members::Members;
 pub use messages::{
-    EpochCall, EpochRefusalReason, LETTER_HEADER_BYTES, PeerMessage, PollAnswer, Receipt, Refusal, Reply, Request,
-    Start, Ticket, receipt_bytes,
+    EpochCall, EpochRefusalReason, LETTER_HEADER_BYTES, PeerMessage, PollAnswer, Receipt, Reply, Request, Start,
+    Ticket, receipt_bytes,
 };
 pub use network::{ClientEntry, MailboxEntry, MixEntry, Network, Parameters, Roster};
 pub use piece::{PIECE_BYTES, Piece};
-pub use record::{Bond, CHAIN_KEPT, Record, Recovered, StoredLetter};
+pub use record::{Bond, CHAIN_KEPT, EVIDENCE_KEPT, Record, Recovered, StoredLetter};
+pub use refusal::Refusal;
 pub use seal::{Accusation, Burnt, Confirm, Mismatch, OnionKey, Release, ReleasedShare, Slot, Statement, transcript};
 pub use verdict::{AbortReason, Outcome, SignedVerdict, Verdict};
 

@@ -1,8 +1,8 @@
 //! What everybody in a network agrees on: parameters, mixes, clients and mailboxes, as plain data.
 
-use crate::crypto::{Defences, Digest, Identity, Label, MailboxId, PublicKey, derive};
+use crate::crypto::{Defence, Defences, Digest, Identity, Label, MailboxId, PublicKey, derive};
 
-use super::{ClientRecords, Layout};
+use super::{ClientRecords, Layout, PIECE_BYTES, RECORD_BYTES};
 
 /// The parameters of a network file, validated, in the units of the wire.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -191,6 +191,19 @@ impl Network {
     pub fn records_length(&self) -> usize {
         let packets = self.parameters.packets_per_client as usize;
         if self.parameters.sealed { ClientRecords::length(packets, self.mixes()) } else { 0 }
+    }
+
+    /// Whether clients hand what the entry does not take to the other mixes, which sign no list without it.
+    ///
+    /// Only where rounds are sealed, for else there is no list, and where all mixes are needed to open one: what is handed over
+    /// and does not open at hop 1 convicts its client, and that costs the entry's onion key of the round. And only if that
+    /// evidence always fits into a message: the epoch document, a client's records, its packet, and 4 KiB for all the rest.
+    pub fn hands_over(&self) -> bool {
+        let p = &self.parameters;
+        let (mixes, rounds, packets) = (self.mixes(), p.epoch_rounds as usize, p.packets_per_client as usize);
+        let document = (mixes + 1) * (32 * rounds + 256);
+        let evidence = document + packets * RECORD_BYTES + p.payload as usize + 48 * mixes + (4 << 10);
+        p.sealed && p.threshold as usize == mixes && evidence <= PIECE_BYTES && self.defences.stands(Defence::HandOver)
     }
 
     /// The mixes' identities in cascade order: whose signatures documents and verdicts need.

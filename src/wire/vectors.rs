@@ -52,6 +52,7 @@ fn requests() -> Vec<Value> {
             json!({ "NextRound": { "epoch": 1, "after": 70_000, "unsettled": u64::MAX } }),
         ),
         request("Submit", Request::Submit { round: 300 }, json!({ "Submit": { "round": 300 } })),
+        request("HandOver", Request::HandOver { round: 300 }, json!({ "HandOver": { "round": 300 } })),
         request(
             "PollMessages",
             Request::PollMessages {
@@ -118,6 +119,7 @@ fn replies() -> Vec<Value> {
             Reply::Letters(answer),
             json!({ "Letters": { "count": "03000000", "cursor": "4d00000000000000" } }),
         ),
+        reply("HandedOver", Reply::HandedOver { round: 300 }, json!({ "HandedOver": { "round": 300 } })),
     ];
     for (refusal, name) in REFUSALS {
         all.push(reply(&format!("Refused, {name}"), Reply::Refused(refusal), json!({ "Refused": name })));
@@ -281,9 +283,9 @@ fn malformed() -> Vec<Value> {
         edit("truncated", 1, 1, &[]).of("Request", &submit),
         edit("truncated by one byte", length - 1, 1, &[]).of("PeerMessage", &forward),
         edit("truncated in a varint", 1, 1, &[0xfb, 5]).of("Request", &submit),
-        edit("unknown request", 0, 1, &[5]).of("Request", &submit),
-        register("unknown request, over-long", edit("", 0, 1, &[0xfb, 5, 0])),
-        edit("unknown reply", 0, 1, &[6]).of("Reply", &ticket),
+        edit("unknown request", 0, 1, &[6]).of("Request", &submit),
+        register("unknown request, over-long", edit("", 0, 1, &[0xfb, 6, 0])),
+        edit("unknown reply", 0, 1, &[7]).of("Reply", &ticket),
         edit("unknown message of a mix", 0, 1, &[13]).of("PeerMessage", &forward),
         edit("unknown refusal", 1, 1, &[10]).of("Reply", &Reply::Refused(Refusal::Late)),
         edit("varint of 2 bytes for 5", 1, 1, &[0xfb, 5, 0]).of("Request", &submit),

@@ -156,7 +156,7 @@ EPOCH_DOCUMENT = Struct(
 SUB_SHARES = Struct(epoch=U64, dealing=DIGEST, values=List(Fixed(32)), signature=SIGNATURE)
 SIGNED_EPOCH = Struct(document=EPOCH_DOCUMENT, signatures=List(SIGNATURE))
 ABORT_REASON = Enum("TooFewClients", "LinkDown", "Lost", "BadLayer", "Replay", "SecondBatch", "BadBatch", "Timeout",
-                    "Stopping", "WrongShare", "BadList", "BadEcho", "Transcript")
+                    "Stopping", "WrongShare", "BadList", "BadEcho", "Transcript", "LeftOut")
 OUTCOME = Enum(("Stored", Struct(refused=U32)), ("Aborted", ABORT_REASON), "OpenedNotStored")
 VERDICT = Struct(network=DIGEST, epoch=U64, round=U64, members=MEMBERS, outcome=OUTCOME)
 SIGNED_VERDICT = Struct(verdict=VERDICT, signatures=List(SIGNATURE))
@@ -181,7 +181,8 @@ PLACE = Struct(hop=U8, place=U32)
 MISMATCH = Enum(("Layer", PLACE), ("Replay", PLACE), ("Noise", PLACE), ("Echo", Struct(place=U32)),
                 ("Equivocation", Struct(hop=U8)), ("Transcript", Struct(hop=U8)))
 ACCUSATION = Struct(slot=SLOT, mismatch=MISMATCH, subject=DIGEST)
-EXHIBIT = Enum(("Batch", Struct(hop=U8)), ("Echoes", Struct(hop=U8)), "Signatures", ("Onions", Struct(segment=U32)))
+EXHIBIT = Enum(("Batch", Struct(hop=U8)), ("Echoes", Struct(hop=U8)), "Signatures", ("Onions", Struct(segment=U32)),
+               ("Submission", Struct(client=U32)))
 
 REQUEST = Enum(
     "Register",
@@ -189,6 +190,7 @@ REQUEST = Enum(
     ("NextRound", Struct(epoch=U64, after=U64, unsettled=U64)),
     ("Submit", Struct(round=U64)),
     ("PollMessages", Struct(round=U64, capability=Fixed(32), acknowledged=Fixed(8), after=Fixed(8))),
+    ("HandOver", Struct(round=U64)),
 )
 REPLY = Enum(
     ("Registered", Struct(index=U32)),
@@ -197,6 +199,7 @@ REPLY = Enum(
     ("Receipt", Struct(round=U64, signature=SIGNATURE)),
     ("Letters", Struct(count=Fixed(4), cursor=Fixed(8))),
     ("Refused", REFUSAL),
+    ("HandedOver", Struct(round=U64)),
 )
 PEER_MESSAGE = Enum(
     ("Hello", Struct(boot=B16, epoch=U64)),
@@ -233,6 +236,8 @@ PEER_MESSAGE = Enum(
     ("Ask", Struct(round=U64, exhibit=EXHIBIT, number=U32)),
     ("Show", Struct(round=U64, exhibit=EXHIBIT, piece=PIECE)),
     ("Evidence", Struct(file=Bytes())),
+    ("RoundOpened", Struct(epoch=U64, round=U64)),
+    ("HandedOver", Struct(round=U64, clients=MEMBERS)),
 )
 MESSAGES = {"Request": REQUEST, "Reply": REPLY, "PeerMessage": PEER_MESSAGE}
 

@@ -165,6 +165,7 @@ impl Mix {
                 let first = segment as usize * self.packets_a_segment();
                 return self.replay(round, first, &whole);
             }
+            Exhibit::Submission { .. } => false,
         };
         if !good {
             return self.reject("bad_exhibit", 1);

@@ -75,6 +75,8 @@ impl Mix {
                 let first = (segment as usize).saturating_mul(self.packets_a_segment());
                 extent.packets.saturating_sub(first).min(self.packets_a_segment()) * self.geometry.packet()
             }
+            // Of rounds that are collected.
+            Exhibit::Submission { .. } => 0,
         }
     }
 
@@ -88,6 +90,7 @@ impl Mix {
                     Exhibit::Batch { hop: of } => hop == of || hop == of + 1,
                     Exhibit::Echoes { hop: of } => of == 1 || hop == of || hop + 1 == of,
                     Exhibit::Signatures | Exhibit::Onions { .. } => hop == 1,
+                    Exhibit::Submission { .. } => false,
                 }
         };
         all.filter(knows).collect()
@@ -105,6 +108,7 @@ impl Mix {
                 let length = self.packets_a_segment() * self.geometry.packet();
                 onions.chunks(length).nth(segment as usize).map(<[u8]>::to_vec)
             }
+            Exhibit::Submission { .. } => None,
         }
     }
 

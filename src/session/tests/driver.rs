@@ -16,6 +16,7 @@ pub(super) enum Seen {
     Ask(RequestId, Request),
     Poll { id: RequestId, round: u64, acknowledged: u64 },
     Submit { id: RequestId, round: u64, packets: Vec<u8>, records: Vec<u8> },
+    HandOver { id: RequestId, mix: usize, round: u64, packets: Vec<u8>, records: Vec<u8> },
     Cancel(RequestId),
     Settle(u64, bool),
     Abandon(u64),
@@ -95,6 +96,10 @@ impl Client {
             Action::Submit { id, round, packets, records } => {
                 let text = format!("submit {round} {} {}", packets.len(), records.len());
                 (text, Some(Seen::Submit { id, round, packets, records }))
+            }
+            Action::HandOver { id, mix, round, packets, records } => {
+                let text = format!("hand over {round} to {mix}: {} {}", packets.len(), records.len());
+                (text, Some(Seen::HandOver { id, mix, round, packets, records }))
             }
             Action::Cancel { id } => (format!("cancel {id:?}"), Some(Seen::Cancel(id))),
             Action::Reserve { round, expiry, count } => {

@@ -1,6 +1,7 @@
 mod attacks;
 mod blame;
 mod faults;
+mod handover;
 mod joint;
 mod malice;
 mod oracle;

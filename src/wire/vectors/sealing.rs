@@ -80,6 +80,7 @@ pub(super) fn messages() -> Vec<Value> {
         (Exhibit::Echoes { hop: 2 }, json!({ "Echoes": { "hop": 2 } })),
         (Exhibit::Signatures, json!("Signatures")),
         (Exhibit::Onions { segment: 251 }, json!({ "Onions": { "segment": 251 } })),
+        (Exhibit::Submission { client: 251 }, json!({ "Submission": { "client": 251 } })),
     ];
     let asks = exhibits.into_iter().map(|(exhibit, named)| {
         let value = json!({ "Ask": { "round": 300, "exhibit": named, "number": 251 } });
@@ -123,6 +124,16 @@ pub(super) fn messages() -> Vec<Value> {
             "Evidence",
             PeerMessage::Evidence { file: vec![0xab; 5] },
             json!({ "Evidence": { "file": "ababababab" } }),
+        ),
+        message(
+            "RoundOpened",
+            PeerMessage::RoundOpened { epoch: 7, round: 300 },
+            json!({ "RoundOpened": { "epoch": 7, "round": 300 } }),
+        ),
+        message(
+            "HandedOver",
+            PeerMessage::HandedOver { round: 300, clients: members() },
+            json!({ "HandedOver": { "round": 300, "clients": BITMAP } }),
         ),
     ];
     let sealing = vec![
