@@ -6,6 +6,8 @@
 //! would. A [`Witness`] sees what no party can see alone. [`Storm`] does all of it at once, for as many rounds as asked,
 //! and counts what arrived. A round of a small network takes a few milliseconds.
 //!
+//! [`Contest`] measures what is to be compared side by side.
+//!
 //! [`Chaos`] breaks networks of real processes, whose datagrams go through a [`Relay`].
 //!
 //! Only the feature `sim` builds it, and no released binary has that feature.
@@ -13,6 +15,7 @@
 mod adversary;
 mod burnt;
 mod chaos;
+mod contest;
 mod crowd;
 mod disk;
 mod driving;
@@ -32,6 +35,7 @@ mod world;
 pub use adversary::{Adversary, AdversaryRow, CONTROLS};
 pub use burnt::{BurntRound, Submitted};
 pub use chaos::{Chaos, ChaosReport, Profile};
+pub use contest::{Contest, Row, processor_time, raw_data, wall_time, write_raw_data};
 pub use crowd::{Crowd, CrowdError, CrowdReport};
 pub use disk::{Failing, SimDisk};
 pub use faults::{Faults, Malice};
