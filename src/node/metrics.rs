@@ -95,7 +95,11 @@ impl Metrics {
                 };
                 self.rounds.get_or_create(&Ended { result, reason }).inc();
                 self.ended.set(unix_seconds());
-                tracing::info!(round, result, reason, clients, "round ended");
+                // An ordinary round is no news: the log of a quiet network grows by a line an epoch.
+                match outcome.is_stored() {
+                    true => tracing::debug!(round, result, reason, clients, "round ended"),
+                    false => tracing::info!(round, result, reason, clients, "round ended"),
+                }
             }
             Note::PhaseEnded { phase, took } => {
                 self.phases.get_or_create(&Phase { phase: phase.name() }).observe(took.as_secs_f64());
