@@ -1,16 +1,59 @@
-//! What one hop costs: peeling, per backend and payload, and building a packet. Ratios within one run are what counts.
+//! What one hop costs: X25519, peeling, building, shuffling, coding, per backend and payload.
+//!
+//! Candidates of a group take turns ([`Contest`]). Times are processor time of this thread, but for `one core` and `all cores`,
+//! which are time on the clock. Every candidate's output is checked before it is timed, and the program fails if it is wrong. The
+//! table goes to standard output, the rows to `target/bench/hop.json`.
+#![expect(clippy::print_stdout, reason = "a table")]
 
-use std::time::Instant;
+use std::hint::black_box;
+use std::path::Path;
 
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use mixnet::crypto::{Backend, Csprng, Digest, MailboxId, SecretKey};
-use mixnet::packet::{Address, Body, Builder, Geometry, MessageId, NO_EXTRA, Peeler, Recipe, RoundContext, Slots};
+use mixnet::crypto::{Backend, Csprng, Digest, MailboxId, PublicKey, Scalars, SecretKey, multiply};
+use mixnet::packet::{
+    Address, Body, Builder, Geometry, MessageId, Peeler, Recipe, ReplaySet, RoundContext, SEAL_BYTES, Slots,
+};
 use mixnet::round::Shuffled;
-use rand::SeedableRng;
+use mixnet::sim::{Contest, Row, processor_time, wall_time, write_raw_data};
+use mixnet::wire::{Request, frame};
+use rand::{Rng, SeedableRng};
+use rayon::prelude::*;
 
-/// Packets in a batch.
-const BATCH: usize = 64;
+/// Points in a batch of X25519, packets in a batch of small ones.
+const BATCH: usize = 512;
+/// Bytes of a batch, at most.
+const BATCH_BYTES: usize = 16 << 20;
 const CONTEXT: RoundContext = RoundContext { network: Digest([1; 32]), epoch: 1, round: 1 };
+
+/// The reference first, so that the others are held against it.
+fn backends() -> impl Iterator<Item = Backend> {
+    Backend::ALL.into_iter().rev().filter(|backend| backend.is_available())
+}
+
+/// A batch of points under one scalar, and under each its own.
+fn x25519(rows: &mut Vec<Row>) {
+    let mut rng = Csprng::seed_from_u64(1);
+    let secrets: Vec<SecretKey> = (0..BATCH).map(|_| SecretKey::random(&mut rng)).collect();
+    let own: Vec<&SecretKey> = secrets.iter().collect();
+    let points: Vec<PublicKey> = secrets.iter().map(SecretKey::public_key).collect();
+    for (kind, scalars) in [("one key", Scalars::Shared(own[0])), ("own keys", Scalars::Each(&own))] {
+        let computed = |backend| {
+            let mut out = vec![[0; 32]; BATCH];
+            multiply(backend, scalars, &points, &mut out);
+            out
+        };
+        let expected = computed(Backend::Dalek);
+        let (mut contest, mut others) = (Contest::default(), Vec::new());
+        for backend in backends() {
+            assert!(computed(backend) == expected, "{backend} computes something else");
+            let (mut out, points) = (vec![[0; 32]; BATCH], &points);
+            let name = format!("x25519/{kind}/{backend}");
+            let place = contest
+                .add(name, BATCH, &others, move || processor_time(|| multiply(backend, scalars, points, &mut out)));
+            others.push(place);
+        }
+        rows.extend(contest.run());
+    }
+}
 
 struct Hop {
     geometry: Geometry,
@@ -31,59 +74,136 @@ impl Hop {
         Builder::new(self.geometry, CONTEXT, backend, onions, self.secrets[3].public_key())
     }
 
+    /// As a client builds a submission.
     fn packets(&mut self, backend: Backend, count: usize) -> Vec<u8> {
         let builder = self.builder(backend);
         let to = Address { mailbox: MailboxId([2; 16]), letter_key: self.secrets[4].public_key() };
-        let mut out = Vec::new();
-        for _ in 0..count {
-            let body = Body::dummy(MessageId([0; 16]), 1, b"");
-            builder.noise_packet(&mut self.rng, 2, &Recipe { to, body, sender: None }, &mut out);
-        }
+        let recipe = || Recipe { to, body: Body::dummy(MessageId([0; 16]), 1, b""), sender: None };
+        let mut out = Vec::with_capacity(count * self.geometry.stride() + 3 * SEAL_BYTES);
+        builder.client_packets(&mut self.rng, 0, (0..count).map(|_| recipe()), &mut out);
         out
     }
+
+    fn peeler(&self, backend: Backend) -> Peeler {
+        Peeler::new(self.geometry, CONTEXT, 1, &self.secrets[0], backend)
+    }
 }
 
-fn peel(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("peel");
-    for payload in [256, 1024, 2048, 32 << 10] {
+/// Copies the packets in, peels them, and looks for replays: what a hop does with each.
+fn peel_batch(peeler: &Peeler, packets: &[u8], slots: &mut Slots) -> ReplaySet {
+    for (i, packet) in packets.chunks_exact(peeler.geometry().packet()).enumerate() {
+        slots.received_mut(i).copy_from_slice(packet);
+    }
+    peeler.peel(slots, 0).expect("own packets peel");
+    let mut seen = ReplaySet::default();
+    for i in 0..slots.len() {
+        assert!(seen.insert(slots.ephemeral(i)), "honest packets differ");
+    }
+    seen
+}
+
+fn peel(rows: &mut Vec<Row>) {
+    for payload in [256, 1024, 2048, 32 << 10, 1 << 20, 4 << 20] {
         let mut hop = Hop::new(payload);
-        let packets = hop.packets(Backend::default(), BATCH);
-        group.throughput(Throughput::Elements(BATCH as u64));
-        for backend in Backend::ALL {
-            let peeler = Peeler::new(hop.geometry, CONTEXT, 2, &hop.secrets[1], backend);
-            group.bench_function(BenchmarkId::new(backend.to_string(), payload), |bencher| {
-                bencher.iter_custom(|times| {
-                    (0..times)
-                        .map(|_| {
-                            let mut slots = Slots::from_packets(hop.geometry, &packets).expect("whole packets");
-                            let began = Instant::now();
-                            peeler.peel(&mut slots, NO_EXTRA).expect("own packets peel");
-                            began.elapsed()
-                        })
-                        .sum()
-                });
+        let count = (BATCH_BYTES / hop.geometry.packet()).clamp(1, BATCH);
+        let packets = hop.packets(Backend::default(), count);
+        let mut expected = Slots::from_packets(hop.geometry, &packets).expect("whole packets");
+        hop.peeler(Backend::Dalek).peel(&mut expected, 0).expect("own packets peel");
+        let (mut contest, mut others) = (Contest::default(), Vec::new());
+        for backend in backends() {
+            let peeler = hop.peeler(backend);
+            let mut slots = Slots::zeroed(hop.geometry, count);
+            peel_batch(&peeler, &packets, &mut slots);
+            assert!((0..count).all(|i| slots.peeled(i) == expected.peeled(i)), "{backend} peels something else");
+            let packets = &packets;
+            let place = contest.add(format!("peel/{payload}/{backend}"), count, &others, move || {
+                processor_time(|| peel_batch(&peeler, packets, &mut slots))
             });
+            others.push(place);
         }
+        rows.extend(contest.run());
     }
 }
 
-fn build(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("build");
-    for backend in Backend::ALL {
-        let mut hop = Hop::new(2048);
-        group.bench_function(backend.to_string(), |bencher| bencher.iter(|| hop.packets(backend, 1)));
-    }
-}
-
-fn shuffle(criterion: &mut Criterion) {
+/// A batch of several pieces on one core and on all of them, on the clock.
+fn cores(rows: &mut Vec<Row>) {
+    const PIECES: usize = 16;
     let mut hop = Hop::new(2048);
-    criterion.bench_function("shuffle/10000", |bencher| {
-        bencher.iter_with_large_drop(|| {
-            let slots = Slots::zeroed(hop.geometry, 10_000);
-            Shuffled::new(&mut hop.rng, hop.geometry, vec![slots])
-        });
+    let packets = hop.packets(Backend::default(), BATCH);
+    let peeler = hop.peeler(Backend::default());
+    let pieces = || -> Vec<Slots> { (0..PIECES).map(|_| Slots::zeroed(hop.geometry, BATCH)).collect() };
+    let (mut one, mut all) = (pieces(), pieces());
+    let mut contest = Contest::default();
+    let one = contest.add("peel/2048/one core", PIECES * BATCH, &[], || {
+        wall_time(|| one.iter_mut().for_each(|slots| drop(peel_batch(&peeler, &packets, slots))))
     });
+    contest.add("peel/2048/all cores", PIECES * BATCH, &[one], || {
+        wall_time(|| all.par_iter_mut().for_each(|slots| drop(peel_batch(&peeler, &packets, slots))))
+    });
+    rows.extend(contest.run());
 }
 
-criterion_group!(benches, peel, build, shuffle);
-criterion_main!(benches);
+fn build(rows: &mut Vec<Row>) {
+    const OF_EACH: usize = 64;
+    let (mut contest, mut others) = (Contest::default(), Vec::new());
+    for backend in backends() {
+        let mut hop = Hop::new(2048);
+        let packets = hop.packets(backend, OF_EACH);
+        let mut slots = Slots::from_packets(hop.geometry, &packets).expect("whole packets");
+        hop.peeler(Backend::Dalek).peel(&mut slots, 0).expect("what is built peels");
+        let place = contest.add(format!("build/2048/{backend}"), OF_EACH, &others, move || {
+            processor_time(|| hop.packets(backend, OF_EACH))
+        });
+        others.push(place);
+    }
+    rows.extend(contest.run());
+}
+
+/// The order is drawn, and the packets copied out in it.
+fn shuffle(rows: &mut Vec<Row>) {
+    const PACKETS: usize = 4096;
+    let mut hop = Hop::new(2048);
+    let mut out = Vec::with_capacity(PACKETS * hop.geometry.packet());
+    let mut contest = Contest::default();
+    contest.add("shuffle/2048", PACKETS, &[], || {
+        let slots = Slots::zeroed(hop.geometry, PACKETS);
+        out.clear();
+        let took = processor_time(|| {
+            let batch = Shuffled::new(&mut hop.rng, hop.geometry, vec![slots]);
+            batch.packets().for_each(|packet| out.extend_from_slice(packet));
+        });
+        assert_eq!(out.len(), PACKETS * hop.geometry.packet(), "every packet once");
+        took
+    });
+    rows.extend(contest.run());
+}
+
+/// A poll, written and read.
+fn codec(rows: &mut Vec<Row>) {
+    let mut capability = [0; 32];
+    Csprng::seed_from_u64(1).fill_bytes(&mut capability);
+    let message = Request::PollMessages { round: 1 << 33, capability, acknowledged: [1; 8], after: [0; 8] };
+    let bytes = frame::write(&message);
+    assert!(frame::read::<Request>(&bytes).is_ok_and(|read| read == message), "what is written is read");
+    let mut contest = Contest::default();
+    contest.add("codec/poll", 1000, &[], || {
+        processor_time(|| {
+            for _ in 0..1000 {
+                drop(black_box(frame::read::<Request>(&frame::write(black_box(&message)))));
+            }
+        })
+    });
+    rows.extend(contest.run());
+}
+
+fn main() {
+    let mut rows = Vec::new();
+    println!("backend by default: {}", Backend::default());
+    for group in [x25519, peel, cores, build, shuffle, codec] {
+        let before = rows.len();
+        group(&mut rows);
+        rows[before..].iter().for_each(|row| println!("{row}"));
+    }
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/bench/hop.json");
+    write_raw_data(&rows, "cargo bench --bench hop", &path).expect("target can be written");
+}

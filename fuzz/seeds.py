@@ -88,7 +88,18 @@ def texts():
         seed("configuration", b"\4" + text)
 
 
+def agreements():
+    """Every eighth of Wycheproof's, by itself and together with those behind it, under their own scalars."""
+    lines = (ROOT / "tests/wycheproof/x25519.txt").read_text().splitlines()
+    pairs = [[bytes.fromhex(word) for word in line.split()[1:3]] for line in lines if not line.startswith("#")]
+    for i in range(0, len(pairs), 8):
+        scalars, points = zip(*pairs[i:i + 12])
+        seed("x25519", b"\0" + scalars[0] + b"".join(points))
+        seed("x25519", b"\1" + b"".join(scalars) + b"".join(points))
+
+
 if __name__ == "__main__":
+    agreements()
     messages()
     parts()
     packets()

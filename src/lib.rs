@@ -10,7 +10,7 @@
 //! | bytes | [`crypto`]: primitives; [`packet`]: onions; [`threshold`]: joint round keys; [`wire`]: messages, codec, what is signed |
 //! | engines, without I/O | [`mix`] with [`epoch`], [`round`] and [`blame`]: a mix; [`session`]: a client |
 //! | the world outside | [`net`]: QUIC; [`store`]: disk; [`config`]: files; [`control`]: local programs |
-//! | daemons | [`node`]: a mix; [`client`]: a client; [`testnet`]: a network of child processes |
+//! | daemons | [`node`]: a mix; [`client`]: a client; [`testnet`]: a network of child processes; [`load`]: how much one carries |
 //! | people | [`cli`]: the command lines |
 //!
 //! The feature `sim` adds `sim`: the same engines and stores, any number of them, on a virtual clock. Tests have it on,
@@ -40,6 +40,7 @@ pub mod config;
 pub mod control;
 pub mod crypto;
 pub mod epoch;
+pub mod load;
 pub mod mix;
 pub mod net;
 pub mod node;

@@ -163,6 +163,7 @@ fn network_yaml(network: &mixnet::wire::Network) -> String {
     file.mix_delay_ms = (parameters.mix_delay_ms.0.into(), parameters.mix_delay_ms.1.into());
     file.payload = parameters.payload.into();
     file.packets_per_client = parameters.packets_per_client.into();
+    file.noise_packets = parameters.noise_packets.into();
     file.dummy_payload = String::from_utf8(parameters.dummy_payload.clone()).expect("text");
     file.max_message = parameters.max_message;
     file.epoch_rounds = parameters.epoch_rounds.into();

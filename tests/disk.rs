@@ -117,6 +117,7 @@ impl Running {
                 store: Store::lmdb(&home.path().join(&client.id), MapLimits::default()).expect("writable"),
                 disk_limits: DiskLimits::default(),
                 limits: Limits::default(),
+                evidence: home.path().join("evidence"),
             };
             let control = home.path().join(format!("{}.sock", client.id));
             clients.push(Client::start(config, &control).await.expect("starts"));

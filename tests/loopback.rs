@@ -8,7 +8,9 @@ use mixnet::control::{Answer, Ask, Failure, MessageKind, Outgoing, Stream};
 use mixnet::crypto::Digest;
 use mixnet::net::{Connection, Dial, NetError};
 use mixnet::sim::{Loopback, Plan};
-use mixnet::wire::{AbortReason, Confirm, EpochCall, PeerMessage, Refusal, Reply, Request, Slot, Statement, frame};
+use mixnet::wire::{
+    AbortReason, Attachment, Confirm, EpochCall, PeerMessage, Refusal, Reply, Request, Slot, Statement, frame,
+};
 
 fn plan() -> Plan {
     Plan { round_ms: 300, mix_delay_ms: (0, 5), ..Plan::default() }
@@ -68,6 +70,28 @@ async fn a_message_goes_from_one_control_socket_to_another() {
     assert_eq!(receive(&network, 1).await, [(Some("client-1".into()), b"over quic".to_vec())]);
     send(&network, 1, "client-1", b"").await;
     assert_eq!(receive(&network, 0).await, [(Some("client-2".into()), Vec::new())], "an empty one too");
+    network.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_real_entry_refuses_arrives_by_way_of_the_other_mixes() {
+    let home = tempfile::tempdir().expect("a directory");
+    // Time enough for a handshake with the mix in the middle.
+    let network = start(&Plan { round_ms: 2000, ..plan() }, 4, home.path()).await;
+    rounds_go_on(&network, 1).await;
+    let status = async |mix: usize| network.observer(mix).expect("runs").status().await.expect("runs").mix;
+    network.observer(0).expect("runs").refuse(vec![0, 2]).await;
+    send(&network, 0, "client-2", b"refused").await;
+    assert_eq!(receive(&network, 1).await, [(Some("client-1".into()), b"refused".to_vec())]);
+    let until = Instant::now() + Duration::from_secs(60);
+    while status(1).await.handed_over < 2 || status(2).await.handed_over < 2 {
+        assert!(Instant::now() < until, "no mix takes what is handed over");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert!(status(0).await.relayed >= 2);
+    for mix in 0..3 {
+        assert!(status(mix).await.evicted.is_empty());
+    }
     network.stop().await;
 }
 
@@ -210,7 +234,7 @@ async fn malformed_requests_of_every_kind_harm_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn strangers_are_refused_in_the_handshake_and_clients_by_the_middle() {
+async fn strangers_are_refused_in_the_handshake_and_the_middle_takes_nothing_but_what_is_handed_over() {
     let home = tempfile::tempdir().expect("a directory");
     let network = start(&plan(), 4, home.path()).await;
     let other = tempfile::tempdir().expect("a directory");
@@ -222,8 +246,11 @@ async fn strangers_are_refused_in_the_handshake_and_clients_by_the_middle() {
     }
     let middle = &network.network.roster.mixes[1];
     let client = network.endpoint(0).expect("a socket");
-    let refused = client.connect(&middle.address, middle.identity, Dial::Client).await;
-    assert!(matches!(refused, Err(NetError::NotAdmitted)), "{:?}", refused.err());
+    let link = client.connect(&middle.address, middle.identity, Dial::Client).await.expect("a client is let in");
+    for request in [Request::Register, Request::WaitForStart { epoch: 0 }] {
+        let answer = ask_as(&link, None, &request).await;
+        assert!(matches!(answer, Ok(Reply::Refused(Refusal::WrongMix))), "{answer:?}");
+    }
     rounds_go_on(&network, 2).await;
     foreign.stop().await;
     network.stop().await;
@@ -314,5 +341,79 @@ async fn a_mix_that_signs_two_things_for_one_stops_the_network_until_operators_a
         assert_eq!(network.observer(mix).expect("runs").readmit("client-1".into()).await, Some(false));
     }
     rounds_go_on(&network, 2).await;
+    network.stop().await;
+}
+
+/// Asks over a stream of its own, for the attached client `of` if there is one.
+async fn ask_as(connection: &Connection, of: Option<u32>, request: &Request) -> Result<Reply, NetError> {
+    let (mut send, mut receive) = connection.open_bi().await?;
+    if let Some(client) = of {
+        send.message(&Request::As { client: client.to_le_bytes() }).await?;
+    }
+    send.message(request).await?;
+    send.finish()?;
+    receive.answer().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_speaks_only_for_clients_that_signed_its_own_keys() {
+    let home = tempfile::tempdir().expect("a directory");
+    let network = start(&plan(), 0, home.path()).await;
+    let endpoint = network.endpoint(0).expect("a socket");
+    let entry = &network.network.roster.mixes[0];
+    let dial = async || endpoint.connect(&entry.address, entry.identity, Dial::Client).await.expect("admitted");
+    let attachment = |connection: &Connection, client: u32| Attachment {
+        network: network.network.id(),
+        client,
+        binding: connection.binding().expect("it stands"),
+    };
+    let refused = Ok(Reply::Refused(Refusal::NotRegistered));
+    let same = |a: &Result<Reply, NetError>, b: &Result<Reply, NetError>| match (a, b) {
+        (Ok(a), Ok(b)) => a == b,
+        _ => false,
+    };
+
+    // For a client that has not signed nothing is done, and a signature over another connection's keys is none.
+    let former = dial().await;
+    let stale = attachment(&former, 1).sign(&network.client_key(1));
+    let connection = dial().await;
+    assert!(same(&ask_as(&connection, Some(1), &Request::Register).await, &refused));
+    let wrong = [
+        (1, stale),
+        (1, attachment(&connection, 1).sign(&network.client_key(0))),
+        (2, attachment(&connection, 1).sign(&network.client_key(1))),
+    ];
+    for (client, signature) in wrong {
+        let connection = dial().await;
+        let answer = ask_as(&connection, None, &Request::Attach { client, signature }).await;
+        assert!(!matches!(answer, Ok(Reply::Attached { .. })), "{answer:?}");
+        assert!(!matches!(ask_as(&connection, Some(client), &Request::Register).await, Ok(Reply::Registered { .. })));
+        assert!(!connection.is_open(), "it cost a signature to find out, once");
+    }
+
+    // With it the connection speaks for both, each under its own name.
+    let connection = dial().await;
+    let signature = attachment(&connection, 1).sign(&network.client_key(1));
+    for _twice in 0..2 {
+        let attached = ask_as(&connection, None, &Request::Attach { client: 1, signature }).await;
+        assert!(matches!(attached, Ok(Reply::Attached { index: 1 })), "{attached:?}");
+    }
+    for (of, index) in [(None, 0), (Some(0), 0), (Some(1), 1)] {
+        let registered = ask_as(&connection, of, &Request::Register).await;
+        assert!(matches!(registered, Ok(Reply::Registered { index: told }) if told == index), "{registered:?}");
+    }
+    assert!(same(&ask_as(&connection, Some(2), &Request::Register).await, &refused));
+    let nobody = Request::Attach { client: 4, signature };
+    assert!(matches!(ask_as(&connection, None, &nobody).await, Ok(Reply::Refused(Refusal::NotOnRoster))));
+    // A name within a name is none.
+    let twice = ask_as(&connection, Some(1), &Request::As { client: [0; 4] }).await;
+    assert!(matches!(twice, Ok(Reply::Refused(Refusal::Malformed))), "{twice:?}");
+
+    // The client comes by itself: from now on it is there and nowhere else.
+    let own = network.endpoint(1).expect("a socket");
+    let own = own.connect(&entry.address, entry.identity, Dial::Client).await.expect("admitted");
+    assert!(matches!(ask_as(&own, None, &Request::Register).await, Ok(Reply::Registered { index: 1 })));
+    assert!(same(&ask_as(&connection, Some(1), &Request::Register).await, &refused));
+    assert!(matches!(ask_as(&connection, None, &Request::Register).await, Ok(Reply::Registered { index: 0 })));
     network.stop().await;
 }

@@ -23,8 +23,9 @@ const TABLE: &[(&str, &[&str])] = &[
     ("net", &["crypto", "wire"]),
     ("control", &["wire"]),
     ("node", &["crypto", "packet", "wire", "round", "blame", "mix", "store", "net", "control"]),
-    ("client", &["crypto", "packet", "wire", "session", "store", "config", "net", "control"]),
+    ("client", &["crypto", "packet", "wire", "blame", "session", "store", "config", "net", "control"]),
     ("testnet", &["crypto", "config", "control"]),
+    ("load", &["crypto", "packet", "wire", "session", "config", "net", "control", "testnet"]),
     ("sim", ALL_BUT_CLI),
     ("cli", ALL),
 ];
@@ -45,6 +46,7 @@ const ALL: &[&str] = &[
     "node",
     "client",
     "testnet",
+    "load",
 ];
 const ALL_BUT_CLI: &[&str] = ALL;
 
@@ -231,11 +233,12 @@ fn the_core_does_no_io() {
 }
 
 #[test]
-fn unsafe_code_stands_in_one_place() {
+fn unsafe_code_stands_in_two_places() {
     let words = ["unsafe_code", "unsafe {", "unsafe fn", "unsafe impl", "unsafe extern"];
     let unsafe_code = |file: &File| file.code().any(|line| words.iter().any(|word| line.contains(word)));
-    let named: Vec<PathBuf> = source().into_iter().filter(unsafe_code).map(|file| file.path).collect();
-    assert_eq!(named, [PathBuf::from("store/lmdb.rs")]);
+    let named: BTreeSet<PathBuf> = source().into_iter().filter(unsafe_code).map(|file| file.path).collect();
+    let known = ["crypto/x25519/lanes/mod.rs", "store/lmdb.rs"];
+    assert_eq!(named, known.into_iter().map(PathBuf::from).collect());
 }
 
 #[test]

@@ -63,6 +63,7 @@ pub fn network() -> Network {
             mix_delay_ms: (0, 50),
             payload: 256,
             packets_per_client: 2,
+            noise_packets: 2,
             dummy_payload: b"dummy".to_vec(),
             max_message: 64 << 20,
             epoch_rounds: 60,

@@ -4,13 +4,13 @@ use crate::crypto::{Digest, Signature};
 use crate::packet::{Echo, commitment};
 use crate::wire::codec::{Decode, Encode};
 use crate::wire::{
-    Accusation, BatchHeader, EchoHeader, Mismatch, SignedBatchHeader, Slot, Statement, batch_digest, echoes_digest,
-    onion_digest,
+    Accusation, BatchHeader, EchoHeader, Mismatch, OnionKey, Slot, Statement, batch_digest, echoes_digest,
 };
 
 use super::evidence::{mix, same};
+use super::noise::{self, RightNoise};
 use super::proof::Round;
-use super::taken::{ListShown, Source, Taken};
+use super::taken::{ListShown, Taken};
 use super::{EvidenceFault, Guilty, Offence};
 
 /// An accusation, and what it is about. That needs no signature of its own: the accuser has signed which it means.
@@ -31,8 +31,9 @@ pub(super) enum Shown {
     Layer { header: BatchHeader, taken: Taken },
     /// The hashes of the batch with a packet twice; that one is there once, or not at all.
     Batch { header: BatchHeader, hashes: Vec<Digest> },
-    /// The accuser's own header, by which it added no noise.
-    Noise { header: SignedBatchHeader },
+    /// What the accuser says was its noise, with its signature. It is of nothing else that it accuses; or else its packet, and
+    /// what came back for that.
+    Noise { declared: OnionKey, signature: Signature, right: Option<Box<RightNoise>> },
     /// The published echoes and the list; the record and the echo fit.
     Echo { header: EchoHeader, echoes: Vec<Echo>, list: ListShown },
 }
@@ -85,12 +86,12 @@ impl FalseProof {
                     _ => Ok(at.is_some()),
                 }
             }
-            (Mismatch::Noise { .. }, Shown::Noise { header }) => {
-                round.check_signed(header)?;
-                if header.header.hop != self.hop {
-                    return Err(EvidenceFault::Slot);
+            (Mismatch::Noise { hop, place }, Shown::Noise { declared, signature, right }) => {
+                noise::check_declared(round, self.hop, declared, signature)?;
+                match right {
+                    None => Ok(declared.noise.contains(&place)),
+                    Some(right) => right.was_wrong(round, self.hop, (hop, place), subject),
                 }
-                Ok(header.header.noise > 0)
             }
             (Mismatch::Echo { place }, Shown::Echo { header, echoes, list }) => {
                 round.check_echoes(header)?;
@@ -116,11 +117,7 @@ pub(super) fn is_possible(mismatch: Mismatch, accuser: u8, mixes: usize) -> bool
         Mismatch::Noise { hop, .. } => hop == accuser + 1 && other(hop),
         Mismatch::Echo { .. } => true,
         Mismatch::Equivocation { hop } | Mismatch::Transcript { hop } => other(hop),
+        // Of hop 1 there is none before, and the exit makes none.
+        Mismatch::Header { hop } => other(hop) && (2..mixes).contains(&usize::from(hop)),
     }
-}
-
-/// A layer that is said not to open.
-pub(super) fn layer(accuser: u8, key: [u8; 32], packet: Vec<u8>, place: u32, hashes: Vec<Digest>) -> Taken {
-    debug_assert_eq!(hashes.get(place as usize), Some(&onion_digest(&packet)));
-    Taken { hop: accuser, key, packet, place, from: Source::Batch(hashes) }
 }

@@ -1,16 +1,18 @@
 //! A burnt round and its replay.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::crypto::{Digest, Signature};
-use crate::packet::{Echo, Peeler, Slots, Trace, commitment, next_echo};
+use crate::packet::{Echo, Geometry, Peeler, Slots, Trace, commitment, next_echo};
 use crate::wire::{
-    Accusation, ClientRecords, ListContext, ListRecord, Mismatch, Network, SignedBatchHeader, onion_digest,
+    Accusation, ClientRecords, ListContext, ListRecord, ListRoot, Mismatch, Network, SignedBatchHeader, onion_digest,
 };
 
 use super::accused::{self, FalseProof, Shown};
+use super::noise::WrongNoise;
 use super::proof::{ClientProof, DroppedProof, EchoProof, HeaderProof, Onward, Proof, Round};
-use super::taken::{ListShown, Passed, Source, Taken};
+use super::taken::{ListShown, Passed, Taken};
 use super::{CaseFault, Evidence, Exhibits};
 
 /// What a replay has come upon first.
@@ -27,6 +29,18 @@ pub enum Ruling {
         /// Its roster index.
         client: u32,
     },
+}
+
+/// One packet's way through all hops that take it.
+pub(super) struct Walk<'a> {
+    /// The first of them: 1 for a client's, of a mix's own the one behind that mix.
+    pub first: u8,
+    /// Where it stands in what that hop takes in: in the list, or in the batch before.
+    pub place: u32,
+    /// The client's roster index.
+    pub index: u32,
+    /// As the first hop takes it, W bytes.
+    pub onion: &'a [u8],
 }
 
 /// A burnt round, ready to be replayed: everything signed has been held against everything that it names.
@@ -51,7 +65,7 @@ impl Case {
         shown.check(&round)?;
         let peelers = (1..=network.mixes() as u8).map(|hop| {
             let key = shown.keys.get(usize::from(hop) - 1).ok_or(CaseFault::Key { hop })?;
-            round.peeler(hop, *key).map_err(|_| CaseFault::Key { hop })
+            round.peeler(hop, key.0.key).map_err(|_| CaseFault::Key { hop })
         });
         let peelers = peelers.collect::<Result<Vec<_>, _>>()?;
         let document = round.document;
@@ -64,10 +78,7 @@ impl Case {
     pub fn false_header(network: &Network, shown: &Exhibits, hop: u8) -> Option<Evidence> {
         let at = usize::from(hop).checked_sub(1)?;
         let header = shown.batches.get(at)?.0.clone();
-        let from = match at.checked_sub(1) {
-            None => Source::List(ListShown::new(&shown.records, &shown.listed), shown.entry),
-            Some(before) => Source::Batch(shown.batches[before].1.clone()),
-        };
+        let from = Some(shown.took_in(hop)?);
         let evidence = Evidence::of_round(&shown.document, shown.round, Proof::Header(HeaderProof { header, from }));
         evidence.verify(network).is_ok().then_some(evidence)
     }
@@ -94,10 +105,12 @@ impl Case {
         (0..onions.len()).find_map(|i| self.replay_one(first + i, onions.received(i), &mut buffer))
     }
 
-    /// Every packet has been replayed and is right: the evidence against an accuser; `None` if what is shown does not prove
-    /// any accusation false. An accuser who saw another statement than is shown owes that.
-    pub fn close(&self) -> Option<Evidence> {
-        self.shown.accusations.iter().find_map(|accused| self.refute(accused))
+    /// Every client's packet has been replayed and is right: the evidence against whose own packets are not, who has touched
+    /// them, or an accuser; `None` if what is shown does not prove any accusation false. An accuser who saw another statement
+    /// than is shown owes that. `noise` holds, by hop, what mixes have shown of theirs, where [`Case::needs_noise`] says so.
+    pub fn close(&self, noise: &BTreeMap<u8, Vec<u8>>) -> Option<Evidence> {
+        let own = self.replay_noise(noise);
+        own.or_else(|| self.shown.accusations.iter().find_map(|accused| self.refute(accused, noise)))
     }
 
     fn replay_one(&self, place: usize, onion: &[u8], buffer: &mut Vec<u8>) -> Option<Ruling> {
@@ -113,15 +126,24 @@ impl Case {
         if commitment(context, record.index, trace.echoes.first()?) != record.commitment {
             return Some(self.blame_client(place, onion, self.peelers.len()));
         }
-        // Where the packet stands in what each hop took in: in the list, then in the batches.
-        let mut at = vec![place as u32];
-        for ((places, hop), hash) in self.places.iter().zip(1u8..).zip(&trace.packets[1..]) {
+        self.follow(&Walk { first: 1, place: place as u32, index: record.index, onion }, &trace)
+    }
+
+    /// Steps 4 and 5, and 7 for a packet that an accuser could not open, of a packet whose every layer opens.
+    pub(super) fn follow(&self, walk: &Walk<'_>, trace: &Trace) -> Option<Ruling> {
+        let mut at = vec![walk.place];
+        let batches = (1u8..).zip(&self.places).skip(usize::from(walk.first) - 1);
+        for ((hop, places), hash) in batches.zip(&trace.packets[1..]) {
+            let taken = |before: u32| self.taken(walk, hop, before);
             match find(places, hash) {
+                None => return Some(self.dropped(hop, taken(*at.last()?))),
+                Some(place) if self.declared(hop).is_some_and(|it| it.noise.binary_search(&place).is_ok()) => {
+                    return self.wrong_noise(hop, WrongNoise::Taken(taken(*at.last()?)));
+                }
                 Some(place) => at.push(place),
-                None => return Some(self.dropped(hop, *at.last()?, record.index, onion)),
             }
         }
-        self.echo(&trace, &at, record.index, onion).or_else(|| self.opens(&at, record.index, onion))
+        self.echo(walk, trace, &at).or_else(|| self.opens(walk, &at))
     }
 
     /// Step 2 and 3: the client, if it has signed for this packet.
@@ -139,22 +161,21 @@ impl Case {
         let Some((_, signature)) = signed else { return Ruling::Unsigned { client: index } };
         let records = own.iter().map(ListRecord::to_bytes).collect();
         let which = (place - from) as u32;
-        let keys = self.shown.keys[..keys].to_vec();
+        let keys = self.shown.keys[..keys].iter().map(|(key, _)| key.key).collect();
         self.guilty(Proof::Client(ClientProof { records, signature, which, onion: onion.to_vec(), keys }))
     }
 
     /// Step 4.
-    fn dropped(&self, hop: u8, place: u32, index: u32, onion: &[u8]) -> Ruling {
-        let taken = self.taken(hop, place, index, onion);
+    fn dropped(&self, hop: u8, taken: Taken) -> Ruling {
         self.guilty(Proof::Dropped(DroppedProof { taken, passed: self.passed(hop) }))
     }
 
     /// Step 5, from the exit on: the first hop whose echo is not made from the one that it got.
-    fn echo(&self, trace: &Trace, at: &[u32], index: u32, onion: &[u8]) -> Option<Ruling> {
+    fn echo(&self, walk: &Walk<'_>, trace: &Trace, at: &[u32]) -> Option<Ruling> {
         let exit = self.peelers.len() as u8;
         let mut came: Option<Echo> = None;
-        for (hop, (header, echoes)) in (1..=exit).rev().zip(&self.shown.echoes) {
-            let i = usize::from(hop) - 1;
+        for (hop, (header, echoes)) in (walk.first..=exit).rev().zip(&self.shown.echoes) {
+            let i = usize::from(hop - walk.first);
             let expected = match came {
                 None => *trace.echoes.last()?,
                 Some(echo) => next_echo(&trace.echo_keys[i], &echo),
@@ -162,7 +183,7 @@ impl Case {
             let place = at[i];
             let found = *echoes.get(place as usize)?;
             if found != expected {
-                let taken = self.taken(hop, place, index, onion);
+                let taken = self.taken(walk, hop, place);
                 let onward = came.map(|_| {
                     let (_, echoes) = &self.shown.echoes[usize::from(exit - hop) - 1];
                     Onward { passed: self.passed(hop), place: at[i + 1], echoes: echoes.clone() }
@@ -175,27 +196,29 @@ impl Case {
         None
     }
 
-    /// Step 6, for a packet that an accuser could not open: here it opens.
-    fn opens(&self, at: &[u32], index: u32, onion: &[u8]) -> Option<Ruling> {
+    /// Step 7, for a packet that an accuser could not open: here it opens.
+    fn opens(&self, walk: &Walk<'_>, at: &[u32]) -> Option<Ruling> {
         self.shown.accusations.iter().find_map(|(accuser, accusation, signature)| {
             let Mismatch::Layer { hop, place } = accusation.mismatch else { return None };
-            let (header, hashes) = self.batch(hop)?;
-            let meant = at.get(usize::from(hop)) == Some(&place)
+            let (header, _) = self.batch(hop)?;
+            let taken_at = usize::from(hop + 1).checked_sub(walk.first.into())?;
+            let meant = at.get(taken_at) == Some(&place)
                 && accusation.subject == header.header.subject()
                 && accused::is_possible(accusation.mismatch, *accuser, self.peelers.len());
             if !meant {
                 return None;
             }
-            let packet = Trace::packet_at(&self.peelers, index, onion, *accuser)?;
-            let key = self.shown.keys[usize::from(*accuser) - 1];
-            let taken = accused::layer(*accuser, key, packet, place, hashes.clone());
-            let shown = Shown::Layer { header: header.header.clone(), taken };
+            let shown = Shown::Layer { header: header.header.clone(), taken: self.taken(walk, *accuser, place) };
             let (accusation, signature) = (accusation.clone(), *signature);
             Some(self.guilty(Proof::FalseAccusation(FalseProof { hop: *accuser, accusation, signature, shown })))
         })
     }
 
-    fn refute(&self, (accuser, accusation, signature): &(u8, Accusation, Signature)) -> Option<Evidence> {
+    fn refute(
+        &self,
+        (accuser, accusation, signature): &(u8, Accusation, Signature),
+        noise: &BTreeMap<u8, Vec<u8>>,
+    ) -> Option<Evidence> {
         let mixes = self.peelers.len();
         let Accusation { mismatch, .. } = accusation;
         let shown = match mismatch {
@@ -204,13 +227,20 @@ impl Case {
                 let (header, hashes) = self.batch(*hop)?;
                 Shown::Batch { header: header.header.clone(), hashes: hashes.clone() }
             }
-            Mismatch::Noise { .. } => Shown::Noise { header: self.batch(*accuser)?.0.clone() },
+            Mismatch::Noise { hop, place } => {
+                let (declared, signature) = self.shown.keys.get(usize::from(*accuser) - 1)?.clone();
+                Shown::Noise {
+                    declared,
+                    signature,
+                    right: self.right_noise(*accuser, (*hop, *place), noise).map(Box::new),
+                }
+            }
             Mismatch::Echo { .. } => {
                 let (header, echoes) = self.shown.echoes.get(mixes - 1)?;
                 let list = ListShown::new(&self.shown.records, &self.shown.listed);
                 Shown::Echo { header: header.header.clone(), echoes: echoes.clone(), list }
             }
-            Mismatch::Equivocation { .. } | Mismatch::Transcript { .. } => return None,
+            Mismatch::Equivocation { .. } | Mismatch::Transcript { .. } | Mismatch::Header { .. } => return None,
         };
         let (accusation, signature) = (accusation.clone(), *signature);
         let proof = Proof::FalseAccusation(FalseProof { hop: *accuser, accusation, signature, shown });
@@ -219,16 +249,40 @@ impl Case {
         evidence.verify(&self.network).is_ok().then_some(evidence)
     }
 
-    fn taken(&self, hop: u8, place: u32, index: u32, onion: &[u8]) -> Taken {
-        let packet = Trace::packet_at(&self.peelers, index, onion, hop).expect("every layer has opened");
-        let from = match hop {
-            1 => Source::List(ListShown::new(&self.shown.records, &self.shown.listed), self.shown.entry),
-            _ => Source::Batch(self.shown.batches[usize::from(hop) - 2].1.clone()),
-        };
-        Taken { hop, key: self.shown.keys[usize::from(hop) - 1], packet, place, from }
+    /// What `hop` took in on this walk.
+    fn taken(&self, walk: &Walk<'_>, hop: u8, place: u32) -> Taken {
+        let peelers = self.peelers_from(walk.first);
+        let packet = Trace::packet_at(peelers, walk.index, walk.onion, hop - walk.first + 1);
+        Taken {
+            hop,
+            key: self.shown.keys[usize::from(hop) - 1].0.key,
+            packet: packet.expect("every layer has opened"),
+            place,
+            from: self.shown.took_in(hop).expect("it has been found in there"),
+        }
     }
 
-    fn passed(&self, hop: u8) -> Passed {
+    pub(super) fn shown(&self) -> &Exhibits {
+        &self.shown
+    }
+
+    pub(super) fn geometry(&self) -> Geometry {
+        self.peelers[0].geometry()
+    }
+
+    /// Of hop `first` and all behind it.
+    pub(super) fn peelers_from(&self, first: u8) -> &[Peeler] {
+        &self.peelers[usize::from(first) - 1..]
+    }
+
+    /// Of the list.
+    pub(super) fn root(&self) -> Digest {
+        let mut root = ListRoot::new(&self.list_context(), self.shown.records.len() as u32);
+        self.shown.records.iter().for_each(|record| root.record(record));
+        root.finish(&self.shown.listed)
+    }
+
+    pub(super) fn passed(&self, hop: u8) -> Passed {
         let (header, hashes) = &self.shown.batches[usize::from(hop) - 1];
         Passed { header: header.clone(), hashes: hashes.clone() }
     }
@@ -237,7 +291,7 @@ impl Case {
         self.shown.batches.get(usize::from(hop).checked_sub(1)?)
     }
 
-    fn guilty(&self, proof: Proof) -> Ruling {
+    pub(super) fn guilty(&self, proof: Proof) -> Ruling {
         Ruling::Guilty(Box::new(Evidence::of_round(&self.shown.document, self.shown.round, proof)))
     }
 

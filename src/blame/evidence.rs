@@ -3,9 +3,13 @@
 use crate::crypto::Digest;
 use crate::packet::PeelError;
 use crate::wire::codec::{CodecError, Decode, Encode, decode_file, encode_file};
-use crate::wire::{DocumentError, EpochDocument, Network, SignedEpoch, Slot};
+use crate::wire::{
+    ClientRecords, DocumentError, EpochDocument, ListRecord, Network, SignedBatchHeader, SignedEpoch, Slot,
+    onion_digest,
+};
 
-use super::proof::{Proof, Round};
+use super::proof::{ClientProof, HeaderProof, Proof, Round};
+use super::taken::Source;
 use super::{Finding, Guilty, Offence, SignedStatement};
 
 /// The longest evidence file, in bytes: the longest onion, 4 MiB, with records, hashes and echoes of half a million packets,
@@ -87,8 +91,39 @@ impl Evidence {
         conflict.then_some(Self { claim: Claim::Equivocation { document, statements: [a, b] } })
     }
 
+    /// The evidence in a batch header whose numbers cannot be: of themselves, or of what its mix took in, if that is known, the
+    /// hash of each packet. `None` if they can be. `document` is the one that serves its round.
+    pub fn false_header(
+        network: &Network,
+        document: &SignedEpoch,
+        header: &SignedBatchHeader,
+        taken: Option<&[Digest]>,
+    ) -> Option<Self> {
+        let from = taken.map(|hashes| Source::Batch(hashes.to_vec()));
+        let proof = Proof::Header(HeaderProof { header: header.clone(), from });
+        let evidence = Self::of_round(document, header.header.round, proof);
+        evidence.verify(network).is_ok().then_some(evidence)
+    }
+
     pub(super) fn of_round(document: &SignedEpoch, round: u64, proof: Proof) -> Self {
         Self { claim: Claim::Round { document: document.clone(), round, proof } }
+    }
+
+    /// Evidence that a submission does not open at the entry: of the client at `client`, its onions, the records behind them, which
+    /// onion it is and the entry's onion key of the round. `None` if these are no records.
+    pub fn of_submission(
+        document: &SignedEpoch,
+        (round, client): (u64, u32),
+        onions: &[&[u8]],
+        records: &[u8],
+        (which, key): (u32, [u8; 32]),
+    ) -> Option<Self> {
+        let digests: Vec<Digest> = onions.iter().map(|onion| onion_digest(onion)).collect();
+        let parsed = ClientRecords::parse(records, client, &digests, document.document.mixes.len()).ok()?;
+        let records = parsed.records().iter().map(ListRecord::to_bytes).collect();
+        let (signature, onion) = (*parsed.signature(), onions.get(which as usize)?.to_vec());
+        let proof = ClientProof { records, signature, which, onion, keys: vec![key] };
+        Some(Self::of_round(document, round, Proof::Client(proof)))
     }
 
     /// Who is guilty of what. It believes nothing: every signature, digest and key is checked, against the network file

@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use crate::crypto::{Digest, Signature};
 use crate::packet::Echo;
 use crate::wire::{
-    Accusation, ClientSignature, ListRecord, ListRoot, ListSignature, SignedBatchHeader, SignedEchoHeader, SignedEpoch,
-    Statement, batch_digest, echoes_digest,
+    Accusation, BatchHeader, ClientSignature, ListRecord, ListRoot, ListSignature, OnionKey, SignedBatchHeader,
+    SignedEchoHeader, SignedEpoch, Statement, batch_digest, echoes_digest,
 };
 
-use super::EvidenceFault;
 use super::evidence::mix;
 use super::proof::Round;
-use super::taken::ListShown;
+use super::taken::{ListShown, Source};
+use super::{EvidenceFault, noise};
 
 /// What the parties of a burnt round have shown of it.
 pub struct Exhibits {
@@ -32,8 +32,8 @@ pub struct Exhibits {
     pub batches: Vec<(SignedBatchHeader, Vec<Digest>)>,
     /// Echoes from hop L down, as far as the round came: header and echoes. None unless all batches are there.
     pub echoes: Vec<(SignedEchoHeader, Vec<Echo>)>,
-    /// The mixes' onion keys of the round, in cascade order: all of them.
-    pub keys: Vec<[u8; 32]>,
+    /// The mixes' onion keys of the round and what each has added, signed, in cascade order: all of them.
+    pub keys: Vec<(OnionKey, Signature)>,
     /// Who accuses, from hop 1, of what, signed.
     pub accusations: Vec<(u8, Accusation, Signature)>,
 }
@@ -94,8 +94,21 @@ pub enum CaseFault {
 }
 
 impl Exhibits {
-    /// Holds everything against what was signed, but for the onion keys.
+    /// What `hop` took in: of hop 1 the list, of others the hashes of the batch before, if they are shown.
+    pub(super) fn took_in(&self, hop: u8) -> Option<Source> {
+        match usize::from(hop).checked_sub(2) {
+            None => Some(Source::List(ListShown::new(&self.records, &self.listed), self.entry)),
+            Some(before) => Some(Source::Batch(self.batches.get(before)?.1.clone())),
+        }
+    }
+
+    /// Holds everything against what was signed.
     pub(super) fn check(&self, round: &Round<'_>) -> Result<(), CaseFault> {
+        for hop in 1..=round.network.mixes() as u8 {
+            let key = self.keys.get(usize::from(hop) - 1);
+            key.filter(|(key, signature)| noise::check_declared(round, hop, key, signature).is_ok())
+                .ok_or(CaseFault::Key { hop })?;
+        }
         check_list(round, self)?;
         check_batches(round, self)?;
         check_echoes(round, self)?;
@@ -127,23 +140,22 @@ fn check_list(round: &Round<'_>, shown: &Exhibits) -> Result<(), CaseFault> {
 fn check_batches(round: &Round<'_>, shown: &Exhibits) -> Result<(), CaseFault> {
     let list = ListShown::new(&shown.records, &[]);
     let members = list.members(round).map_err(|_| CaseFault::List)?;
-    let mut before: Option<Digest> = None;
+    let (listed, most) = (shown.records.len() as u32, round.network.parameters.noise_packets);
+    let mut before: Option<&BatchHeader> = None;
     for (hop, (signed, hashes)) in (1u8..).zip(&shown.batches) {
         let header = &signed.header;
         let sound = header.hop == hop && round.check_signed(signed).is_ok() && batch_digest(hashes) == header.output;
         if !sound {
             return Err(CaseFault::Batch { hop });
         }
-        // No mix adds noise in this version: every batch has the packets of the list.
-        let packets = shown.records.len();
-        let fits = header.noise == 0 && header.members == members && header.count as usize == packets;
-        if !fits || hashes.len() != packets {
+        let numbers = header.noise_added(listed, most, before).is_ok() && header.count as usize == hashes.len();
+        if !numbers || header.members != members {
             return Err(CaseFault::Header { hop });
         }
-        if before.is_some_and(|output| output != header.input) {
+        if before.is_some_and(|before| before.output != header.input) {
             return Err(CaseFault::Input { hop });
         }
-        before = Some(header.output);
+        before = Some(header);
     }
     Ok(())
 }

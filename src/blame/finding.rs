@@ -38,6 +38,8 @@ pub enum Offence {
     Dropped,
     /// A mix has signed a batch header that does not fit what it took in.
     Header,
+    /// A mix has handed on noise of its own that does not open, or says that something else was its noise.
+    Noise,
     /// A mix has handed back another echo than the one that its packet causes.
     Echo,
     /// A mix has accused others of what its own published key shows to be right.
@@ -54,6 +56,7 @@ impl Offence {
             Offence::Commitment => "commitment",
             Offence::Dropped => "dropped",
             Offence::Header => "header",
+            Offence::Noise => "noise",
             Offence::Echo => "echo",
             Offence::FalseAccusation => "false_accusation",
             Offence::Equivocation => "equivocation",
@@ -68,6 +71,7 @@ impl fmt::Display for Offence {
             Offence::Commitment => f.write_str("it committed to another echo than its packet causes"),
             Offence::Dropped => f.write_str("it did not hand on a packet that it took in"),
             Offence::Header => f.write_str("it signed a batch header that does not fit what it took in"),
+            Offence::Noise => f.write_str("the noise that it says it added does not open, or is none of its own"),
             Offence::Echo => f.write_str("it handed back another echo than its packet causes"),
             Offence::FalseAccusation => f.write_str("it accused others of a fault that is not there"),
             Offence::Equivocation => f.write_str("it signed two different statements where only one can be true"),

@@ -10,6 +10,7 @@ mod case;
 mod evidence;
 mod exhibits;
 mod finding;
+mod noise;
 mod proof;
 mod said;
 mod taken;

@@ -10,6 +10,7 @@ use crate::wire::{
 
 use super::accused;
 use super::evidence::{mix, same};
+use super::noise::NoiseProof;
 use super::taken::{Passed, Source, Taken};
 use super::{EvidenceFault, Guilty, Offence};
 
@@ -27,6 +28,8 @@ pub(super) enum Proof {
     FalseAccusation(accused::FalseProof),
     /// A batch header says what cannot be of what its mix took in.
     Header(HeaderProof),
+    /// What a mix says that it added is not noise that opens.
+    Noise(NoiseProof),
 }
 
 /// All records of a client in a round, signed, and the packet of one of them.
@@ -51,7 +54,8 @@ pub(super) struct DroppedProof {
 #[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
 pub(super) struct HeaderProof {
     pub header: SignedBatchHeader,
-    pub from: Source,
+    /// What its mix took in; without it the header speaks against itself.
+    pub from: Option<Source>,
 }
 
 #[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
@@ -136,6 +140,7 @@ impl Proof {
             Proof::Echo(proof) => proof.verify(round),
             Proof::FalseAccusation(proof) => proof.verify(round),
             Proof::Header(proof) => proof.verify(round),
+            Proof::Noise(proof) => proof.verify(round),
         }
     }
 }
@@ -193,21 +198,22 @@ impl HeaderProof {
     fn verify(&self, round: &Round<'_>) -> Convicted {
         round.check_signed(&self.header)?;
         let header = &self.header.header;
-        let (count, members) = match &self.from {
-            Source::List(list, signature) if header.hop == 1 => {
-                list.check(round, *signature)?;
-                (list.records.len(), Some(list.members(round)?))
+        let network = round.network;
+        let listed = network.listed(header.members.count());
+        let most = network.parameters.noise_packets;
+        let fits = match &self.from {
+            None => true,
+            Some(from) => {
+                let taken = from.check(round, header)?;
+                let members = match from {
+                    Source::List(list, _) => list.members(round)? == header.members,
+                    // It may have signed under two lists of the round, and its header does not name which.
+                    Source::Batch(_) => true,
+                };
+                members && header.added(taken).is_some_and(|added| added <= most)
             }
-            Source::Batch(hashes) if header.hop > 1 => {
-                same(batch_digest(hashes), header.input)?;
-                (hashes.len(), None)
-            }
-            _ => return Err(EvidenceFault::Slot),
         };
-        // No mix adds noise in this version.
-        let fits = header.count as usize == count
-            && header.noise == 0
-            && members.is_none_or(|members| members == header.members);
+        let fits = fits && header.noise_added(listed, most, None).is_ok();
         if fits { Err(EvidenceFault::Innocent) } else { Ok((Guilty::Mix(header.hop), Offence::Header)) }
     }
 }
@@ -257,11 +263,17 @@ impl Onward {
 }
 
 impl Passed {
-    /// The hop that took in `taken` and says that it handed this on.
-    fn check(&self, round: &Round<'_>, taken: &Taken) -> Result<u8, EvidenceFault> {
+    /// Unless the mix has signed that it handed this on; its hop.
+    pub(super) fn check_signed(&self, round: &Round<'_>) -> Result<u8, EvidenceFault> {
         round.check_signed(&self.header)?;
+        same(batch_digest(&self.hashes), self.header.header.output)?;
+        Ok(self.header.header.hop)
+    }
+
+    /// The hop that took in `taken` and says that it handed this on.
+    pub(super) fn check(&self, round: &Round<'_>, taken: &Taken) -> Result<u8, EvidenceFault> {
+        self.check_signed(round)?;
         let header = &self.header.header;
-        same(batch_digest(&self.hashes), header.output)?;
         if taken.hop != header.hop {
             return Err(EvidenceFault::Slot);
         }

@@ -90,6 +90,23 @@ impl ListShown {
     }
 }
 
+impl Source {
+    /// How many packets it is, unless it is not what the mix of `header` has signed that it took in.
+    pub(super) fn check(&self, round: &Round<'_>, header: &BatchHeader) -> Result<usize, EvidenceFault> {
+        match self {
+            Source::List(list, signature) if header.hop == 1 => {
+                list.check(round, *signature)?;
+                Ok(list.records.len())
+            }
+            Source::Batch(hashes) if header.hop > 1 => {
+                same(batch_digest(hashes), header.input)?;
+                Ok(hashes.len())
+            }
+            _ => Err(EvidenceFault::Slot),
+        }
+    }
+}
+
 impl Taken {
     /// Unless the mix has signed that it took the packet in; `header` is its own, of the batch that it handed on.
     pub(super) fn check(&self, round: &Round<'_>, header: &BatchHeader) -> Result<(), EvidenceFault> {

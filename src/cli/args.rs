@@ -55,6 +55,9 @@ pub(super) struct SettingArgs {
     /// The control socket
     #[arg(long, value_name = "PATH")]
     control: Option<String>,
+    /// The largest datagram that is tried on a path, 1200 to 6000
+    #[arg(long, value_name = "BYTES")]
+    mtu: Option<String>,
     /// Bytes that may wait in a client's outbox
     #[arg(long, value_name = "BYTES")]
     outbox_bytes: Option<String>,
@@ -76,6 +79,9 @@ pub(super) struct SettingArgs {
     /// Keep the keys in memory only
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     ephemeral: Option<String>,
+    /// What a mix computes X25519 with: auto, lanes, aws-lc or dalek
+    #[arg(long, value_name = "BACKEND")]
+    x25519: Option<String>,
 }
 
 impl SettingArgs {
@@ -87,6 +93,7 @@ impl SettingArgs {
             ("keys", &self.keys),
             ("listen", &self.listen),
             ("control", &self.control),
+            ("mtu", &self.mtu),
             ("outbox_bytes", &self.outbox_bytes),
             ("inbox_bytes", &self.inbox_bytes),
             ("metrics", &self.metrics),
@@ -94,6 +101,7 @@ impl SettingArgs {
             ("log", &self.log),
             ("log_level", &self.log_level),
             ("ephemeral", &self.ephemeral),
+            ("x25519", &self.x25519),
         ];
         let given = flags.into_iter().filter_map(|(name, value)| Some((name, value.clone()?)));
         config::environment(std::env::vars_os()).into_iter().chain(given).collect()

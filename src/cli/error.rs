@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use crate::client::ClientError;
 use crate::config::{ConfigError, ContactError, FileError, KeyError};
 use crate::control::{ControlError, Failure};
+use crate::load::LoadError;
 use crate::net::NetError;
 use crate::node::NodeError;
 use crate::store::StoreError;
@@ -120,6 +121,20 @@ impl From<NetError> for CliError {
             _ => Exit::Network,
         };
         Self::new(exit, error.to_string())
+    }
+}
+
+impl From<LoadError> for CliError {
+    fn from(error: LoadError) -> Self {
+        let text = error.to_string();
+        match error {
+            LoadError::Config(error) => error.into(),
+            LoadError::Testnet(error) => error.into(),
+            LoadError::Options(_) => Self::new(Exit::Usage, text),
+            LoadError::Homes { .. } => Self::new(Exit::Config, text),
+            LoadError::Io { .. } => Self::new(Exit::Failed, text),
+            _ => Self::new(Exit::Network, text),
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The command line: flags, output for people and for programs, exit codes.
 //!
-//! [`mixnode`] and [`mixclient`] are the two programs. Data goes to stdout, everything else to stderr; with `--json`
+//! [`mixnode`], [`mixclient`] and [`mixload`] are the programs. Data goes to stdout, everything else to stderr; with `--json`
 //! stdout holds objects only, one a line, each with `"schema": 1`. [`Exit`] lists the exit codes.
 
 mod args;
@@ -13,7 +13,9 @@ mod harden;
 mod init;
 mod local;
 mod logs;
+mod measure;
 mod mixclient;
+mod mixload;
 mod mixnode;
 mod operator;
 mod outbox;
@@ -22,6 +24,7 @@ mod recv;
 mod run;
 mod saving;
 mod send;
+mod series;
 mod status;
 mod testnet;
 mod web;
@@ -45,6 +48,11 @@ pub fn mixnode(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 /// What `main` of the program `mixclient` does with its arguments, the program's name first.
 pub fn mixclient(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     conclude(parse::<mixclient::Arguments>(arguments).and_then(mixclient::run))
+}
+
+/// What `main` of the program `mixload` does with its arguments, the program's name first.
+pub fn mixload(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    conclude(parse::<mixload::Arguments>(arguments).and_then(mixload::run))
 }
 
 /// A command that did not do what it was asked to, or that has said all there is to say.

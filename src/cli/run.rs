@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use crate::client::{self, Client, ClientConfig, DiskLimits};
 use crate::config::{Home, Role};
-use crate::crypto::Backend;
 use crate::net::Limits;
 use crate::node::{self, Node, NodeConfig, Observer};
 use crate::store::{MapLimits, Store};
@@ -41,8 +40,8 @@ pub(super) async fn mix(args: &RunArgs, home: &Path, json: bool) -> Result<(), C
         key: secrets.identity,
         listen,
         store,
-        limits: Limits::default(),
-        backend: Backend::default(),
+        limits: Limits { mtu: Some(home.mtu), ..Limits::default() },
+        backend: home.x25519,
         evidence: Some(home.dir.join("evidence")),
     };
     let node = Node::start(config)?;
@@ -80,7 +79,8 @@ pub(super) async fn client(args: &RunArgs, home: &Path, json: bool) -> Result<()
         contacts: home.contacts(),
         store,
         disk_limits: DiskLimits { outbox_bytes: home.outbox_bytes, inbox_bytes: home.inbox_bytes },
-        limits: Limits::default(),
+        limits: Limits { mtu: Some(home.mtu), ..Limits::default() },
+        evidence: home.dir.join("evidence"),
     };
     let client = Client::start(config, &home.control).await?;
     if let Some(address) = home.metrics {

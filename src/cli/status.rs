@@ -50,6 +50,12 @@ fn mix(status: &Value) -> String {
         "packets",
         &format!("{} in, {} out, {} rejected", packets["in"], packets["out"], reasons(&packets["rejected"])),
     );
+    let submissions = &status["submissions"];
+    let [handed_over, relayed] = ["handed_over", "relayed"].map(|way| submissions[way].as_u64().unwrap_or(0));
+    if handed_over + relayed > 0 {
+        let how = "without a receipt of the entry";
+        lines.add("submissions", &format!("{handed_over} handed over {how}, {relayed} taken by way of another mix"));
+    }
     for link in status["links"].as_array().into_iter().flatten() {
         let state = match (link["up"] == true, link["pq"] == true) {
             (true, true) => "up, post-quantum",
@@ -170,6 +176,7 @@ mod tests {
             "clients": { "connected": 4, "registered": 0, "start": 4, "min": 2 },
             "rounds": { "stored": 50, "aborted": { "too_few_clients": 9, "lost": 1 } },
             "packets": { "in": 800, "out": 0, "rejected": {} },
+            "submissions": { "handed_over": 5, "relayed": 0 },
             "opened_by": { "mixes": 3, "of": 3 }, "x25519": "aws-lc", "sealed": false,
             "links": [{ "peer": "mix-1", "up": true, "pq": true }, { "peer": "mix-2", "up": false, "pq": false }],
             "mailbox": { "letters": 7, "bytes": 700, "refused": 2, "expired": 1 },
@@ -184,6 +191,7 @@ round         61, open
 clients       4 connected, 0 registered; start at 4, at least 2
 rounds        50 stored, 10 (lost 1, too_few_clients 9) aborted
 packets       800 in, 0 out, 0 rejected
+submissions   5 handed over without a receipt of the entry, 0 taken by way of another mix
 link mix-1    up, post-quantum
 link mix-2    DOWN
 mailboxes     7 letters, 700 bytes

@@ -4,15 +4,17 @@
 //! requests are streams of their own. Local programs talk to it through `service`.
 
 mod chores;
+mod contradicted;
 mod disk;
 mod driver;
+mod intruder;
 mod links;
 mod metrics;
 mod prepare;
 mod service;
 mod status;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,10 +30,14 @@ use crate::session::{Session, SessionConfig, SessionError};
 use crate::store::{Store, StoreError};
 use crate::wire::Network;
 
+pub use contradicted::evidence;
 pub use disk::{Disk, DiskLimits};
+#[cfg(any(test, feature = "sim"))]
+pub use intruder::Intruder;
 pub use metrics::Metrics;
 
 use driver::{Driver, Input};
+use intruder::Intrusion;
 use service::Service;
 
 /// How long a stopping client waits for the round in hand.
@@ -55,6 +61,8 @@ pub struct ClientConfig {
     pub disk_limits: DiskLimits,
     /// What peers are granted.
     pub limits: Limits,
+    /// Where evidence files go.
+    pub evidence: PathBuf,
 }
 
 /// Why a client does not run.
@@ -96,7 +104,28 @@ impl Client {
     /// # Errors
     /// If it is not in the network, or its store or control socket cannot be used.
     pub async fn start(config: ClientConfig, control: &Path) -> Result<Self, ClientError> {
-        let ClientConfig { network, id, secrets, contacts, store, disk_limits, limits } = config;
+        Self::begin(config, control, |_| Intrusion::default()).await
+    }
+
+    /// As [`Client::start`], with somebody between the engine and its links.
+    ///
+    /// # Errors
+    /// As [`Client::start`].
+    #[cfg(any(test, feature = "sim"))]
+    pub async fn start_taken_over(
+        config: ClientConfig,
+        control: &Path,
+        intruder: Box<dyn Intruder>,
+    ) -> Result<Self, ClientError> {
+        Self::begin(config, control, |disk| Intrusion(Some((intruder, disk.clone())))).await
+    }
+
+    async fn begin(
+        config: ClientConfig,
+        control: &Path,
+        intrusion: impl FnOnce(&Arc<Disk>) -> Intrusion,
+    ) -> Result<Self, ClientError> {
+        let ClientConfig { network, id, secrets, contacts, store, disk_limits, limits, evidence } = config;
         let geometry =
             Geometry::new(network.mixes(), network.parameters.payload as usize).ok_or(ClientError::Geometry)?;
         store.tie_to_payload(network.parameters.payload)?;
@@ -126,7 +155,10 @@ impl Client {
         let stop = CancellationToken::new();
         let (changed, changes) = watch::channel(0);
         links::keep(&network, &endpoint, &inputs, &stop);
-        let driver = Driver::new(session, disk.clone(), network.clone(), geometry, metrics.clone(), changed);
+        let calls = links::Calls::new(network.clone(), endpoint.clone());
+        let mut driver =
+            Driver::new(session, disk.clone(), network.clone(), geometry, metrics.clone(), changed, evidence, calls);
+        driver.intrusion = intrusion(&disk);
         let driver = tokio::spawn(driver.run(received));
         let (contacts, names) = (Arc::new(contacts), Arc::default());
         let service = Service { network, id, disk, contacts, inputs: inputs.clone(), changes, names };

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::crypto::PointError;
+use crate::crypto::{Backend, PointError};
 
 use super::{ContactError, FileError, Invalid};
 
@@ -66,6 +66,9 @@ pub enum ConfigError {
          so anything else needs `metrics_public: true`"
     )]
     MetricsPublic(std::net::SocketAddr),
+    /// This processor cannot run the backend asked for.
+    #[error("`x25519` is `{0}`, and this processor has no AVX-512 F and DQ\nhelp: write `x25519: auto`, or `aws-lc`")]
+    NoBackend(Backend),
 }
 
 /// A key that cannot be used.

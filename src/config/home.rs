@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use crate::crypto::Backend;
+
 use super::{
     ClientSecrets, ConfigError, Contacts, FileError, KeyError, LogFormat, LogLevel, Metrics, MixSecrets, Settings,
     files, is_name,
@@ -34,6 +36,8 @@ pub struct Home {
     pub listen: Option<SocketAddr>,
     /// The control socket; by default `control.sock` in the home.
     pub control: PathBuf,
+    /// The largest datagram that is tried on a path; by default what any Ethernet carries.
+    pub mtu: u16,
     /// Bytes that may wait in a client's outbox; by default [`OUTBOX_BYTES`].
     pub outbox_bytes: u64,
     /// Bytes of messages beyond which a client's inbox forgets those that were read; by default [`INBOX_BYTES`].
@@ -46,6 +50,8 @@ pub struct Home {
     pub log_level: LogLevel,
     /// Whether the keys live in memory only. What was published of them is to be withdrawn at the end.
     pub ephemeral: bool,
+    /// What a mix computes X25519 with; this processor has it.
+    pub x25519: Backend,
 }
 
 impl Home {
@@ -152,12 +158,14 @@ impl Home {
             keys: settings.keys.unwrap_or_else(|| dir.into()),
             listen: settings.listen,
             control: settings.control.unwrap_or_else(|| dir.join("control.sock")),
+            mtu: settings.mtu.unwrap_or(MTU),
             outbox_bytes: settings.outbox_bytes.unwrap_or(OUTBOX_BYTES),
             inbox_bytes: settings.inbox_bytes.unwrap_or(INBOX_BYTES),
             metrics,
             log: settings.log.unwrap_or_default(),
             log_level: settings.log_level.unwrap_or_default(),
             ephemeral: settings.ephemeral.unwrap_or(false),
+            x25519: settings.x25519.unwrap_or_default().backend()?,
         })
     }
 }
@@ -168,6 +176,9 @@ pub const OUTBOX_BYTES: u64 = 1 << 30;
 /// Bytes of messages beyond which a client's inbox forgets those that were read, if nobody says otherwise: as many as may
 /// wait to be sent.
 pub const INBOX_BYTES: u64 = OUTBOX_BYTES;
+
+/// The largest UDP payload that is tried if nobody says otherwise: an Ethernet frame less IPv6 and UDP headers.
+const MTU: u16 = 1452;
 
 const CONFIG_NAME: &str = "config.yaml";
 

@@ -84,7 +84,7 @@ pub enum Invalid {
     },
     /// More packets in a round than counts can hold.
     #[error(
-        "`packets_per_client` is {given}: {clients} clients send more than {MAX_ROUND_PACKETS} packets a round\nhelp: write at most `packets_per_client: {most}`"
+        "`packets_per_client` is {given}: {clients} clients and the noise of the mixes are more than {MAX_ROUND_PACKETS} packets a round\nhelp: write at most `packets_per_client: {most}`"
     )]
     TooManyPackets {
         /// `packets_per_client`.
@@ -125,13 +125,13 @@ pub enum Invalid {
         /// `payload`.
         payload: u32,
     },
-    /// Cover alone would fill a mailbox faster than its owner can empty it.
-    #[error("`poll_letters` is {given}, but cover alone brings {cover} letters a round\nhelp: write `poll_letters: {}`, or leave it out", 3 * u64::from(*cover) + 1)]
+    /// Cover and noise alone would fill a mailbox faster than its owner can empty it.
+    #[error("`poll_letters` is {given}, but cover and noise alone bring {cover} letters a round\nhelp: write `poll_letters: {}`, or leave it out", 3 * cover + 1)]
     PollBelowCover {
         /// `poll_letters`.
         given: u32,
-        /// `packets_per_client`.
-        cover: u32,
+        /// `packets_per_client` and a mailbox's part of all noise.
+        cover: u64,
     },
     /// A mailbox holds less than one answer.
     #[error("`mailbox_letters` is {given}, less than `poll_letters` ({poll})\nhelp: write `mailbox_letters: 65536`")]

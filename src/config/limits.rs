@@ -18,12 +18,17 @@ pub const MAX_ROUND_PACKETS: u64 = 1 << 24;
 const MIXES: RangeInclusive<u64> = 2..=7;
 /// As in a packet's geometry, in bytes.
 const PAYLOAD: RangeInclusive<u64> = 256..=4 << 20;
-/// From the scheduler's own jitter to a day, in milliseconds.
+/// From the scheduler's own jitter to a day, in milliseconds; 0 stands for rounds back to back.
 const ROUND_MS: RangeInclusive<u64> = 10..=86_400_000;
+/// Of a round back to back, which closes when everybody has submitted: as long as slow clients may keep the others waiting.
+const BACK_TO_BACK_SUBMIT_MS: u32 = 10_000;
 /// A message of 4 GiB has 2^24 fragments at the least payload.
 const MAX_MESSAGE: u64 = u32::MAX as u64;
 /// The default of `poll_letters` stays below its own bound.
 const MAX_PACKETS_PER_CLIENT: u64 = 16_384;
+/// Noise has to be a crowd to one client, not to all: 4,096 packets are the packets of 1,024 clients of the test network, and
+/// those of six mixes a seven-hundredth of the largest round. When a round burns their places take 16 KiB of a message.
+const MAX_NOISE_PACKETS: u64 = 4096;
 /// Rounds of a day last 2,700 years at this many epochs; the bound is for arithmetic.
 const MAX_RETENTION_EPOCHS: u64 = 1_000_000;
 /// For arithmetic; a mailbox of this many letters of the least payload has 6 GB.
@@ -43,6 +48,18 @@ pub fn is_name(text: &str) -> bool {
         && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
 }
 
+/// `poll_letters` unless the file says otherwise: three times what arrives, so that a client that was away catches up, and one.
+pub fn default_poll_letters(packets: u64, noise: u64, mixes: usize, clients: u64) -> u64 {
+    arrivals(packets, noise, mixes, clients).saturating_mul(3).saturating_add(1).min(MAX_POLL_LETTERS)
+}
+
+/// Letters that a mailbox gets a round on average, cover and noise together, rounded up: clients and mixes draw uniformly
+/// from all mailboxes, of which each client has one, and the exit adds nothing.
+fn arrivals(packets: u64, noise: u64, mixes: usize, clients: u64) -> u64 {
+    let noise = (mixes.saturating_sub(1) as u64).saturating_mul(noise);
+    packets.saturating_add(noise.div_ceil(clients.max(1)))
+}
+
 /// The parameters of a file, or every rule it breaks. What must hold between values is looked at when each is in its
 /// range.
 pub(super) fn parameters(file: &NetworkFile) -> Result<Parameters, Vec<Invalid>> {
@@ -50,7 +67,11 @@ pub(super) fn parameters(file: &NetworkFile) -> Result<Parameters, Vec<Invalid>>
     rules.lists(file);
     let all = file.clients.len().min(MAX_CLIENTS) as u64;
     let packets = rules.number("packets_per_client", file.packets_per_client, 1..=MAX_PACKETS_PER_CLIENT, 4);
-    let round_ms = rules.millis("round_seconds", file.round_seconds, ROUND_MS, 1000);
+    let noise = rules.number("noise_packets", file.noise_packets, 0..=MAX_NOISE_PACKETS, 2);
+    let round_ms = match file.round_seconds {
+        0.0 => 0,
+        given => rules.millis("round_seconds", given, ROUND_MS, 1000),
+    };
     let parameters = Parameters {
         network: file.network.clone(),
         messages_per_round: match file.messages_per_round {
@@ -63,6 +84,7 @@ pub(super) fn parameters(file: &NetworkFile) -> Result<Parameters, Vec<Invalid>>
         round_ms,
         submit_ms: match file.submit_seconds {
             Some(given) => rules.millis("submit_seconds", given, 1..=*ROUND_MS.end(), 800),
+            None if round_ms == 0 => BACK_TO_BACK_SUBMIT_MS,
             None => round_ms * 4 / 5,
         },
         mix_delay_ms: (
@@ -71,6 +93,7 @@ pub(super) fn parameters(file: &NetworkFile) -> Result<Parameters, Vec<Invalid>>
         ),
         payload: rules.number("payload", file.payload, PAYLOAD, 65_536),
         packets_per_client: packets,
+        noise_packets: noise,
         dummy_payload: file.dummy_payload.clone().into_bytes(),
         max_message: u64::from(rules.number("max_message", file.max_message, 1..=MAX_MESSAGE, 64 << 20)),
         epoch_rounds: rules.number("epoch_rounds", file.epoch_rounds, 1..=u64::from(MAX_EPOCH_ROUNDS), 60),
@@ -81,7 +104,7 @@ pub(super) fn parameters(file: &NetworkFile) -> Result<Parameters, Vec<Invalid>>
         },
         retention_epochs: rules.number("retention_epochs", file.retention_epochs, 1..=MAX_RETENTION_EPOCHS, 1440),
         poll_letters: {
-            let default = 3 * u64::from(packets) + 1;
+            let default = default_poll_letters(packets.into(), noise.into(), file.mixes.len(), all);
             rules.number("poll_letters", file.poll_letters.unwrap_or(default), 1..=MAX_POLL_LETTERS, default)
         },
         mailbox_letters: rules.number("mailbox_letters", file.mailbox_letters, 1..=MAX_MAILBOX_LETTERS, 65_536),
@@ -128,10 +151,11 @@ impl Rules {
         let given = p.threshold;
         self.unless(given as usize <= mixes, || Invalid::ThresholdBeyondMixes { given, mixes });
         let packets = u64::from(p.packets_per_client);
-        self.unless(clients * packets <= MAX_ROUND_PACKETS, || Invalid::TooManyPackets {
+        let left = MAX_ROUND_PACKETS - mixes.saturating_sub(1) as u64 * u64::from(p.noise_packets);
+        self.unless(clients * packets <= left, || Invalid::TooManyPackets {
             given: p.packets_per_client,
             clients,
-            most: MAX_ROUND_PACKETS / clients.max(1),
+            most: left / clients.max(1),
         });
         let least = u64::from(p.min_clients) * packets;
         self.unless(u64::from(p.messages_per_round) >= least, || Invalid::ClosesTooEarly {
@@ -142,17 +166,15 @@ impl Rules {
             start: p.start_clients,
             min: p.min_clients,
         });
-        self.unless(p.submit_ms <= p.round_ms, || Invalid::SubmitBeyondRound {
-            submit_ms: p.submit_ms,
-            round_ms: p.round_ms,
-        });
+        let round_ms = p.span_ms();
+        self.unless(p.submit_ms <= round_ms, || Invalid::SubmitBeyondRound { submit_ms: p.submit_ms, round_ms });
         let (lo, hi) = p.mix_delay_ms;
         self.unless(lo <= hi, || Invalid::DelayOrder(lo, hi));
-        self.unless(lo > hi || hi <= p.round_ms, || Invalid::DelayBeyondRound { hi, round_ms: p.round_ms });
+        self.unless(lo > hi || hi <= round_ms, || Invalid::DelayBeyondRound { hi, round_ms });
         let bytes = p.dummy_payload.len();
         self.unless(bytes as u64 <= u64::from(p.payload), || Invalid::DummyTooLong { bytes, payload: p.payload });
-        let (poll, cover) = (p.poll_letters, p.packets_per_client);
-        self.unless(poll > cover, || Invalid::PollBelowCover { given: poll, cover });
+        let (poll, cover) = (p.poll_letters, arrivals(packets, p.noise_packets.into(), mixes, clients));
+        self.unless(u64::from(poll) > cover, || Invalid::PollBelowCover { given: poll, cover });
         let given = p.mailbox_letters;
         self.unless(given >= poll, || Invalid::MailboxBelowPoll { given, poll });
         // Nobody can be asked for a verdict that is forgotten.

@@ -29,7 +29,7 @@ pub struct NetworkFile {
     /// The share of an epoch's members below which a round aborts, 0 to 1.
     #[serde(default = "default_min_share")]
     pub min_share: f64,
-    /// Seconds from the start of one round to the next.
+    /// Seconds from the start of one round to the next; 0: it opens when the one before is collected.
     pub round_seconds: f64,
     /// Seconds from a round's start in which submissions are taken; by default 0.8 of the round.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -41,6 +41,9 @@ pub struct NetworkFile {
     pub payload: u64,
     /// Packets that each client sends in each round.
     pub packets_per_client: u64,
+    /// Packets of its own that each mix but the exit adds to every round.
+    #[serde(default = "default_noise_packets")]
+    pub noise_packets: u64,
     /// The bytes that a dummy carries.
     #[serde(default)]
     pub dummy_payload: String,
@@ -56,7 +59,7 @@ pub struct NetworkFile {
     /// Epochs for which letters are kept.
     #[serde(default = "default_retention_epochs")]
     pub retention_epochs: u64,
-    /// Letters in a poll answer; by default `3 * packets_per_client + 1`.
+    /// Letters in a poll answer; by default one more than three times what cover and noise bring a round.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub poll_letters: Option<u64>,
     /// Letters that one mailbox holds.
@@ -208,6 +211,12 @@ fn default_mix_delay_ms() -> (u64, u64) {
     (0, 50)
 }
 
+/// A client whom an attacker has cut out from all others is still one of three in what an honest mix hands on; and a heartbeat
+/// that costs less than a client.
+fn default_noise_packets() -> u64 {
+    2
+}
+
 /// 64 MiB.
 fn default_max_message() -> u64 {
     64 << 20
@@ -232,8 +241,8 @@ fn default_history_rounds() -> u64 {
     16_384
 }
 
-/// Four packets a round (the test network) bring a mailbox four letters of cover a round on average: 65,536 letters
-/// are 16,384 rounds, as long as verdicts are kept, in which an owner may be away.
+/// Four packets a round and the noise of two mixes among four clients (the test network) bring a mailbox five letters a round
+/// on average: 65,536 letters are 13,107 rounds, most of the time for which verdicts are kept, in which an owner may be away.
 fn default_mailbox_letters() -> u64 {
     65_536
 }

@@ -8,15 +8,18 @@ use std::str::FromStr;
 use serde::de::value::{Error as ValueError, StrDeserializer};
 use serde::{Deserialize, Serialize, de::IntoDeserializer};
 
+use crate::crypto::Backend;
+
 use super::{ConfigError, source::Source};
 
 /// The names of all settings: keys of `config.yaml`, flags with `-` for `_`, variables `MIXNET_` + upper case.
-pub const SETTINGS: [&str; 12] = [
+pub const SETTINGS: [&str; 14] = [
     "id",
     "network",
     "keys",
     "listen",
     "control",
+    "mtu",
     "outbox_bytes",
     "inbox_bytes",
     "metrics",
@@ -24,6 +27,7 @@ pub const SETTINGS: [&str; 12] = [
     "log",
     "log_level",
     "ephemeral",
+    "x25519",
 ];
 
 /// What the environment and a home's `config.yaml` may set; every key is explained in `config/home.example.yaml`.
@@ -40,6 +44,8 @@ pub struct Settings {
     pub listen: Option<SocketAddr>,
     /// The control socket; in `config.yaml` relative to the home.
     pub control: Option<PathBuf>,
+    /// The largest datagram that is tried on a path.
+    pub mtu: Option<u16>,
     /// Bytes that may wait in a client's outbox.
     pub outbox_bytes: Option<u64>,
     /// Bytes of messages beyond which a client's inbox forgets those that were read.
@@ -54,6 +60,8 @@ pub struct Settings {
     pub log_level: Option<LogLevel>,
     /// Whether the keys live in memory only.
     pub ephemeral: Option<bool>,
+    /// What a mix computes X25519 with.
+    pub x25519: Option<X25519>,
 }
 
 /// Where metrics are served.
@@ -89,6 +97,37 @@ pub enum LogLevel {
     Info,
     Debug,
     Trace,
+}
+
+/// What a mix computes X25519 with.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum X25519 {
+    /// The fastest that the processor has.
+    #[default]
+    Auto,
+    /// [`Backend::Lanes`].
+    Lanes,
+    /// [`Backend::AwsLc`].
+    AwsLc,
+    /// [`Backend::Dalek`].
+    Dalek,
+}
+
+impl X25519 {
+    /// The backend.
+    ///
+    /// # Errors
+    /// If this processor does not have it.
+    pub(super) fn backend(self) -> Result<Backend, ConfigError> {
+        let backend = match self {
+            X25519::Auto => Backend::default(),
+            X25519::Lanes => Backend::Lanes,
+            X25519::AwsLc => Backend::AwsLc,
+            X25519::Dalek => Backend::Dalek,
+        };
+        if backend.is_available() { Ok(backend) } else { Err(ConfigError::NoBackend(backend)) }
+    }
 }
 
 impl Settings {
@@ -134,6 +173,7 @@ impl Settings {
             "keys" => self.keys = Some(value.into()),
             "listen" => self.listen = Some(typed(value)?),
             "control" => self.control = Some(value.into()),
+            "mtu" => self.mtu = Some(value.parse().map_err(|_| "expected 1200 to 6000")?),
             "outbox_bytes" => self.outbox_bytes = Some(number(value)?),
             "inbox_bytes" => self.inbox_bytes = Some(number(value)?),
             "metrics" => self.metrics = Some(typed(value)?),
@@ -141,6 +181,7 @@ impl Settings {
             "log" => self.log = Some(typed(value)?),
             "log_level" => self.log_level = Some(typed(value)?),
             "ephemeral" => self.ephemeral = Some(switch(value)?),
+            "x25519" => self.x25519 = Some(typed(value)?),
             other => return Err(format!("`{other}` is no setting")),
         }
         Ok(())
@@ -237,7 +278,9 @@ mod tests {
                 "metrics_public" | "ephemeral" => "true",
                 "log" => "json",
                 "log_level" => "error",
+                "x25519" => "dalek",
                 "outbox_bytes" | "inbox_bytes" => "1",
+                "mtu" => "1452",
                 _ => "x",
             };
             let mut settings = Settings::default();
@@ -257,7 +300,9 @@ mod tests {
             ("metrics", "9000", "`off` or"),
             ("outbox_bytes", "1 GiB", "a number"),
             ("inbox_bytes", "-1", "a number"),
+            ("mtu", "jumbo", "1200 to 6000"),
             ("ephemeral", "yes", "`true` or"),
+            ("x25519", "ring", "expected one of `auto`"),
         ];
         for (name, value, part) in refused {
             let error = settings.override_with([(name, value)]).expect_err(name).to_string();
@@ -265,6 +310,17 @@ mod tests {
             assert!(!error.contains('\u{1b}'), "{error:?}");
         }
         assert_eq!(settings, Settings::default());
+    }
+
+    #[test]
+    fn a_backend_is_the_one_asked_for_or_an_error() {
+        assert_eq!(X25519::Auto.backend().ok(), Some(Backend::default()));
+        assert_eq!(X25519::AwsLc.backend().ok(), Some(Backend::AwsLc));
+        assert_eq!(X25519::Dalek.backend().ok(), Some(Backend::Dalek));
+        match X25519::Lanes.backend() {
+            Ok(backend) => assert!(backend == Backend::Lanes && backend.is_available()),
+            Err(error) => assert!(!Backend::Lanes.is_available() && error.to_string().contains("help: ")),
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 /// A defence of honest mixes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Defence {
-    /// Every published echo is held against what its client committed to.
+    /// Every published echo is held against what its client committed to, and those of noise against what its mix foretold.
     EchoCheck,
     /// Clients' MACs over their records are checked.
     MacCheck,
@@ -15,6 +15,8 @@ pub enum Defence {
     ProofOfPossession,
     /// Parts of the joint keys are what their mix committed to before it saw the others'.
     CommitFirst,
+    /// What the entry does not take other mixes do, and sign no list without it.
+    HandOver,
 }
 
 /// Which defences stand: in a released program all of them, and there the type is empty.

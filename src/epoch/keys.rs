@@ -131,6 +131,11 @@ impl Epochs {
         if whole { self.latest_epoch() } else { 0 }
     }
 
+    /// The document of this number.
+    pub fn of_number(&self, epoch: u64) -> Option<&SignedEpoch> {
+        self.chain.iter().find(|signed| signed.document.epoch == epoch)
+    }
+
     /// The documents after `epoch`, oldest first.
     pub fn chain_after(&self, epoch: u64) -> Vec<SignedEpoch> {
         self.chain.iter().filter(|signed| signed.document.epoch > epoch).cloned().collect()
@@ -182,7 +187,8 @@ impl Epochs {
         self.chain.iter().rev().find(|signed| signed.document.position(round).is_some())
     }
 
-    /// This mix's onion key of `round`, to be published: the caller has burnt the round, and so has everybody.
+    /// This mix's onion key of `round`, to be published: the caller has burnt the round, and so has everybody; or it is the
+    /// entry, nothing of the round has left it, and its secrets go.
     pub fn onion_key(&self, round: u64) -> Option<[u8; 32]> {
         let (keys, position) = self.secrets(round)?;
         keys.onion.get(position).map(|key| *key.expose())

@@ -201,14 +201,25 @@ impl Mix {
         }
         self.reject("epoch_refused", 1);
         if let Some(newest) = newest {
+            self.compare_document(&newest);
             self.epoch_recalled(now, newest);
         }
         self.attempt_failed(now);
     }
 
+    /// Another mix shows a document. Of each number there is one, whoever shows it.
+    pub(super) fn epoch_shown(&mut self, now: Duration, from: usize, signed: SignedEpoch) {
+        self.compare_document(&signed);
+        match (self.own, from) {
+            (0, _) => self.epoch_recalled(now, signed),
+            (_, 0) => self.epoch_completed(signed),
+            _ => self.reject("unexpected", 1),
+        }
+    }
+
     /// Another mix shows a document. One that the entry does not know it has lost, with its disk: rounds of it may have
     /// been opened by the run that knew it, so their numbers are spent. Verdicts of them are made when clients ask.
-    pub(super) fn epoch_recalled(&mut self, now: Duration, signed: SignedEpoch) {
+    fn epoch_recalled(&mut self, now: Duration, signed: SignedEpoch) {
         if signed.verify(&self.network).is_err() {
             return self.reject("bad_document", 1);
         }
@@ -255,6 +266,9 @@ impl Mix {
         if !self.goes_on() {
             return self.reject("stopped", 1);
         }
+        if let Some(previous) = &call.previous {
+            self.compare_document(previous);
+        }
         let steps = self.assent.call(&mut self.rng, &mut self.epochs, call, self.boot, self.own);
         steps.into_iter().for_each(|step| self.step(step));
     }
@@ -274,7 +288,7 @@ impl Mix {
 
     /// A complete document. Streams are not ordered, so that of several that were missed the newest may come first; it
     /// holds this mix's own signature, which no second one of its number has.
-    pub(super) fn epoch_completed(&mut self, signed: SignedEpoch) {
+    fn epoch_completed(&mut self, signed: SignedEpoch) {
         if signed.verify(&self.network).is_err() {
             return self.reject("bad_document", 1);
         }
@@ -316,6 +330,7 @@ impl Mix {
         self.actions.push_back(Action::Note(Note::EpochBegan { epoch }));
         let first = self.epochs.latest().map_or(0, |signed| signed.document.first_round);
         self.forget_sealings(first);
+        self.opened_meanwhile(now);
         if let Some(entry) = self.entry.as_mut() {
             if entry.renew {
                 // Numbers before it are skipped.

@@ -70,7 +70,7 @@ impl Attendance {
 
     /// When the waiting has been long enough.
     pub(super) fn shrinks_at(&self, parameters: &Parameters) -> Duration {
-        let rounds = Duration::from_millis(parameters.round_ms.into()) * parameters.verdict_rounds * 2;
+        let rounds = Duration::from_millis(parameters.span_ms().into()) * parameters.verdict_rounds * 2;
         self.progress_at + rounds.max(SHORTEST_PAUSE) * (1 << self.pauses)
     }
 

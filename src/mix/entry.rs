@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::epoch::Proposal;
-use crate::round::{Admission, Collection, Docket, Job, Judged, ListRules, Phase, Submission};
+use crate::round::{Admission, Collection, Docket, Job, Judged, ListRules, Submission};
 use crate::wire::{
     AbortReason, Network, PeerMessage, Receipt, Record, Recovered, Refusal, Reply, Request, SignedVerdict,
 };
 
 use super::attendance::Attendance;
+use super::gather::Gathering;
 use super::tickets::Waiting;
 use super::{Action, Mix, Note, PersistError, Persisting, RequestId};
 
@@ -28,6 +29,8 @@ pub(super) struct Entry {
     pub opens_at: Option<Duration>,
     pub opening: bool,
     pub collection: Option<Collection>,
+    /// Closed rounds, without a verdict, of which other mixes may have submissions.
+    pub gathering: BTreeMap<u64, Gathering>,
     submissions: BTreeMap<u32, RequestId>,
     pub docket: Docket,
     /// When what rounds wait for is said again.
@@ -67,6 +70,7 @@ impl Entry {
             opens_at: None,
             opening: false,
             collection: None,
+            gathering: BTreeMap::new(),
             submissions: BTreeMap::new(),
             docket,
             repeat_at: Duration::ZERO,
@@ -132,6 +136,7 @@ impl Mix {
                 self.next_round_asked(now, client, Waiting { id, epoch, after, unsettled });
             }
             Request::Submit { round } if self.own == 0 => self.submit(now, id, client, round, submission),
+            Request::HandOver { round } if self.own != 0 => self.hand_over(now, id, client, round, submission),
             _ => self.refuse(id, Refusal::WrongMix, "wrong_mix"),
         }
     }
@@ -176,7 +181,7 @@ impl Mix {
     }
 
     /// Whether a submission has the size that every one has.
-    fn fits(&self, submission: &Submission) -> bool {
+    pub(super) fn fits(&self, submission: &Submission) -> bool {
         let Submission { packets, records } = submission;
         packets.len() == self.network.parameters.packets_per_client as usize
             && packets.geometry() == self.geometry
@@ -203,10 +208,18 @@ impl Mix {
 
     pub(super) fn submission_judged(&mut self, now: Duration, round: u64, client: u32, judged: Judged) {
         let Some(entry) = self.entry.as_mut() else { return };
+        if entry.gathering.contains_key(&round) {
+            return self.relayed_judged(now, round, client, judged);
+        }
         let Some(open) = entry.collection.as_mut().filter(|open| open.round == round) else { return };
         let (count, digest) = (judged.slots.len() as u64, judged.digest);
         let taken = open.take(client, judged);
-        let full = open.packets() >= self.network.parameters.messages_per_round as usize;
+        // Where clients can hand over what is refused, nobody is kept out by those who were quicker.
+        let everybody = self.network.roster.clients.len().saturating_sub(self.convicts.evicted().len());
+        let full = match self.network.hands_over() {
+            true => open.clients() as usize >= everybody,
+            false => open.packets() >= self.network.parameters.messages_per_round as usize,
+        };
         if full && !open.is_closed() {
             open.close();
         }
@@ -248,30 +261,20 @@ impl Mix {
     fn repeat_due(&mut self, now: Duration) {
         let Some(entry) = self.entry.as_mut().filter(|entry| now >= entry.repeat_at) else { return };
         entry.repeat_at = now + REPEAT;
-        (1..self.network.mixes()).for_each(|mix| self.resend_verdicts(mix));
+        for mix in 1..self.network.mixes() {
+            self.say_opened(mix);
+            self.resend_verdicts(mix);
+        }
     }
 
-    /// Once submissions are closed and all of them peeled: mix, or abort if they are too few.
+    /// Once submissions are closed and all of them peeled: the other mixes may have some, too.
     fn collected(&mut self, now: Duration) {
         let Some(entry) = self.entry.as_mut() else { return };
         let Some(done) = entry.collection.take_if(|open| open.is_closed() && open.is_settled()) else { return };
-        let round = done.round;
-        let members = self.epochs.document(round).map_or(0, |document| document.members);
-        let took = now.saturating_sub(done.opened_at);
-        self.actions.push_back(Action::Note(Note::PhaseEnded { phase: Phase::Collect, took }));
-        let enough = done.clients() >= self.quorum(members);
-        if let Some(entry) = self.entry.as_mut() {
-            entry.attendance.collected(now, done.clients(), enough);
+        match self.network.hands_over() {
+            true => self.gather(now, done),
+            false => self.members_settled(now, done),
         }
-        if !enough {
-            return self.abort_round(round, AbortReason::TooFewClients);
-        }
-        let collected = done.finish();
-        if self.is_sealed() {
-            return self.begin_list(now, round, collected);
-        }
-        let (members, input, segments) = collected.into_batch(self.network.roster.clients.len());
-        self.mix(now, round, members, input, segments);
     }
 
     /// Whether the next round has its document, its predecessors their verdicts, and enough clients wait for it.
@@ -316,7 +319,8 @@ impl Mix {
         let parameters = &self.network.parameters;
         let submit = Duration::from_millis(parameters.submit_ms.into());
         let length = Duration::from_millis(parameters.round_ms.into());
-        let patience = (length * parameters.verdict_rounds * 2).max(Duration::from_secs(10));
+        let span = Duration::from_millis(parameters.span_ms().into());
+        let patience = (span * parameters.verdict_rounds * 2).max(Duration::from_secs(10));
         let (document, peeler) = (self.epochs.document(round), self.epochs.peeler(round));
         let (rules, keys) = (self.list_rules(round), self.epochs.list_keys(round));
         let Some(entry) = self.entry.as_mut() else { return };
@@ -335,7 +339,9 @@ impl Mix {
         entry.opens_at = Some(entry.opens_at.map_or(now, |at| at.max(now.saturating_sub(length))) + length);
         entry.deadlines.insert(round, now + patience);
         self.actions.push_back(Action::Note(Note::RoundBegan));
-        for (_, waiting) in std::mem::take(&mut entry.waiting_round) {
+        (1..self.network.mixes()).for_each(|mix| self.say_opened(mix));
+        let waiting = self.entry.as_mut().map(|entry| std::mem::take(&mut entry.waiting_round)).unwrap_or_default();
+        for (_, waiting) in waiting {
             self.give_ticket(now, &waiting);
         }
     }
@@ -361,6 +367,7 @@ impl Mix {
         let exit = self.exit_index();
         let Some(entry) = self.entry.as_mut() else { return };
         entry.deadlines.remove(&round);
+        entry.gathering.remove(&round);
         entry.docket.abort(round, reason);
         let asked = entry.docket.aborts().find(|(_, asked, _)| *asked == round);
         if let Some((epoch, round, reason)) = asked {

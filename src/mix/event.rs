@@ -60,7 +60,7 @@ pub enum Event {
         client: u32,
         /// What it asks.
         request: Request,
-        /// What came behind [`Request::Submit`].
+        /// What came behind [`Request::Submit`] or [`Request::HandOver`].
         submission: Option<Submission>,
     },
     /// Bytes came that are no message, from a client or another mix.
@@ -167,6 +167,10 @@ pub enum Note {
         /// How long it took.
         took: Duration,
     },
+    /// A client has handed its submission to this mix.
+    HandedOver,
+    /// The entry has taken a submission that another mix had.
+    Relayed,
     /// Packets came in.
     PacketsIn(u64),
     /// Packets went out.

@@ -19,9 +19,14 @@ const RETRY: Duration = Duration::from_secs(1);
 /// What only the exit has.
 #[derive(Default)]
 pub(super) struct Exit {
-    polls: Vec<Poll>,
+    /// By request, which is in order of arrival and so of patience.
+    polls: BTreeMap<RequestId, Poll>,
+    /// How many of them each client has.
+    polling: BTreeMap<u32, usize>,
     /// The highest round decided.
     decided: u64,
+    /// Up to which round polls have been answered.
+    answered: u64,
     /// Rounds whose decision is on its way to the disk.
     deciding: BTreeSet<u64>,
     /// Decisions that the entry has not yet shown to be complete.
@@ -36,7 +41,6 @@ pub(super) struct Exit {
 }
 
 struct Poll {
-    id: RequestId,
     client: u32,
     round: u64,
     mailbox: MailboxId,
@@ -47,8 +51,8 @@ struct Poll {
 
 impl Exit {
     pub(super) fn wakes_at(&self) -> Option<Duration> {
-        let polls = self.polls.iter().map(|poll| poll.until);
-        polls.chain(self.retry.iter().map(|(at, _)| *at)).min()
+        let polls = self.polls.first_key_value().map(|(_, poll)| poll.until);
+        polls.into_iter().chain(self.retry.iter().map(|(at, _)| *at)).min()
     }
 
     /// What has been released of a round.
@@ -61,7 +65,34 @@ impl Exit {
     }
 
     pub(super) fn forget(&mut self, client: u32) {
-        self.polls.retain(|poll| poll.client != client);
+        if self.polling.remove(&client).is_some() {
+            self.polls.retain(|_, poll| poll.client != client);
+        }
+    }
+
+    /// Takes out the polls that are due: all when stopping, those of rounds decided since the last time, and those whose patience
+    /// is over, the oldest. One pass over all for each decision, and none for anything else that happens.
+    fn due(&mut self, now: Duration, stopping: bool) -> Vec<(RequestId, Poll)> {
+        let decided = self.decided;
+        let mut due = Vec::new();
+        if stopping || self.answered < decided {
+            self.answered = decided;
+            let polls = std::mem::take(&mut self.polls).into_iter();
+            let (over, waiting): (BTreeMap<_, _>, _) = polls.partition(|(_, poll)| stopping || poll.round <= decided);
+            (due, self.polls) = (over.into_iter().collect(), waiting);
+        }
+        while let Some(oldest) = self.polls.first_entry().filter(|oldest| now >= oldest.get().until) {
+            due.push(oldest.remove_entry());
+        }
+        for (_, poll) in &due {
+            if let Some(count) = self.polling.get_mut(&poll.client) {
+                *count -= 1;
+                if *count == 0 {
+                    self.polling.remove(&poll.client);
+                }
+            }
+        }
+        due
     }
 }
 
@@ -83,12 +114,17 @@ impl Mix {
         }
         let parameters = &self.network.parameters;
         let most = parameters.verdict_rounds as usize + 2;
-        let patience = Duration::from_millis(parameters.round_ms.into()) * parameters.verdict_rounds;
+        let patience = Duration::from_millis(parameters.span_ms().into()) * parameters.verdict_rounds;
         let Some(exit) = self.exit.as_mut() else { return };
-        if exit.polls.iter().filter(|poll| poll.client == client).count() >= most {
+        if exit.polling.get(&client).is_some_and(|count| *count >= most) {
             return self.refuse(id, Refusal::Full, "full");
         }
-        exit.polls.push(Poll { id, client, round, mailbox, acknowledged, after, until: now + patience });
+        if round <= exit.decided {
+            self.actions.push_back(Action::Poll { id, mailbox, acknowledged, after });
+            return;
+        }
+        *exit.polling.entry(client).or_default() += 1;
+        exit.polls.insert(id, Poll { client, round, mailbox, acknowledged, after, until: now + patience });
     }
 
     fn has_mailbox(&self, mailbox: &MailboxId) -> bool {
@@ -99,10 +135,8 @@ impl Mix {
     pub(super) fn exit_due(&mut self, now: Duration) {
         let stopping = self.stopping;
         let Some(exit) = self.exit.as_mut() else { return };
-        let decided = exit.decided;
-        let due = |poll: &mut Poll| stopping || poll.round <= decided || now >= poll.until;
-        for poll in exit.polls.extract_if(.., due) {
-            let Poll { id, mailbox, acknowledged, after, .. } = poll;
+        for (id, poll) in exit.due(now, stopping) {
+            let Poll { mailbox, acknowledged, after, .. } = poll;
             self.actions.push_back(Action::Poll { id, mailbox, acknowledged, after });
         }
         for (_, verdict) in exit.retry.extract_if(.., |(at, _)| now >= *at).collect::<Vec<_>>() {

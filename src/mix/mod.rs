@@ -4,15 +4,18 @@
 //! [`Mix::handle`] with each event and the present moment, then drains [`Mix::poll_action`], and calls again with
 //! [`Event::Timeout`] at [`Mix::poll_timeout`]. Moments are durations since any fixed point of a monotonic clock.
 //!
-//! One file per concern: `agree` makes epochs, `entry` collects, `tickets` tells clients, `transit` takes in, mixes and forwards, `exit` opens
-//! and decides, `verdict` signs. The parts they use are in [`crate::epoch`] and [`crate::round`].
+//! One file per concern: `agree` makes epochs, `entry` collects, `handover` takes what it refuses and `gather` fetches that, `tickets` tells
+//! clients, `transit` takes in, mixes and forwards, `exit` opens and decides, `verdict` signs. The parts they use are in [`crate::epoch`] and [`crate::round`].
 
 mod agree;
 mod attendance;
 mod blame;
 mod entry;
+mod equivocation;
 mod event;
 mod exit;
+mod gather;
+mod handover;
 #[cfg(any(test, feature = "sim"))]
 mod insider;
 mod persisting;
@@ -32,8 +35,8 @@ use rand::Rng;
 use crate::crypto::{Backend, Csprng, Identity, IdentityKey};
 use crate::epoch::{Assent, Epochs};
 use crate::packet::Geometry;
-use crate::round::{Done, Struck};
-use crate::wire::{Bond, Network, PeerMessage, Record, Recovered, Refusal, Reply, Verdict};
+use crate::round::{Done, HandOvers, NoisePolicy, Struck};
+use crate::wire::{Bond, Exhibit, Network, PeerMessage, Record, Recovered, Refusal, Reply, Verdict};
 
 pub use blame::Owing;
 pub use event::{Action, Event, Note, PersistError, RequestId};
@@ -41,9 +44,10 @@ pub use status::{LinkStatus, Status};
 
 use blame::Convicts;
 use entry::Entry;
+use equivocation::Heard;
 use exit::Exit;
 use persisting::Persisting;
-use sealing::Sealing;
+use sealing::{SaidBefore, Sealing};
 use transit::Transit;
 
 /// What a mix needs to know to begin.
@@ -58,6 +62,8 @@ pub struct MixConfig {
     pub key: Arc<IdentityKey>,
     /// Which cryptographic backend does the work.
     pub backend: Backend,
+    /// How much noise it adds to a round, at most what the network lets it.
+    pub noise: NoisePolicy,
     /// What its disk holds.
     pub recovered: Recovered,
     /// Unix milliseconds at the zero of the monotonic clock: written into proposals, shown, never compared.
@@ -74,14 +80,22 @@ pub struct Mix {
     boot: [u8; 16],
     started_at_ms: u64,
     rng: Csprng,
+    noise: NoisePolicy,
     epochs: Epochs,
     links: Vec<Link>,
     transit: BTreeMap<u64, Transit>,
     /// Verdicts that this mix has signed (the exit: decided), of the newest rounds.
     signed: BTreeMap<u64, Verdict>,
+    heard: Heard,
     assent: Assent,
+    /// What clients hand over, and who waits for an answer; not at the entry.
+    hand_overs: BTreeMap<u64, (HandOvers, Vec<(u32, RequestId)>)>,
+    /// An epoch whose document is not here yet, and a round of it that is open.
+    opened_early: Option<(u64, u64)>,
     /// Sealed rounds without a verdict of this mix's.
     sealings: BTreeMap<u64, Sealing>,
+    /// What this run said in others.
+    said_before: SaidBefore,
     /// What earlier runs said in sealed rounds without a verdict and this one cannot take back.
     bonds: BTreeMap<u64, Bond>,
     /// The first epoch of whose rounds every bond is there.
@@ -117,7 +131,7 @@ struct Link {
 impl Mix {
     /// A mix that has just been started; `rng` must be freshly seeded.
     pub fn new(config: MixConfig, mut rng: Csprng) -> Self {
-        let MixConfig { network, geometry, own, key, backend, recovered, started_at_ms } = config;
+        let MixConfig { network, geometry, own, key, backend, noise, recovered, started_at_ms } = config;
         let mut boot = [0; 16];
         rng.fill_bytes(&mut boot);
         let is_exit = own + 1 == network.mixes();
@@ -133,12 +147,17 @@ impl Mix {
             boot,
             started_at_ms,
             rng,
+            noise,
             epochs: Epochs::new(network.clone(), geometry, own, backend, recovered.chain),
             links: vec![Link::default(); network.mixes()],
             transit: BTreeMap::new(),
             signed,
+            heard: Heard::default(),
             assent: Assent::new(recovered.epoch_signed),
+            hand_overs: BTreeMap::new(),
+            opened_early: None,
             sealings: BTreeMap::new(),
+            said_before: SaidBefore::default(),
             bonds: recovered.bonds.into_iter().collect(),
             remembers_from: recovered.remembers_from,
             struck: BTreeMap::new(),
@@ -191,7 +210,8 @@ impl Mix {
         let entry = self.entry.as_ref().and_then(|entry| entry.wakes_at(self));
         let exit = self.exit.as_ref().and_then(Exit::wakes_at);
         let repeats = self.repeats.iter().map(|(at, _, _)| *at).min();
-        [delays, entry, exit, repeats, self.blame_wakes_at()].into_iter().flatten().min()
+        let handed_over = [self.hand_overs_wake_at(), self.gathering_wakes_at()];
+        [delays, entry, exit, repeats, self.blame_wakes_at()].into_iter().chain(handed_over).flatten().min()
     }
 
     /// Whether a stopping mix has nothing left to finish.
@@ -263,6 +283,9 @@ impl Mix {
             entry.attempt_at = entry.attempt_at.min(now);
         }
         self.restarted_peer(now, from);
+        self.show_who_is_out(from);
+        self.say_opened(from);
+        self.resend_handed_over(from);
         self.resend_batches(from);
         self.resend_shares(from);
         self.say_again(from);
@@ -285,8 +308,7 @@ impl Mix {
             }
             PeerMessage::EpochSubShares(sub_shares) => self.epoch_sub_shares(now, from, sub_shares),
             PeerMessage::EpochProposal { document, openings } if from_entry => self.epoch_proposed(document, openings),
-            PeerMessage::EpochComplete(signed) if from_entry => self.epoch_completed(signed),
-            PeerMessage::EpochComplete(signed) if self.own == 0 => self.epoch_recalled(now, signed),
+            PeerMessage::EpochComplete(signed) => self.epoch_shown(now, from, signed),
             PeerMessage::EpochKeys { epoch, keys } if self.own == 0 => self.epoch_keys(now, from, epoch, keys),
             PeerMessage::EpochSignature { epoch, signature, .. } if self.own == 0 => {
                 self.epoch_signature(now, from, epoch, signature);
@@ -310,6 +332,16 @@ impl Mix {
             PeerMessage::Burnt { burnt, signature } => self.burnt_by(from, &burnt, &signature),
             PeerMessage::OnionKey { key, signature } => self.onion_key_of(from, &key, &signature),
             PeerMessage::Headers(headers) => self.headers_shown(headers),
+            PeerMessage::RoundOpened { epoch, round } if from_entry => self.round_opened(now, epoch, round),
+            PeerMessage::HandedOver { round, clients } if self.own == 0 => {
+                self.handed_over_to(now, from, round, clients);
+            }
+            PeerMessage::Ask { round, exhibit: Exhibit::Submission { client }, number } if from_entry => {
+                self.submission_asked(round, client, number);
+            }
+            PeerMessage::Show { round, exhibit: Exhibit::Submission { client }, piece } if self.own == 0 => {
+                self.submission_shown(now, from, round, client, &piece);
+            }
             PeerMessage::Ask { round, exhibit, number } => self.asked(from, round, exhibit, number),
             PeerMessage::Show { round, exhibit, piece } => self.shown_by(now, from, round, exhibit, &piece),
             PeerMessage::Evidence { file } => self.evidence_shown(&file),
@@ -331,10 +363,11 @@ impl Mix {
     fn worked(&mut self, now: Duration, done: Done) {
         match done {
             Done::Submission { round, client, judged } => self.submission_judged(now, round, client, judged),
+            Done::HandOver { round, client, result } => self.hand_over_judged(round, client, result),
             Done::Segment { round, stream, segment, slots, result } => {
                 self.segment_peeled(now, round, stream, segment, slots, result);
             }
-            Done::Digest { round, batch, digest } => self.batch_digested(now, round, batch, digest),
+            Done::Shuffled { round, batch, digest } => self.batch_digested(now, round, batch, digest),
             Done::Open { round, letters } => self.opened(round, letters),
             Done::List { round, result } => self.list_checked(now, round, result),
             Done::FirstEchoes { round, segments, echoes } => self.echoes_begun(now, round, segments, &echoes),
@@ -343,6 +376,7 @@ impl Mix {
             Done::Restored { round, onions } => self.onions_restored(round, onions),
             Done::Case { round, result } => self.case_made(now, round, result),
             Done::Replayed { round, until, ruling } => self.replayed(now, round, until, ruling),
+            Done::Closed { round, ruling } => self.closed(now, round, ruling),
         }
     }
 
@@ -353,6 +387,8 @@ impl Mix {
         self.exit_due(now);
         self.agree_due(now);
         self.entry_due(now);
+        self.hand_overs_due(now);
+        self.gathering_due(now);
         self.blame_due(now);
     }
 

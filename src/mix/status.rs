@@ -28,6 +28,10 @@ pub struct Status {
     pub packets_in: u64,
     /// Packets handed on.
     pub packets_out: u64,
+    /// Submissions that clients handed to this mix because the entry gave them no receipt.
+    pub handed_over: u64,
+    /// At the entry: submissions that it has taken from another mix.
+    pub relayed: u64,
     /// What was refused, by reason.
     pub rejected: BTreeMap<&'static str, u64>,
     /// The links to the other mixes.
@@ -58,6 +62,8 @@ pub(super) struct Counters {
     aborted: BTreeMap<&'static str, u64>,
     pub packets_in: u64,
     pub packets_out: u64,
+    pub handed_over: u64,
+    pub relayed: u64,
     rejected: BTreeMap<&'static str, u64>,
 }
 
@@ -97,6 +103,8 @@ impl Mix {
             aborted: self.counters.aborted.clone(),
             packets_in: self.counters.packets_in,
             packets_out: self.counters.packets_out,
+            handed_over: self.counters.handed_over,
+            relayed: self.counters.relayed,
             rejected: self.counters.rejected.clone(),
             evicted: self.convicts.evicted().iter().copied().collect(),
             stopped: self.convicts.words(&self.network),

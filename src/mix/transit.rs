@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rand::RngExt;
+use rand::{RngExt, SeedableRng};
 
-use crate::crypto::{Defence, Digest};
+use crate::crypto::{Csprng, Defence, Digest};
 use crate::packet::{PeelError, Slots};
-use crate::round::{Intake, Job, OutgoingBatch, Phase, Shuffled};
+use crate::round::{Intake, Job, NoisePlan, OutgoingBatch, Phase, Shuffled};
 use crate::threshold::JointKeyError;
 use crate::wire::{AbortReason, BatchHeader, Members, PeerMessage, SignedBatchHeader};
 
@@ -113,6 +113,9 @@ impl Mix {
         if let Err(reason) = self.check_header(from, &header) {
             return self.reject(reason, 1);
         }
+        if !self.numbers_hold(from, &header) {
+            return;
+        }
         let round = header.header.round;
         let digest = header.header.output;
         let Some(known) = self.transit.get_mut(&round) else {
@@ -144,18 +147,15 @@ impl Mix {
         }
     }
 
-    /// What a header must be before anything is done for it.
+    /// What a header must be before anything is done for it, but for its numbers.
     fn check_header(&self, from: usize, signed: &SignedBatchHeader) -> Result<(), &'static str> {
         let header = &signed.header;
         let document = self.epochs.document(header.round).ok_or("wrong_round")?;
-        let packets = u64::from(header.members.count()) * u64::from(self.network.parameters.packets_per_client);
         let sound = from + 1 == self.own
             && usize::from(header.hop) == from + 1
             && header.network == self.network.id()
             && header.epoch == document.digest()
             && header.members.fits(self.network.roster.clients.len())
-            && header.noise == 0
-            && u64::from(header.count) == packets
             && signed.is_signed_by(&self.identities[from]);
         if sound { Ok(()) } else { Err("bad_batch") }
     }
@@ -246,11 +246,13 @@ impl Mix {
     }
 
     fn shuffle(&mut self, round: u64, segments: Vec<Slots>) {
-        let batch = Shuffled::new(&mut self.rng, self.geometry, segments);
-        if let Some(transit) = self.transit.get_mut(&round) {
-            transit.stage = Stage::Digesting;
-            self.actions.push_back(Action::Work(Job::Digest { round, batch }));
-        }
+        let (Some(builder), Some(transit)) = (self.epochs.builder(round), self.transit.get_mut(&round)) else { return };
+        let (network, hop) = (self.network.clone(), self.own as u8 + 1);
+        let count = self.noise.draw(network.parameters.noise_packets);
+        let noise = Box::new(NoisePlan { builder, hop, network, count });
+        transit.stage = Stage::Digesting;
+        let rng = Box::new(Csprng::from_rng(&mut self.rng));
+        self.actions.push_back(Action::Work(Job::Shuffle { round, rng, segments, noise }));
     }
 
     /// The exit shuffles too, before it opens and stores.
@@ -287,17 +289,15 @@ impl Mix {
     pub(super) fn batch_digested(&mut self, now: Duration, round: u64, mut batch: Shuffled, output: Digest) {
         let Some(document) = self.epochs.document(round) else { return };
         let (lo, hi) = self.network.parameters.mix_delay_ms;
-        let Some(transit) = self.transit.get_mut(&round).filter(|transit| matches!(transit.stage, Stage::Digesting))
-        else {
-            return;
-        };
+        let own = batch.noise().count() as u32;
+        let Some(transit) = self.transit.get_mut(&round).filter(|transit| transit.is_digesting()) else { return };
         let header = BatchHeader {
             network: document.network,
             epoch: document.digest(),
             round,
             hop: self.own as u8 + 1,
             count: batch.len() as u32,
-            noise: 0,
+            noise: transit.incoming.as_ref().map_or(0, |incoming| incoming.header.noise) + own,
             members: transit.members.clone(),
             input: transit.input,
             output,
@@ -308,6 +308,7 @@ impl Mix {
         let delay = Duration::from_micros(self.rng.random_range(u64::from(lo) * 1000..=u64::from(hi) * 1000));
         transit.stage = Stage::Delayed(now + delay, batch.clone());
         self.keep_path(round, path, &header);
+        self.keep_noise(round, &batch.packets);
         self.keep_hashes(round, self.own + 1, batch.packets.hashes().to_vec());
         self.keep_batch(round, batch);
     }

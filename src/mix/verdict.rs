@@ -10,6 +10,7 @@ impl Mix {
     /// A decision arrives: at the entry from the exit, at another mix from the entry.
     pub(super) fn decision(&mut self, from: usize, verdict: Verdict, signature: Signature) {
         let exit = self.exit_index();
+        self.compare_verdict(exit, &verdict, signature);
         if self.own == 0 && from == exit {
             return self.decision_at_entry(verdict, signature);
         }
@@ -66,6 +67,7 @@ impl Mix {
         if !self.is_plausible(&verdict) {
             return self.reject("bad_verdict", 1);
         }
+        self.spend_decided(&verdict, &signature);
         let Some(entry) = self.entry.as_mut() else { return };
         let ruling = entry.docket.decide(&self.identities[exit], self.network.mixes(), verdict, signature);
         match ruling {
@@ -76,6 +78,19 @@ impl Mix {
             Ruling::Refused => self.reject("bad_verdict", 1),
             Ruling::Waiting | Ruling::Complete(_) => {}
         }
+    }
+
+    /// A mix has had a round aborted that is not open yet, as whoever signs a batch for the next round can: its number is spent. Else
+    /// the next epoch could begin with it, and the exit, which decides once, never give it a verdict of that epoch.
+    fn spend_decided(&mut self, verdict: &Verdict, signature: &Signature) {
+        let by_exit = verdict.is_signed_by(&self.identities[self.exit_index()], signature);
+        let Some(entry) = self.entry.as_mut().filter(|entry| by_exit && !entry.opening && verdict.round > entry.opened)
+        else {
+            return;
+        };
+        entry.opened = verdict.round;
+        entry.docket.open(verdict.epoch, verdict.round);
+        self.persist(Record::Opened { round: verdict.round }, Persisting::Known);
     }
 
     /// The own signature is on disk: it may go out, and the round's key goes.
@@ -138,6 +153,7 @@ impl Mix {
     }
 
     pub(super) fn verdict_completed(&mut self, signed: SignedVerdict) {
+        self.compare_verdicts(&signed);
         if !signed.verify(&self.identities) {
             return self.reject("bad_verdict", 1);
         }
@@ -171,12 +187,13 @@ impl Mix {
     /// Nothing more will be done with a round's packets or keys.
     pub(super) fn round_over(&mut self, round: u64) {
         self.transit.remove(&round);
+        self.hand_overs.remove(&round);
         self.bonds.remove(&round);
         if self.is_burning(round) {
             // Its share goes with the burn; the onion key may still have to be published.
             return;
         }
-        self.sealings.remove(&round);
+        self.sealing_over(round);
         self.epochs.erase(round);
         if let Some(exit) = self.exit.as_mut() {
             exit.forget_shares(round);

@@ -15,6 +15,9 @@ use crate::crypto::Identity;
 #[derive(Clone)]
 pub struct Connection(Arc<Link>);
 
+/// Label of [`Connection::binding`]; nothing else in TLS or here uses it.
+const BINDING_LABEL: &[u8] = b"EXPORTER-mixnet-attach";
+
 /// What the handles share; the endpoint watches it without keeping it.
 pub(super) struct Link {
     pub(super) quic: quinn::Connection,
@@ -73,6 +76,33 @@ impl Connection {
         quic.set_max_concurrent_uni_streams(mix.uni_streams.into());
         quic.set_receive_window(mix.window.into());
         quic.set_send_window(mix.window.into());
+    }
+
+    /// 32 bytes that only the two ends of this connection know, the same at both: what is signed over them is said on
+    /// this connection and on no other (RFC 8446, section 7.5; `wire::Attachment`).
+    ///
+    /// # Errors
+    /// None once the handshake is complete, which it is.
+    pub fn binding(&self) -> Result<[u8; 32], NetError> {
+        let mut binding = [0; 32];
+        let exported = self.0.quic.export_keying_material(&mut binding, BINDING_LABEL, &[]);
+        exported.map_err(|_| NetError::WrongVersion)?;
+        Ok(binding)
+    }
+
+    /// Grants an accepted peer what so many clients may have ([`Limits::client`]), but no more memory than a mix.
+    pub fn allow_clients(&self, count: usize) {
+        let (quic, client, mix) = (&self.0.quic, &self.0.limits.client, &self.0.limits.mix);
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        let window = client.window.saturating_mul(count).clamp(client.window, mix.window.max(client.window));
+        quic.set_max_concurrent_bi_streams(client.bidi_streams.saturating_mul(count).into());
+        quic.set_receive_window(window.into());
+        quic.set_send_window(window.into());
+    }
+
+    /// How many clients the peer may speak for beside itself: [`Limits::attached`].
+    pub fn may_attach(&self) -> usize {
+        self.0.limits.attached
     }
 
     /// Opens a stream to send on; the peer sees it when the first byte is sent.

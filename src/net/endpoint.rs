@@ -142,11 +142,36 @@ impl Endpoint {
     /// # Errors
     /// Each cause has its variant; with several addresses, that of the last one.
     pub async fn connect(&self, address: &str, expected: Identity, dial: Dial) -> Result<Connection, NetError> {
+        self.connect_with(&self.0.credentials, address, expected, dial).await
+    }
+
+    /// As [`Endpoint::connect`], as the owner of `key` instead of the endpoint's own identity: one socket for many.
+    ///
+    /// # Errors
+    /// As [`Endpoint::connect`]; [`NetError::Key`].
+    pub async fn connect_as(
+        &self,
+        key: &IdentityKey,
+        address: &str,
+        expected: Identity,
+        dial: Dial,
+    ) -> Result<Connection, NetError> {
+        self.connect_with(&Credentials::new(key)?, address, expected, dial).await
+    }
+
+    async fn connect_with(
+        &self,
+        own: &Credentials,
+        address: &str,
+        expected: Identity,
+        dial: Dial,
+    ) -> Result<Connection, NetError> {
         let addresses = self.resolve(address).await?;
         let share = self.0.limits.handshake_timeout / addresses.len() as u32;
         let mut result = Err(NetError::NoAddress(address.into()));
         for address in addresses {
-            result = timeout(share, self.dial(address, expected, dial)).await.unwrap_or(Err(NetError::Unreachable));
+            let dialled = timeout(share, self.dial(own, address, expected, dial)).await;
+            result = dialled.unwrap_or(Err(NetError::Unreachable));
             if result.is_ok() {
                 break;
             }
@@ -210,23 +235,40 @@ impl Endpoint {
         }
     }
 
-    async fn dial(&self, address: SocketAddr, expected: Identity, dial: Dial) -> Result<Connection, NetError> {
-        match self.handshake(address, expected, Offer::post_quantum()).await {
+    async fn dial(
+        &self,
+        own: &Credentials,
+        address: SocketAddr,
+        expected: Identity,
+        dial: Dial,
+    ) -> Result<Connection, NetError> {
+        match self.handshake_as(own, address, expected, Offer::post_quantum()).await {
             Err(NetError::NoCommonGroup) if dial == Dial::Client => {
-                self.handshake(address, expected, Offer::fallback()).await
+                self.handshake_as(own, address, expected, Offer::fallback()).await
             }
             result => result,
         }
     }
 
+    #[cfg(test)]
     pub(super) async fn handshake(
         &self,
         address: SocketAddr,
         expected: Identity,
         offer: Offer,
     ) -> Result<Connection, NetError> {
-        let Inner { quic, credentials, limits, dialling, unacknowledged, .. } = &*self.0;
-        let mut config = ClientConfig::new(credentials.client(expected, offer));
+        self.handshake_as(&self.0.credentials, address, expected, offer).await
+    }
+
+    async fn handshake_as(
+        &self,
+        own: &Credentials,
+        address: SocketAddr,
+        expected: Identity,
+        offer: Offer,
+    ) -> Result<Connection, NetError> {
+        let Inner { quic, limits, dialling, unacknowledged, .. } = &*self.0;
+        let mut config = ClientConfig::new(own.client(expected, offer));
         config.transport_config(dialling.clone()).token_store(Arc::new(NoneTokenStore));
         let connection = quic.connect_with(config, address, NO_NAME)?.await?;
         admitted(&connection).await?;

@@ -40,6 +40,8 @@ pub struct Limits {
     pub connections: usize,
     /// Accepted connections of one identity; the newest stay.
     pub per_identity: usize,
+    /// Clients that one connection may speak for beside its own.
+    pub attached: usize,
     /// Handshakes in progress from proven source addresses, and a quarter as many from unproven ones.
     pub half_open: usize,
     /// Handshakes in progress from one proven source: an IPv4 address or an IPv6 /64. Above it datagrams are dropped
@@ -70,6 +72,8 @@ impl Default for Limits {
             mix: Allowance::MIX,
             connections: 4096,
             per_identity: 1,
+            // A household, an office, a small provider; 16 streams each are as many as 4,112.
+            attached: 256,
             // At 1,000 handshakes a second and core, half a second of work.
             half_open: 512,
             // Many clients behind one address translator, or in one process.

@@ -11,6 +11,9 @@ use crate::wire::{
     frame,
 };
 
+/// Bytes that are taken off a connection at a time on their way into several buffers: they stay in the processor's cache.
+const SCRATCH_BYTES: usize = 64 << 10;
+
 /// The sending half of a stream. Dropped before [`Sender::finish`], it tells the receiver that the stream is given up.
 ///
 /// Every operation fails with [`NetError::Slow`] when the peer takes bytes too slowly, as in [`Receiver`].
@@ -149,6 +152,41 @@ impl Receiver {
             let got = got.ok_or(NetError::Truncated)?;
             self.patience.earn(got);
             filled += got;
+        }
+        Ok(())
+    }
+
+    /// Fills `buffers`, `bytes` in all, with the bytes that come next, one buffer after the other: as many datagrams at a
+    /// time as have come.
+    ///
+    /// # Errors
+    /// As [`Receiver::raw`].
+    pub async fn scatter<'a>(
+        &mut self,
+        buffers: impl IntoIterator<Item = &'a mut [u8]>,
+        bytes: usize,
+    ) -> Result<(), NetError> {
+        let mut buffers = buffers.into_iter();
+        let mut open: &mut [u8] = &mut [];
+        let mut scratch = vec![0; bytes.min(SCRATCH_BYTES)];
+        let mut left = bytes;
+        while left > 0 {
+            let most = left.min(SCRATCH_BYTES);
+            let got = self.patience.wait(self.stream.read(&mut scratch[..most])).await??;
+            let got = got.ok_or(NetError::Truncated)?;
+            self.patience.earn(got);
+            left -= got;
+            let mut came = &scratch[..got];
+            while !came.is_empty() {
+                if open.is_empty() {
+                    open = buffers.next().expect("`bytes` is how many there are in all");
+                    continue;
+                }
+                let (now, later) = came.split_at(came.len().min(open.len()));
+                let (filled, rest) = std::mem::take(&mut open).split_at_mut(now.len());
+                filled.copy_from_slice(now);
+                (came, open) = (later, rest);
+            }
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! A mix's disk: records in, poll answers out.
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use crate::crypto::MailboxId;
@@ -89,13 +90,13 @@ impl Disk {
         Ok((PollAnswer { count, cursor: cursor.to_le_bytes() }, bytes))
     }
 
-    /// Forgets the letters up to `cursor`: their owner has them on disk. Done after the answer, so that its moment does
-    /// not tell whether there was anything to forget.
+    /// Forgets the letters of each mailbox up to its cursor, in one commit: their owners have them on disk. Done after the
+    /// answer, so that its moment does not tell whether there was anything to forget.
     ///
     /// # Errors
     /// If the store fails; the letters then stay.
-    pub fn acknowledge(&self, mailbox: &MailboxId, cursor: u64) -> Result<(), StoreError> {
-        self.mailbox.acknowledge(mailbox, cursor)
+    pub fn acknowledge(&self, cursors: &BTreeMap<MailboxId, u64>) -> Result<(), StoreError> {
+        self.mailbox.acknowledge_all(cursors)
     }
 
     /// How much waits in the mailboxes.

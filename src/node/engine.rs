@@ -14,6 +14,9 @@ use crate::net::Connection;
 use crate::round::Submission;
 use crate::wire::{Network, PeerMessage, Record, Refusal, Reply, Request};
 
+use super::chores::{answer_poll, forget_letters, write_records};
+use super::intruder::Intrusion;
+use super::jobs::Jobs;
 use super::peers::Outgoing;
 use super::status::{ClientTotals, EndedRound, LinkState, NodeStatus, OwedRound, Role};
 use super::{Disk, Metrics, convicted};
@@ -26,8 +29,14 @@ pub(super) enum Input {
     PeerUp { mix: usize, number: u64, connection: Connection, outgoing: mpsc::Sender<Outgoing> },
     /// That connection is gone.
     PeerDown { mix: usize, number: u64 },
-    /// A client asks; answered through the channel, which is dropped if there is nothing to say.
-    Request { client: u32, request: Request, submission: Option<Submission>, answer: oneshot::Sender<(Reply, Vec<u8>)> },
+    /// A client asks on the connection of that number; answered through the channel, which is dropped if there is nothing to say.
+    Request {
+        client: u32,
+        number: u64,
+        request: Request,
+        submission: Option<Submission>,
+        answer: oneshot::Sender<(Reply, Vec<u8>)>,
+    },
     /// A client's connection stands; it replaces an older one.
     ClientUp { client: u32, number: u64 },
     /// That connection is gone.
@@ -38,27 +47,33 @@ pub(super) enum Input {
     Readmit { client: String, answer: oneshot::Sender<bool> },
     /// The operator has acted on guilty mixes; whether anything stood still.
     Resume(oneshot::Sender<bool>),
+    /// Whoever has taken the mix over does what it has put off.
+    #[cfg(any(test, feature = "sim"))]
+    Deeds(Vec<super::Deed>),
+    /// For experiments, at the entry: take no submissions of these clients from now on.
+    #[cfg(any(test, feature = "sim"))]
+    Refuse(Vec<u32>),
     /// Finish what is under way, then say so.
     Stop(oneshot::Sender<()>),
     /// Stop now.
     End,
 }
 
-struct Peer {
+pub(super) struct Peer {
     number: u64,
-    connection: Connection,
+    pub(super) connection: Connection,
     outgoing: mpsc::Sender<Outgoing>,
 }
 
 pub(super) struct Engine {
-    mix: Mix,
-    disk: Arc<Disk>,
+    pub(super) mix: Mix,
+    pub(super) disk: Arc<Disk>,
     own: usize,
     backend: Backend,
     network: Arc<Network>,
     metrics: Arc<Metrics>,
     began: Instant,
-    peers: HashMap<usize, Peer>,
+    pub(super) peers: HashMap<usize, Peer>,
     clients: HashMap<u32, u64>,
     pending: HashMap<RequestId, oneshot::Sender<(Reply, Vec<u8>)>>,
     next_request: u64,
@@ -66,15 +81,22 @@ pub(super) struct Engine {
     sweep_at: usize,
     /// Records and jobs of which no result has come.
     under_way: usize,
+    jobs: Jobs,
     /// Answers to the engine's own actions: never more than are under way.
     results: mpsc::UnboundedSender<Event>,
     finished: mpsc::UnboundedReceiver<Event>,
     records: mpsc::UnboundedSender<(u64, Record)>,
+    /// Mailboxes with the cursors up to which their owners have everything.
+    acknowledgements: mpsc::Sender<(MailboxId, u64)>,
     /// The rounds that ended last, for `status`.
     recent: VecDeque<EndedRound>,
     stopping: Option<(oneshot::Sender<()>, Instant)>,
     /// Where evidence files go.
     evidence: Option<PathBuf>,
+    pub(super) intrusion: Intrusion,
+    /// Clients whose submissions a malicious entry does not take.
+    #[cfg(any(test, feature = "sim"))]
+    refused: Vec<u32>,
 }
 
 /// A mix that is not the entry stays for the verdicts of rounds that the entry still ends.
@@ -85,6 +107,9 @@ const RECENT: usize = 32;
 /// Inputs wait while so many records and jobs are under way: far more than honest rounds have, so that it is peers faster
 /// than this mix's disk that are kept waiting.
 const UNDER_WAY: usize = 16_384;
+
+/// Acknowledgements that wait for the disk; 24 bytes each.
+const ACKNOWLEDGEMENTS: usize = 65_536;
 
 /// Fewest requests at which a sweep is worth its while.
 const SWEEP: usize = 1024;
@@ -101,6 +126,8 @@ impl Engine {
     ) -> Self {
         let (results, finished) = mpsc::unbounded_channel();
         let (records, queue) = mpsc::unbounded_channel();
+        let (acknowledgements, acknowledged) = mpsc::channel(ACKNOWLEDGEMENTS);
+        forget_letters(disk.clone(), acknowledged);
         write_records(disk.clone(), queue, results.clone(), metrics.clone());
         Self {
             mix,
@@ -116,12 +143,17 @@ impl Engine {
             next_request: 0,
             sweep_at: SWEEP,
             under_way: 0,
+            jobs: Jobs::default(),
             results,
             finished,
             records,
+            acknowledgements,
             recent: VecDeque::new(),
             stopping: None,
             evidence,
+            intrusion: Intrusion::default(),
+            #[cfg(any(test, feature = "sim"))]
+            refused: Vec::new(),
         }
     }
 
@@ -155,7 +187,9 @@ impl Engine {
     }
 
     fn handle(&mut self, event: Event) {
-        self.mix.handle(self.began.elapsed(), event);
+        if let Some(event) = self.hears(event) {
+            self.mix.handle(self.began.elapsed(), event);
+        }
     }
 
     fn input(&mut self, input: Input) {
@@ -184,7 +218,19 @@ impl Engine {
                     self.handle(Event::ClientGone { client });
                 }
             }
-            Input::Request { client, request, submission, answer } => {
+            // A client is where it was heard of last.
+            Input::Request { client, number, answer, .. } if self.clients.get(&client) != Some(&number) => {
+                let _gone = answer.send((Reply::Refused(Refusal::NotRegistered), Vec::new()));
+            }
+            #[cfg(any(test, feature = "sim"))]
+            Input::Refuse(clients) => self.refused = clients,
+            #[cfg(any(test, feature = "sim"))]
+            Input::Request { client, request: Request::Submit { .. }, answer, .. }
+                if self.refused.contains(&client) =>
+            {
+                let _gone = answer.send((Reply::Refused(Refusal::Late), Vec::new()));
+            }
+            Input::Request { client, request, submission, answer, .. } => {
                 self.next_request += 1;
                 let id = RequestId(self.next_request);
                 if self.pending.len() >= self.sweep_at {
@@ -211,6 +257,8 @@ impl Engine {
                 self.handle(Event::Resume);
                 let _gone = answer.send(stood);
             }
+            #[cfg(any(test, feature = "sim"))]
+            Input::Deeds(deeds) => self.misbehave(deeds),
             Input::Stop(done) => {
                 let linger = if self.own == 0 { Duration::ZERO } else { LINGER };
                 self.stopping = Some((done, Instant::now() + linger));
@@ -220,41 +268,46 @@ impl Engine {
         }
     }
 
-    /// Does what the engine wants done.
     fn act(&mut self) {
         while let Some(action) = self.mix.poll_action() {
-            match action {
-                Action::Send { to, message } => self.outgoing(to, Outgoing::Message(Box::new(message))),
-                Action::Forward { to, batch } => self.outgoing(to, Outgoing::Batch(batch)),
-                Action::Reply { id, reply } => {
-                    if let Some(pending) = self.pending.remove(&id) {
-                        let _gone = pending.send((reply, Vec::new()));
-                    }
+            self.acts(action);
+        }
+    }
+
+    /// Does what the engine wants done.
+    pub(super) fn carry_out(&mut self, action: Action) {
+        match action {
+            Action::Send { to, message } => self.outgoing(to, Outgoing::Message(Box::new(message))),
+            Action::Forward { to, batch } => self.outgoing(to, Outgoing::Batch(batch)),
+            Action::Reply { id, reply } => {
+                if let Some(pending) = self.pending.remove(&id) {
+                    let _gone = pending.send((reply, Vec::new()));
                 }
-                Action::Poll { id, mailbox, acknowledged, after } => {
-                    if let Some(pending) = self.pending.remove(&id) {
-                        let disk = self.disk.clone();
-                        tokio::task::spawn_blocking(move || answer_poll(&disk, pending, &mailbox, acknowledged, after));
-                    }
-                }
-                Action::Work(job) => {
-                    self.under_way += 1;
-                    let results = self.results.clone();
-                    rayon::spawn(move || {
-                        let _ended = results.send(Event::Worked(job.run()));
+            }
+            Action::Poll { id, mailbox, acknowledged, after } => {
+                if let Some(pending) = self.pending.remove(&id) {
+                    let (disk, acknowledgements) = (self.disk.clone(), self.acknowledgements.clone());
+                    tokio::task::spawn_blocking(move || {
+                        answer_poll(&disk, pending, &mailbox, after);
+                        // With a full queue the letters stay; what is acknowledged now is so again by the next poll.
+                        let _full = acknowledgements.try_send((mailbox, acknowledged));
                     });
                 }
-                Action::Persist { token, record } => {
-                    self.under_way += 1;
-                    let _ended = self.records.send((token, record));
-                }
-                Action::Convicted { finding, evidence } => {
-                    let (network, directory) = (self.network.clone(), self.evidence.clone());
-                    let tell = move || convicted::tell(&network, directory.as_deref(), &finding, &evidence);
-                    tokio::task::spawn_blocking(tell);
-                }
-                Action::Note(note) => self.note(&note),
             }
+            Action::Work(job) => {
+                self.under_way += 1;
+                self.jobs.run(job, self.results.clone());
+            }
+            Action::Persist { token, record } => {
+                self.under_way += 1;
+                let _ended = self.records.send((token, record));
+            }
+            Action::Convicted { finding, evidence } => {
+                let (network, directory) = (self.network.clone(), self.evidence.clone());
+                let tell = move || convicted::tell(&network, directory.as_deref(), &finding, &evidence);
+                tokio::task::spawn_blocking(tell);
+            }
+            Action::Note(note) => self.note(&note),
         }
     }
 
@@ -329,43 +382,6 @@ impl Engine {
             *at = Instant::now() + Duration::from_millis(50);
         }
     }
-}
-
-fn answer_poll(
-    disk: &Disk,
-    pending: oneshot::Sender<(Reply, Vec<u8>)>,
-    mailbox: &MailboxId,
-    acknowledged: u64,
-    after: u64,
-) {
-    let answer = disk.answer(mailbox, after).map(|(answer, letters)| (Reply::Letters(answer), letters));
-    let answer = answer.unwrap_or_else(|error| {
-        tracing::error!(%error, "mailboxes cannot be read");
-        (Reply::Refused(Refusal::Full), Vec::new())
-    });
-    let _gone = pending.send(answer);
-    if let Err(error) = disk.acknowledge(mailbox, acknowledged) {
-        tracing::error!(%error, "letters cannot be deleted");
-    }
-}
-
-/// One thread owns the disk: records are written in the order asked.
-fn write_records(
-    disk: Arc<Disk>,
-    mut queue: mpsc::UnboundedReceiver<(u64, Record)>,
-    results: mpsc::UnboundedSender<Event>,
-    metrics: Arc<Metrics>,
-) {
-    // A thread of its own: the runtime's pool is for short waits.
-    std::thread::spawn(move || {
-        while let Some((token, record)) = queue.blocking_recv() {
-            let result = disk.persist(record);
-            metrics.lost(&disk.losses().unwrap_or_default());
-            if results.send(Event::Persisted { token, result }).is_err() {
-                return;
-            }
-        }
-    });
 }
 
 /// The hello is part of the engine; drivers only carry it.

@@ -19,6 +19,8 @@ pub struct Metrics {
     registry: Registry,
     rounds: Family<Ended, Counter>,
     packets: Family<Direction, Counter>,
+    /// Submissions handed over to this mix, and relayed to it.
+    handed: (Counter, Counter),
     rejected: Family<Reason, Counter>,
     phases: Family<Phase, Histogram>,
     refused: Counter,
@@ -67,6 +69,10 @@ impl Default for Metrics {
         let phases = Family::new_with_constructor(seconds as fn() -> Histogram);
         registry.register("rounds", "Rounds ended, by result", rounds.clone());
         registry.register("packets", "Packets taken in and handed on", packets.clone());
+        let (handed_over, relayed) = (Counter::default(), Counter::default());
+        let help = "Submissions that clients handed to this mix for want of a receipt";
+        registry.register("handed_over", help, handed_over.clone());
+        registry.register("relayed", "Submissions taken by way of another mix, at the entry", relayed.clone());
         registry.register("rejected", "What was refused, by reason", rejected.clone());
         registry.register("phase_seconds", "Time that rounds spent in each phase", phases.clone());
         let (refused, expired) = (Counter::default(), Counter::default());
@@ -76,7 +82,8 @@ impl Default for Metrics {
         let (began, ended) = (Gauge::default(), Gauge::default());
         registry.register("round_began_timestamp_seconds", "When the last round began here, Unix time", began.clone());
         registry.register("round_ended_timestamp_seconds", "When the last round ended here, Unix time", ended.clone());
-        Self { registry, rounds, packets, rejected, phases, refused, expired, epoch, began, ended }
+        let handed = (handed_over, relayed);
+        Self { registry, rounds, packets, handed, rejected, phases, refused, expired, epoch, began, ended }
     }
 }
 
@@ -95,10 +102,20 @@ impl Metrics {
                 };
                 self.rounds.get_or_create(&Ended { result, reason }).inc();
                 self.ended.set(unix_seconds());
-                tracing::info!(round, result, reason, clients, "round ended");
+                // An ordinary round is no news: the log of a quiet network grows by a line an epoch.
+                match outcome.is_stored() {
+                    true => tracing::debug!(round, result, reason, clients, "round ended"),
+                    false => tracing::info!(round, result, reason, clients, "round ended"),
+                }
             }
             Note::PhaseEnded { phase, took } => {
                 self.phases.get_or_create(&Phase { phase: phase.name() }).observe(took.as_secs_f64());
+            }
+            Note::HandedOver => {
+                self.handed.0.inc();
+            }
+            Note::Relayed => {
+                self.handed.1.inc();
             }
             Note::PacketsIn(count) => {
                 self.packets.get_or_create(&Direction { direction: "in" }).inc_by(count);

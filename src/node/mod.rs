@@ -3,10 +3,13 @@
 //! One task owns the engine (`engine`); every connection has a task that turns its streams into inputs; jobs go to
 //! the thread pool, records to one thread that owns the disk. Nothing here decides anything about a round.
 
+mod chores;
 mod clients;
 mod convicted;
 mod disk;
 mod engine;
+mod intruder;
+mod jobs;
 mod metrics;
 mod peers;
 mod service;
@@ -26,14 +29,18 @@ use crate::crypto::{Backend, Identity, IdentityKey, os_csprng};
 use crate::mix::{Mix, MixConfig};
 use crate::net::{Admit, Backoff, Dial, Dialler, Endpoint, EndpointConfig, Limits, NetError};
 use crate::packet::Geometry;
+use crate::round::NoisePolicy;
 use crate::store::{Store, StoreError};
 use crate::wire::Network;
 
 pub use disk::Disk;
+#[cfg(any(test, feature = "sim"))]
+pub use intruder::{Deed, Intruder};
 pub use metrics::Metrics;
 pub use status::{ClientTotals, EndedRound, LinkState, NodeStatus, OwedRound, Role};
 
 use engine::{Engine, Input};
+use intruder::Intrusion;
 
 /// How long a stopping mix waits for rounds under way.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -93,6 +100,19 @@ impl Node {
     /// # Errors
     /// If it is not in the network, cannot listen, or its store is unusable.
     pub fn start(config: NodeConfig) -> Result<Self, NodeError> {
+        Self::begin(config, |_| Intrusion::default())
+    }
+
+    /// As [`Node::start`], with somebody between the engine and its links.
+    ///
+    /// # Errors
+    /// As [`Node::start`].
+    #[cfg(any(test, feature = "sim"))]
+    pub fn start_taken_over(config: NodeConfig, intruder: Box<dyn Intruder>) -> Result<Self, NodeError> {
+        Self::begin(config, |inputs| Intrusion(Some((intruder, inputs.downgrade()))))
+    }
+
+    fn begin(config: NodeConfig, intrusion: impl FnOnce(&mpsc::Sender<Input>) -> Intrusion) -> Result<Self, NodeError> {
         let NodeConfig { network, key, listen, store, limits, backend, evidence } = config;
         let key = Arc::new(key);
         let own = network.roster.mix(&key.identity()).ok_or(NodeError::NotInNetwork)?;
@@ -102,8 +122,12 @@ impl Node {
         let disk = Arc::new(Disk::new(store, geometry, &network.parameters));
         let recovered = disk.recover()?;
         let started_at_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
-        let mix =
-            MixConfig { network: network.clone(), geometry, own, key: key.clone(), backend, recovered, started_at_ms };
+        let noise = NoisePolicy::Constant(network.parameters.noise_packets);
+        let (shared, own_key) = (network.clone(), key.clone());
+        let mix = MixConfig { network: shared, geometry, own, key: own_key, backend, noise, recovered, started_at_ms };
+        // Everybody on the roster may be there at once; strangers do not come so far.
+        let everybody = network.roster.clients.len() + network.mixes();
+        let limits = Limits { connections: limits.connections.max(everybody), ..limits };
         let endpoint = Endpoint::bind(EndpointConfig {
             listen: Some(listen),
             identity: key.clone(),
@@ -114,7 +138,8 @@ impl Node {
         let (inputs, received) = mpsc::channel(INPUTS);
         let stop = CancellationToken::new();
         let mix = Mix::new(mix, os_csprng());
-        let engine = Engine::new(mix, disk, own, backend, network.clone(), metrics.clone(), evidence);
+        let mut engine = Engine::new(mix, disk, own, backend, network.clone(), metrics.clone(), evidence);
+        engine.intrusion = intrusion(&inputs);
         let engine = tokio::spawn(engine.run(received));
         let tasks = TaskTracker::new();
         let world = World { network: network.clone(), geometry, inputs: inputs.clone(), tasks: tasks.clone() };
@@ -185,6 +210,12 @@ impl Observer {
         answered.await.ok()
     }
 
+    /// Has an entry refuse the submissions of these clients from now on, as a malicious one would.
+    #[cfg(any(test, feature = "sim"))]
+    pub async fn refuse(&self, clients: Vec<u32>) {
+        let _stopped = self.0.send(Input::Refuse(clients)).await;
+    }
+
     /// Goes on after mixes were proven guilty; whether anything stood still. `None` once the mix has stopped.
     pub async fn resume(&self) -> Option<bool> {
         let (answer, answered) = oneshot::channel();
@@ -230,10 +261,10 @@ impl World {
 const BACKOFF: Backoff =
     Backoff { initial: Duration::from_millis(100), cap: Duration::from_secs(2), stable: Duration::from_secs(5) };
 
-/// Mixes may always connect, clients only to the entry and the exit.
+/// Mixes may always connect, clients to the entry and the exit, and to the others where these take what the entry refuses.
 fn admit(network: &Arc<Network>, own: usize) -> Admit {
     let mut known: Vec<Identity> = network.mix_identities();
-    if own == 0 || own + 1 == network.mixes() {
+    if own == 0 || own + 1 == network.mixes() || network.hands_over() {
         known.extend(network.roster.clients.iter().map(|client| client.identity));
     }
     known.sort_unstable();

@@ -3,7 +3,7 @@
 use rand::Rng;
 use zeroize::Zeroizing;
 
-use crate::crypto::{Backend, Csprng, MailboxId, PrfKey, PublicKey, SecretKey};
+use crate::crypto::{Backend, Csprng, MailboxId, PrfKey, PublicKey, SecretKey, SharedSecret, agree_each, public_keys};
 
 use super::body::TAG_AT;
 use super::echo::foretold;
@@ -61,6 +61,21 @@ impl Ephemerals {
     }
 }
 
+/// One packet to be built.
+pub struct Order<'a> {
+    /// Everything random in it.
+    pub ephemerals: Ephemerals,
+    /// What goes into it.
+    pub recipe: Recipe<'a>,
+}
+
+/// One seal to be made: its ephemeral public key and what that shares with the recipient.
+struct Agreed {
+    ephemeral: PublicKey,
+    recipient: PublicKey,
+    secret: SharedSecret,
+}
+
 /// The public keys of one round: all that is needed to build its packets.
 pub struct Builder {
     geometry: Geometry,
@@ -102,10 +117,35 @@ impl Builder {
         self.build(&Ephemerals::draw(rng, self.geometry, 1), 1, index, recipe, out)
     }
 
+    /// As [`Builder::client_packet`] of several recipes, in order, whose key agreements are made together.
+    pub fn client_packets<'a>(
+        &self,
+        rng: &mut Csprng,
+        index: u32,
+        recipes: impl Iterator<Item = Recipe<'a>>,
+        out: &mut Vec<u8>,
+    ) -> Vec<Echo> {
+        let order = |recipe| Order { ephemerals: Ephemerals::draw(rng, self.geometry, 1), recipe };
+        self.build_all(&recipes.map(order).collect::<Vec<_>>(), 1, index, out)
+    }
+
     /// Appends a noise packet (W bytes) that the mix at hop `first - 1` feeds to hop `first`, and returns the echo that
     /// hop `first` must hand back for it.
     pub fn noise_packet(&self, rng: &mut Csprng, first: u8, recipe: &Recipe<'_>, out: &mut Vec<u8>) -> Echo {
         self.build(&Ephemerals::draw(rng, self.geometry, first), first, NO_EXTRA, recipe, out)
+    }
+
+    /// As [`Builder::build`] of each of `orders`, in order. All key agreements are made together, so that lanes fill.
+    ///
+    /// # Panics
+    /// As there.
+    pub fn build_all(&self, orders: &[Order<'_>], first: u8, index: u32, out: &mut Vec<u8>) -> Vec<Echo> {
+        let seals = orders.iter().map(|order| self.seals(&order.ephemerals, &order.recipe, first));
+        let agreed = self.agree(seals.flatten());
+        let seals = self.geometry.mixes() + 3 - usize::from(first);
+        let each = orders.iter().zip(agreed.chunks_exact(seals));
+        each.map(|(order, agreed)| self.build_with(agreed, &order.ephemerals, first, index, &order.recipe, out))
+            .collect()
     }
 
     /// The algorithm of the specification with everything random given.
@@ -120,8 +160,23 @@ impl Builder {
         recipe: &Recipe<'_>,
         out: &mut Vec<u8>,
     ) -> Echo {
+        let agreed = self.agree(self.seals(ephemerals, recipe, first));
+        self.build_with(&agreed, ephemerals, first, index, recipe, out)
+    }
+
+    /// `agreed` is of [`Builder::seals`].
+    fn build_with(
+        &self,
+        agreed: &[Agreed],
+        ephemerals: &Ephemerals,
+        first: u8,
+        index: u32,
+        recipe: &Recipe<'_>,
+        out: &mut Vec<u8>,
+    ) -> Echo {
         let w = self.geometry.packet();
-        let keys = self.layer_keys(ephemerals, first, index);
+        let (inner, outer) = agreed.split_at(2);
+        let keys = self.layer_keys(outer, first, index);
         let tail = self.tail(ephemerals, first, &keys);
 
         // The innermost plaintext ends the buffer; each layer's packet begins 48 bytes before its plaintext and is,
@@ -131,7 +186,7 @@ impl Builder {
         out.resize(start + SEAL_BYTES * layers + w - SEAL_BYTES, 0);
         let buffer = &mut out[start..];
         let (envelope, filler) = buffer[SEAL_BYTES * layers..].split_at_mut(self.geometry.envelope());
-        self.write_envelope(ephemerals, recipe, envelope);
+        self.write_envelope(inner, &ephemerals.capability, recipe, envelope);
         filler.copy_from_slice(&tail[..tail.len() - SEAL_BYTES]);
         let echo_keys: Vec<PrfKey> = keys.iter().map(HopKeys::echo).collect();
         let echo = foretold(&echo_keys, self.context.round, envelope);
@@ -140,7 +195,7 @@ impl Builder {
             let packet = &mut buffer[SEAL_BYTES * layer..][..w];
             let (head, message) = packet.split_at_mut(SEAL_BYTES);
             let tag = key.aead().seal(self.backend, message);
-            head[..32].copy_from_slice(&ephemerals.layers[layer].public_key().0);
+            head[..32].copy_from_slice(&outer[layer].ephemeral.0);
             head[32..].copy_from_slice(&tag);
             debug_assert!(
                 layer == 0 || packet[w - SEAL_BYTES..] == keys[layer - 1].filler(),
@@ -158,7 +213,8 @@ impl Builder {
         let (w, layers) = (self.geometry.packet(), usize::from(hop) - 1);
         let mut ephemerals = Ephemerals::draw(rng, self.geometry, 1);
         ephemerals.layers.truncate(layers);
-        let keys = self.layer_keys(&ephemerals, 1, index);
+        let agreed = self.agree(ephemerals.layers.iter().zip(self.onion_keys.iter().copied()));
+        let keys = self.layer_keys(&agreed, 1, index);
         let tail = self.tail(&ephemerals, 1, &keys);
         let mut packet = inner.to_vec();
         for (layer, key) in keys.iter().enumerate().rev() {
@@ -168,20 +224,47 @@ impl Builder {
                 packet[w - SEAL_BYTES - fixed.len()..].copy_from_slice(fixed);
             }
             let tag = key.aead().seal(self.backend, &mut packet);
-            packet.splice(..0, ephemerals.layers[layer].public_key().0.into_iter().chain(tag));
+            packet.splice(..0, agreed[layer].ephemeral.0.into_iter().chain(tag));
         }
         packet
     }
 
-    /// Step 2: the keys of every hop from `first` on.
-    fn layer_keys(&self, ephemerals: &Ephemerals, first: u8, index: u32) -> Vec<HopKeys> {
-        let hops = first..=self.geometry.mixes() as u8;
-        hops.zip(&ephemerals.layers)
-            .map(|(hop, ephemeral)| {
-                let place = Place { hop, extra: if hop == 1 { index } else { NO_EXTRA } };
-                self.seal_keys(ephemeral, &self.onion_keys[usize::from(hop) - 1], place)
+    /// The ephemeral secret and the recipient of every seal of a packet: letter, envelope, layers from `first` on.
+    fn seals<'a>(
+        &'a self,
+        ephemerals: &'a Ephemerals,
+        recipe: &Recipe<'_>,
+        first: u8,
+    ) -> impl Iterator<Item = (&'a SecretKey, PublicKey)> + use<'a> {
+        let inner = [(&ephemerals.letter, recipe.to.letter_key), (&ephemerals.envelope, self.envelope_key)];
+        let onion_keys = self.onion_keys[usize::from(first) - 1..].iter().copied();
+        inner.into_iter().chain(ephemerals.layers.iter().zip(onion_keys))
+    }
+
+    /// The public keys of the ephemeral secrets and what they share with the recipients.
+    fn agree<'a>(&self, seals: impl Iterator<Item = (&'a SecretKey, PublicKey)>) -> Vec<Agreed> {
+        let (own, recipients): (Vec<&SecretKey>, Vec<PublicKey>) = seals.unzip();
+        let mut publics = vec![PublicKey([0; 32]); own.len()];
+        public_keys(self.backend, &own, &mut publics);
+        let mut secrets: Vec<Option<SharedSecret>> = own.iter().map(|_| None).collect();
+        agree_each(self.backend, &own, &recipients, &mut secrets);
+        let agreed = publics.into_iter().zip(recipients).zip(secrets);
+        agreed
+            .map(|((ephemeral, recipient), secret)| {
+                let secret = secret.expect("keys of low order are refused with their document");
+                Agreed { ephemeral, recipient, secret }
             })
             .collect()
+    }
+
+    /// Step 2: the keys of every hop from `first` on.
+    fn layer_keys(&self, agreed: &[Agreed], first: u8, index: u32) -> Vec<HopKeys> {
+        let hops = (first..).zip(agreed);
+        hops.map(|(hop, agreed)| {
+            let place = Place { hop, extra: if hop == 1 { index } else { NO_EXTRA } };
+            self.seal_keys(agreed, place)
+        })
+        .collect()
     }
 
     /// Steps 1 and 3: T, what the fillers of all hops will have become.
@@ -197,33 +280,32 @@ impl Builder {
         tail
     }
 
-    fn write_envelope(&self, ephemerals: &Ephemerals, recipe: &Recipe<'_>, envelope: &mut [u8]) {
+    /// `agreed` has the letter's and the envelope's.
+    fn write_envelope(&self, agreed: &[Agreed], capability: &[u8; 32], recipe: &Recipe<'_>, envelope: &mut [u8]) {
         let (head, inner) = envelope.split_at_mut(SEAL_BYTES);
         let (address, letter) = inner.split_at_mut(48);
         address[..16].copy_from_slice(&recipe.to.mailbox.0);
-        address[16..].copy_from_slice(&ephemerals.capability);
+        address[16..].copy_from_slice(capability);
 
         let (letter_head, body) = letter.split_at_mut(SEAL_BYTES);
         recipe.body.write(body);
         if let Some(correspondent) = recipe.sender {
-            let tag = correspondent.tag(&ephemerals.letter.public_key(), body);
+            let tag = correspondent.tag(&agreed[0].ephemeral, body);
             body[TAG_AT..][..16].copy_from_slice(&tag);
         }
-        self.seal(&ephemerals.letter, &recipe.to.letter_key, LETTER_HOP, letter_head, body);
-        self.seal(&ephemerals.envelope, &self.envelope_key, ENVELOPE_HOP, head, inner);
+        self.seal(&agreed[0], LETTER_HOP, letter_head, body);
+        self.seal(&agreed[1], ENVELOPE_HOP, head, inner);
     }
 
-    fn seal(&self, ephemeral: &SecretKey, recipient: &PublicKey, hop: u8, head: &mut [u8], message: &mut [u8]) {
-        let keys = self.seal_keys(ephemeral, recipient, Place::inner(hop));
+    fn seal(&self, agreed: &Agreed, hop: u8, head: &mut [u8], message: &mut [u8]) {
+        let keys = self.seal_keys(agreed, Place::inner(hop));
         let tag = keys.aead().seal(self.backend, message);
-        head[..32].copy_from_slice(&ephemeral.public_key().0);
+        head[..32].copy_from_slice(&agreed.ephemeral.0);
         head[32..].copy_from_slice(&tag);
     }
 
-    fn seal_keys(&self, ephemeral: &SecretKey, recipient: &PublicKey, place: Place) -> HopKeys {
-        let agreement = ephemeral.prepare(self.backend);
-        let secret = agreement.agree(recipient).expect("keys of low order are refused with their document");
-        HopKeys::derive(&secret, &self.context, place, &agreement.public_key(), recipient)
+    fn seal_keys(&self, agreed: &Agreed, place: Place) -> HopKeys {
+        HopKeys::derive(&agreed.secret, &self.context, place, &agreed.ephemeral, &agreed.recipient)
     }
 }
 

@@ -7,7 +7,7 @@ use crate::crypto::{Agreement, Backend, Digest, Label, MailboxId, PrfKey, Public
 
 use super::body::TAG_AT;
 use super::peel::parse_head;
-use super::seal::{HopKeys, LETTER_HOP, Place};
+use super::seal::{HopKeys, LETTER_HOP, Place, agree_in_groups};
 use super::{Body, BodyError, Geometry, PeelError, RoundContext, SEAL_BYTES};
 
 /// The two static keys of a pair of correspondents, from one side: enough to make and to check sender tags.
@@ -84,14 +84,43 @@ pub fn open_letter<'a>(
     own: &Agreement,
     letter: &'a mut [u8],
 ) -> Result<OpenedLetter<'a>, LetterError> {
+    let (ephemeral, _) = parse_head(&letter[..SEAL_BYTES]);
+    let keys = HopKeys::receive(own, &own.public_key(), context, Place::inner(LETTER_HOP), &ephemeral)?;
+    open_with(&keys, geometry, own.backend(), &ephemeral, letter)
+}
+
+/// As [`open_letter`] of each letter under its round's context, in groups that fill the lanes; `each` gets what it held,
+/// in order.
+pub fn open_letters<'a>(
+    geometry: Geometry,
+    own: &Agreement,
+    letters: impl Iterator<Item = (RoundContext, &'a mut [u8])>,
+    mut each: impl FnMut(&RoundContext, Result<OpenedLetter<'_>, LetterError>),
+) {
+    let public = own.public_key();
+    let seals = letters.map(|(context, letter)| (parse_head(&letter[..SEAL_BYTES]).0, (context, letter)));
+    agree_in_groups(own, seals, |ephemeral, (context, letter), secret| {
+        let place = Place::inner(LETTER_HOP);
+        let opened = secret.map_err(LetterError::from).and_then(|secret| {
+            let keys = HopKeys::derive(&secret, &context, place, ephemeral, &public);
+            open_with(&keys, geometry, own.backend(), ephemeral, letter)
+        });
+        each(&context, opened);
+    });
+}
+
+fn open_with<'a>(
+    keys: &HopKeys,
+    geometry: Geometry,
+    backend: Backend,
+    ephemeral: &PublicKey,
+    letter: &'a mut [u8],
+) -> Result<OpenedLetter<'a>, LetterError> {
     debug_assert_eq!(letter.len(), geometry.letter());
     let (head, inner) = letter.split_at_mut(SEAL_BYTES);
-    let (ephemeral, seal_tag) = parse_head(head);
-    let keys = HopKeys::receive(own, &own.public_key(), context, Place::inner(LETTER_HOP), &ephemeral)?;
-    if !keys.aead().open(own.backend(), &seal_tag, inner) {
-        return Err(PeelError::BadTag.into());
-    }
+    let (_, seal_tag) = parse_head(head);
+    keys.open(backend, &seal_tag, inner)?;
     let bytes: &'a [u8] = inner;
     let (body, tag) = Body::parse(geometry, bytes)?;
-    Ok(OpenedLetter { body, ephemeral, tag, bytes })
+    Ok(OpenedLetter { body, ephemeral: *ephemeral, tag, bytes })
 }

@@ -17,10 +17,10 @@ mod slots;
 mod trace;
 
 pub use body::{Body, BodyError, Kind, MessageId};
-pub use build::{Address, Builder, Ephemerals, Recipe};
+pub use build::{Address, Builder, Ephemerals, Order, Recipe};
 pub use echo::{Commitment, Echo, commitment, first_echo, next_echo};
 pub use geometry::{BODY_HEADER_BYTES, Geometry, MAX_MIXES, MAX_PAYLOAD, MIN_MIXES, MIN_PAYLOAD, SEAL_BYTES};
-pub use letter::{Correspondent, LetterError, OpenedLetter, open_letter};
+pub use letter::{Correspondent, LetterError, OpenedLetter, open_letter, open_letters};
 pub use peel::{EnvelopeKey, OpenedEnvelope, PeelError, Peeler};
 pub use replay::ReplaySet;
 pub use seal::{ENVELOPE_HOP, LETTER_HOP, NO_EXTRA, RoundContext, SUITE};

@@ -1,8 +1,10 @@
 //! Peeling: what a mix does to a packet, and opening: what the exit does to an envelope.
 
-use crate::crypto::{Agreement, Backend, MailboxId, PointError, PrfKey, PublicKey, SecretKey, TAG_BYTES, Tag};
+use crate::crypto::{
+    Agreement, Backend, MailboxId, PointError, PrfKey, PublicKey, SecretKey, SharedSecret, TAG_BYTES, Tag,
+};
 
-use super::seal::{ENVELOPE_HOP, HopKeys, Place};
+use super::seal::{ENVELOPE_HOP, HopKeys, Place, agree_in_groups};
 use super::{Geometry, NO_EXTRA, RoundContext, SEAL_BYTES, Slots};
 
 /// Why a packet is refused at a hop. What it means for the round is the engine's business: at hop 1 the
@@ -67,11 +69,45 @@ impl Peeler {
     /// # Errors
     /// The first slot that does not peel, and why; the slots behind it are then not peeled.
     pub fn peel(&self, slots: &mut Slots, index: u32) -> Result<(), (usize, PeelError)> {
-        debug_assert_eq!(slots.geometry(), self.geometry);
-        slots.iter_mut().enumerate().try_for_each(|(i, (slot, echo_key))| {
-            *echo_key = self.peel_slot(slot, index).map_err(|error| (i, error))?;
-            Ok(())
-        })
+        let mut result = [Ok(())];
+        self.peel_into(&mut result, [(slots, index)].into_iter());
+        let [result] = result;
+        result
+    }
+
+    /// As [`Peeler::peel`] of each of several submissions, which share groups: so small ones fill lanes too. The results
+    /// are in their order.
+    pub fn peel_together(&self, submissions: &mut [(Slots, u32)]) -> Vec<Result<(), (usize, PeelError)>> {
+        let mut results = vec![Ok(()); submissions.len()];
+        self.peel_into(&mut results, submissions.iter_mut().map(|(slots, index)| (slots, *index)));
+        results
+    }
+
+    /// Each of `results` is `Ok` and becomes that of the slots in the same place.
+    fn peel_into<'a>(
+        &self,
+        results: &mut [Result<(), (usize, PeelError)>],
+        submissions: impl Iterator<Item = (&'a mut Slots, u32)>,
+    ) {
+        let slots = submissions.enumerate().flat_map(|(number, (slots, index))| {
+            debug_assert_eq!(slots.geometry(), self.geometry);
+            slots.iter_mut().enumerate().map(move |(i, place)| (number, i, index, place))
+        });
+        let seals = slots.map(|slot| {
+            let (_, _, _, (bytes, _)) = &slot;
+            (parse_head(&bytes[..SEAL_BYTES]).0, slot)
+        });
+        agree_in_groups(&self.agreement, seals, |ephemeral, (number, i, index, (slot, echo_key)), secret| {
+            let result = &mut results[number];
+            if result.is_err() {
+                return;
+            }
+            let keys = secret.map(|secret| self.hop_keys(&secret, ephemeral, index));
+            match keys.and_then(|keys| self.peel_with(&keys, slot)) {
+                Ok(key) => *echo_key = key,
+                Err(error) => *result = Err((i, error)),
+            }
+        });
     }
 
     /// Peels one slot of [`Geometry::stride`] bytes: key 32 | tag 16 | body W - 48 | room 48 becomes
@@ -80,16 +116,26 @@ impl Peeler {
     /// # Errors
     /// Why it does not peel; the slot's content is then not to be used.
     pub fn peel_slot(&self, slot: &mut [u8], index: u32) -> Result<PrfKey, PeelError> {
+        let (ephemeral, _) = parse_head(&slot[..SEAL_BYTES]);
+        let keys = HopKeys::receive(&self.agreement, &self.public, &self.context, self.place(index), &ephemeral)?;
+        self.peel_with(&keys, slot)
+    }
+
+    fn peel_with(&self, keys: &HopKeys, slot: &mut [u8]) -> Result<PrfKey, PeelError> {
         let (packet, filler) = slot.split_at_mut(self.geometry.packet());
         let (head, body) = packet.split_at_mut(SEAL_BYTES);
-        let (ephemeral, tag) = parse_head(head);
-        let place = Place { hop: self.hop, extra: if self.hop == 1 { index } else { NO_EXTRA } };
-        let keys = HopKeys::receive(&self.agreement, &self.public, &self.context, place, &ephemeral)?;
-        if !keys.aead().open(self.agreement.backend(), &tag, body) {
-            return Err(PeelError::BadTag);
-        }
+        let (_, tag) = parse_head(head);
+        keys.open(self.agreement.backend(), &tag, body)?;
         filler.copy_from_slice(&keys.filler());
         Ok(keys.echo())
+    }
+
+    fn hop_keys(&self, secret: &SharedSecret, ephemeral: &PublicKey, index: u32) -> HopKeys {
+        HopKeys::derive(secret, &self.context, self.place(index), ephemeral, &self.public)
+    }
+
+    fn place(&self, index: u32) -> Place {
+        Place { hop: self.hop, extra: if self.hop == 1 { index } else { NO_EXTRA } }
     }
 
     /// The packets as they were received, from slots that have been peeled with this key: a slot keeps the key and the
@@ -112,8 +158,7 @@ impl Peeler {
     fn seal_again(&self, packet: &mut [u8], index: u32) -> Result<(), PeelError> {
         let (head, body) = packet.split_at_mut(SEAL_BYTES);
         let (ephemeral, tag) = parse_head(head);
-        let place = Place { hop: self.hop, extra: if self.hop == 1 { index } else { NO_EXTRA } };
-        let keys = HopKeys::receive(&self.agreement, &self.public, &self.context, place, &ephemeral)?;
+        let keys = HopKeys::receive(&self.agreement, &self.public, &self.context, self.place(index), &ephemeral)?;
         let again = keys.aead().seal(self.agreement.backend(), body);
         if again == tag { Ok(()) } else { Err(PeelError::BadTag) }
     }
@@ -155,14 +200,36 @@ impl EnvelopeKey {
     /// # Errors
     /// Why it does not open.
     pub fn open<'a>(&self, geometry: Geometry, packet: &'a mut [u8]) -> Result<OpenedEnvelope<'a>, PeelError> {
-        let envelope = &mut packet[..geometry.envelope()];
-        let (head, inner) = envelope.split_at_mut(SEAL_BYTES);
-        let (ephemeral, tag) = parse_head(head);
+        let (ephemeral, _) = parse_head(&packet[..SEAL_BYTES]);
         let place = Place::inner(ENVELOPE_HOP);
         let keys = HopKeys::receive(&self.agreement, &self.public, &self.context, place, &ephemeral)?;
-        if !keys.aead().open(self.agreement.backend(), &tag, inner) {
-            return Err(PeelError::BadTag);
-        }
+        self.open_with(&keys, geometry, packet)
+    }
+
+    /// As [`EnvelopeKey::open`] of each of `packets`, in groups that fill the lanes; `each` gets what it held, in order.
+    pub fn open_all<'a>(
+        &self,
+        geometry: Geometry,
+        packets: impl Iterator<Item = &'a mut [u8]>,
+        mut each: impl FnMut(Result<OpenedEnvelope<'_>, PeelError>),
+    ) {
+        let seals = packets.map(|packet| (parse_head(&packet[..SEAL_BYTES]).0, packet));
+        agree_in_groups(&self.agreement, seals, |ephemeral, packet, secret| {
+            let place = Place::inner(ENVELOPE_HOP);
+            let keys = secret.map(|secret| HopKeys::derive(&secret, &self.context, place, ephemeral, &self.public));
+            each(keys.and_then(|keys| self.open_with(&keys, geometry, packet)));
+        });
+    }
+
+    fn open_with<'a>(
+        &self,
+        keys: &HopKeys,
+        geometry: Geometry,
+        packet: &'a mut [u8],
+    ) -> Result<OpenedEnvelope<'a>, PeelError> {
+        let (head, inner) = packet[..geometry.envelope()].split_at_mut(SEAL_BYTES);
+        let (_, tag) = parse_head(head);
+        keys.open(self.agreement.backend(), &tag, inner)?;
         let (mailbox, rest) = inner.split_first_chunk().expect("an envelope holds a mailbox id");
         let (capability, letter) = rest.split_first_chunk().expect("an envelope holds a capability");
         Ok(OpenedEnvelope { mailbox: MailboxId(*mailbox), capability: *capability, letter })

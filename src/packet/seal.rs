@@ -2,7 +2,9 @@
 
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use crate::crypto::{AeadKey, Agreement, Digest, KEY_BYTES, Label, PrfKey, PublicKey, SharedSecret, derive_into};
+use crate::crypto::{
+    AeadKey, Agreement, BATCH, Backend, Digest, KEY_BYTES, Label, PrfKey, PublicKey, SharedSecret, Tag, derive_into,
+};
 
 use super::{PeelError, SEAL_BYTES};
 
@@ -100,6 +102,11 @@ impl HopKeys {
         AeadKey::from_bytes(self.part::<KEY_BYTES>(0))
     }
 
+    /// k, AEAD and backend in one: opens `message` in place.
+    pub(super) fn open(&self, backend: Backend, tag: &Tag, message: &mut [u8]) -> Result<(), PeelError> {
+        if self.aead().open(backend, tag, message) { Ok(()) } else { Err(PeelError::BadTag) }
+    }
+
     /// ek: the layer's echo key.
     pub(super) fn echo(&self) -> PrfKey {
         PrfKey::from_bytes(self.part(32))
@@ -118,5 +125,38 @@ impl HopKeys {
     #[cfg(test)]
     pub(super) fn expose(&self) -> &[u8; 144] {
         &self.bytes
+    }
+}
+
+/// Agrees with the ephemeral key of each seal, in groups of [`BATCH`] so that lanes fill, and hands the seal on with its
+/// secret, or why there is none: bad points are refused before the key agreement sees them.
+///
+/// Nothing is allocated for a seal: only, once a call, what a group needs.
+pub(super) fn agree_in_groups<T>(
+    own: &Agreement,
+    mut seals: impl Iterator<Item = (PublicKey, T)>,
+    mut each: impl FnMut(&PublicKey, T, Result<SharedSecret, PeelError>),
+) {
+    let most = seals.size_hint().1.map_or(BATCH, |count| count.min(BATCH));
+    let mut ephemerals = Vec::with_capacity(most);
+    let mut others = Vec::with_capacity(most);
+    let mut secrets: Vec<Option<SharedSecret>> = Vec::with_capacity(most);
+    loop {
+        for (ephemeral, other) in seals.by_ref().take(BATCH) {
+            ephemerals.push(ephemeral);
+            others.push(other);
+        }
+        if ephemerals.is_empty() {
+            return;
+        }
+        secrets.resize_with(ephemerals.len(), || None);
+        own.agree_all(&ephemerals, &mut secrets);
+        for ((ephemeral, other), secret) in ephemerals.drain(..).zip(others.drain(..)).zip(secrets.drain(..)) {
+            let secret = match ephemeral.check() {
+                Ok(()) => secret.ok_or(PeelError::LowOrder),
+                Err(error) => Err(error.into()),
+            };
+            each(&ephemeral, other, secret);
+        }
     }
 }

@@ -57,6 +57,12 @@ impl Slots {
         &mut self.bytes[at..at + self.geometry.packet()]
     }
 
+    /// All slots as [`Slots::received_mut`], in order.
+    pub fn all_received_mut(&mut self) -> impl Iterator<Item = &mut [u8]> {
+        let packet = self.geometry.packet();
+        self.bytes.chunks_exact_mut(self.geometry.stride()).map(move |slot| &mut slot[..packet])
+    }
+
     /// The packet received in slot `i`, W bytes. After peeling only its first 48 bytes are still those received.
     pub fn received(&self, i: usize) -> &[u8] {
         let at = i * self.geometry.stride();
@@ -78,6 +84,11 @@ impl Slots {
     pub fn peeled_mut(&mut self, i: usize) -> &mut [u8] {
         let at = i * self.geometry.stride() + SEAL_BYTES;
         &mut self.bytes[at..at + self.geometry.packet()]
+    }
+
+    /// As [`Slots::peeled_mut`], of all slots in order.
+    pub fn all_peeled_mut(&mut self) -> impl Iterator<Item = &mut [u8]> {
+        self.bytes.chunks_exact_mut(self.geometry.stride()).map(|slot| &mut slot[SEAL_BYTES..])
     }
 
     /// The echo keys of the slots, in order: of peeled slots, until they are taken.

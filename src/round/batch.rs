@@ -76,6 +76,13 @@ impl Shuffled {
         &self.segments
     }
 
+    /// The mix's own noise: the place of each packet in the new order, ascending, and its W bytes.
+    pub fn noise(&self) -> impl Iterator<Item = (u32, &[u8])> {
+        let inputs = self.len() - self.segments.last().map_or(0, Slots::len);
+        let own = (0u32..).zip(&*self.order).filter(move |(_, place)| **place as usize >= inputs);
+        own.map(|(place, _)| (place, self.packet(place as usize)))
+    }
+
     /// The packets' shape.
     pub fn geometry(&self) -> Geometry {
         self.geometry
@@ -103,11 +110,10 @@ impl Shuffled {
     }
 
     /// As [`Shuffled::packets`], to be changed in place.
-    pub fn for_each_mut(&mut self, mut visit: impl FnMut(&mut [u8])) {
-        for place in &*self.order {
-            let (segment, slot) = self.places[*place as usize];
-            visit(self.segments[segment as usize].peeled_mut(slot as usize));
-        }
+    pub fn packets_mut(&mut self) -> impl Iterator<Item = &mut [u8]> {
+        let mut arrived: Vec<Option<&mut [u8]>> =
+            self.segments.iter_mut().flat_map(Slots::all_peeled_mut).map(Some).collect();
+        self.order.iter().map(move |place| arrived[*place as usize].take().expect("an order has each place once"))
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::crypto::{Digest, Label};
-use crate::packet::{Peeler, ReplaySet, Slots};
+use crate::packet::{Peeler, Slots};
 use crate::wire::{ClientRecords, Layout, Members};
 
 use super::ListPlace;
@@ -23,9 +23,13 @@ pub struct Collection {
     admission: Option<Arc<Admission>>,
     attempted: BTreeSet<u32>,
     working: usize,
-    replay: ReplaySet,
     accepted: BTreeMap<u32, (Digest, Slots)>,
+    packets: usize,
     records: BTreeMap<u32, ClientRecords>,
+    /// Those among them that came by way of another mix.
+    relayed: BTreeSet<u32>,
+    /// Whose submissions each other mix has, as far as it has said so.
+    handed_over: BTreeMap<usize, Members>,
     closed: bool,
 }
 
@@ -46,9 +50,11 @@ impl Collection {
             admission: admission.map(Arc::new),
             attempted: BTreeSet::new(),
             working: 0,
-            replay: ReplaySet::default(),
             accepted: BTreeMap::new(),
+            packets: 0,
             records: BTreeMap::new(),
+            relayed: BTreeSet::new(),
+            handed_over: BTreeMap::new(),
             closed: false,
         }
     }
@@ -64,7 +70,15 @@ impl Collection {
         })
     }
 
-    /// A submission has been judged. All of its packets count, or none.
+    /// Takes what another mix has of a client that is not in: by its signature, which is the client's whoever brings it. Its own
+    /// attempt is another one, so that no mix can use it up.
+    pub fn attempt_relayed(&mut self) -> Attempt {
+        self.working += 1;
+        Attempt::new(self.peeler.clone(), self.admission.clone(), true)
+    }
+
+    /// A submission has been judged. All of its packets count, or none. No key may come twice; one that another client has
+    /// used, too, is of another onion, as a client's index is in what opens its layer.
     ///
     /// # Errors
     /// Why they do not.
@@ -73,15 +87,38 @@ impl Collection {
         let Judged { digest, slots, result } = judged;
         let records = result?;
         let keys: BTreeSet<_> = (0..slots.len()).map(|i| slots.ephemeral(i)).collect();
-        if keys.len() < slots.len() || keys.iter().any(|key| self.replay.contains(key)) {
+        if keys.len() < slots.len() {
             return Err(SubmissionFault::Replay);
         }
-        for key in keys {
-            let _new = self.replay.insert(key);
-        }
+        self.packets += slots.len();
         self.accepted.insert(client, (digest, slots));
         self.records.extend(records.map(|records| (client, records)));
         Ok(())
+    }
+
+    /// As [`Collection::take`], of what another mix had.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn take_relayed(&mut self, client: u32, judged: Judged) -> Result<(), SubmissionFault> {
+        self.take(client, judged)?;
+        self.relayed.insert(client);
+        Ok(())
+    }
+
+    /// Another mix says whose submissions it has; its first word counts.
+    pub fn say_handed_over(&mut self, mix: usize, clients: Members) {
+        self.handed_over.entry(mix).or_insert(clients);
+    }
+
+    /// Whose submissions each other mix has, of those that have said so.
+    pub fn handed_over(&self) -> &BTreeMap<usize, Members> {
+        &self.handed_over
+    }
+
+    /// Whether a client is in.
+    pub fn contains(&self, client: u32) -> bool {
+        self.accepted.contains_key(&client)
     }
 
     /// How many clients are in.
@@ -91,7 +128,7 @@ impl Collection {
 
     /// How many packets are in.
     pub fn packets(&self) -> usize {
-        self.accepted.values().map(|(_, slots)| slots.len()).sum()
+        self.packets
     }
 
     /// No further submission is taken.
@@ -111,7 +148,7 @@ impl Collection {
 
     /// What is in the round, once it is closed and settled.
     pub fn finish(self) -> Collected {
-        Collected { round: self.round, submissions: self.accepted, records: self.records }
+        Collected { round: self.round, submissions: self.accepted, records: self.records, relayed: self.relayed }
     }
 }
 
@@ -122,6 +159,7 @@ pub struct Collected {
     submissions: BTreeMap<u32, (Digest, Slots)>,
     /// What the clients said of their packets; empty if the round is not sealed.
     pub records: BTreeMap<u32, ClientRecords>,
+    relayed: BTreeSet<u32>,
 }
 
 impl Collected {
@@ -131,6 +169,15 @@ impl Collected {
             self.submissions.remove(&client);
             self.records.remove(&client);
         }
+    }
+
+    /// Who came by way of another mix, by their signatures, of a roster of `size`.
+    pub fn relayed(&self, size: usize) -> Members {
+        let mut relayed = Members::none(size);
+        for client in self.relayed.iter().filter(|client| self.records.contains_key(client)) {
+            relayed.insert(*client);
+        }
+        relayed
     }
 
     /// Where each packet of [`Collected::into_batch`] stands in the list, in the order of the batch.

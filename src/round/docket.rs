@@ -75,6 +75,13 @@ impl Docket {
         decided.filter_map(|case| case.decision.as_ref())
     }
 
+    /// What `mix` has signed of a round that waits.
+    pub fn signed_by(&self, mix: usize, round: u64) -> Option<(&Verdict, Signature)> {
+        let case = self.cases.get(&round)?;
+        let (verdict, _) = case.decision.as_ref()?;
+        Some((verdict, *case.signatures.get(&mix)?))
+    }
+
     /// The exit has decided. Its word is taken once.
     pub fn decide(&mut self, exit: &Identity, mixes: usize, verdict: Verdict, signature: Signature) -> Ruling {
         let Some(case) = self.cases.get_mut(&verdict.round) else { return Ruling::Waiting };

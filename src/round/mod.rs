@@ -7,6 +7,7 @@ mod batch;
 mod collect;
 mod docket;
 mod echo;
+mod handover;
 mod intake;
 mod list;
 mod noise;
@@ -21,12 +22,13 @@ pub use batch::{OutgoingBatch, Shuffled};
 pub use collect::{Collected, Collection};
 pub use docket::{Docket, Ruling};
 pub use echo::{EchoError, ListPlace, ReturnPath, check_echoes, first_echoes, published};
+pub use handover::{HandOverCheck, HandOvers};
 pub use intake::{Intake, IntakeError};
 pub use list::{
     AnswerFault, EntryList, Impossible, Inadmissible, List, ListAnswer, ListFault, ListRules, ListRuling, Struck,
     Suspects, TakenList,
 };
-pub use noise::{Noise, NoiseError, noise_added};
+pub use noise::{Noise, NoisePlan, NoisePolicy};
 pub use origins::Origins;
 pub use phase::Phase;
 pub use pieces::{BadPiece, Pieces, pieces};

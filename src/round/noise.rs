@@ -1,12 +1,47 @@
 //! Noise: packets that a mix adds to its batch, as a heartbeat and as a floor under the crowd of a round.
 
+use std::sync::Arc;
+
 use rand::Rng;
 use rand::seq::IndexedRandom;
 use zeroize::Zeroizing;
 
 use crate::crypto::Csprng;
-use crate::packet::{Address, Body, Builder, Echo, Geometry, MessageId, Recipe, Slots};
-use crate::wire::{BatchHeader, Network};
+use crate::packet::{Address, Body, Builder, Echo, Ephemerals, Geometry, MessageId, NO_EXTRA, Order, Recipe, Slots};
+use crate::wire::Network;
+
+/// How much noise a mix adds to a round: drawn once for each, by the engine that makes the batch.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum NoisePolicy {
+    /// As much in every round.
+    Constant(u32),
+}
+
+impl NoisePolicy {
+    /// For one round, in a network that lets a mix add at most `most`.
+    pub fn draw(self, most: u32) -> usize {
+        let NoisePolicy::Constant(count) = self;
+        count.min(most) as usize
+    }
+}
+
+/// What a job needs to make a mix's noise of one round.
+pub struct NoisePlan {
+    /// Of the round's packets.
+    pub builder: Builder,
+    /// The mix that makes it, 1 to L - 1.
+    pub hop: u8,
+    /// Its network.
+    pub network: Arc<Network>,
+    /// How much.
+    pub count: usize,
+}
+
+impl NoisePlan {
+    pub(super) fn draw(&self, rng: &mut Csprng) -> Noise {
+        Noise::draw(rng, &self.builder, self.hop, &self.network, self.count)
+    }
+}
 
 /// Packets of a mix's own, to be shuffled among those it has peeled, with the echoes that must come back for them.
 pub struct Noise {
@@ -34,20 +69,22 @@ impl Noise {
         assert!((1..geometry.mixes()).contains(&usize::from(hop)), "the exit hands on to nobody");
         let parameters = &network.parameters;
         let expiry = builder.context().epoch.saturating_add(u64::from(parameters.retention_epochs));
-        let echoes = Zeroizing::new(Vec::with_capacity(count));
-        let mut noise = Self { packets: Slots::zeroed(geometry, count), echoes };
-        let mut packet = Vec::new();
-        for slot in 0..count {
+        let order = |_| {
             let mailbox = network.roster.mailboxes.choose(rng).expect("a network has mailboxes");
             let mut message = MessageId([0; 16]);
             rng.fill_bytes(&mut message.0);
             let to = Address { mailbox: mailbox.id, letter_key: mailbox.letter_key };
             let recipe = Recipe { to, body: Body::dummy(message, expiry, &parameters.dummy_payload), sender: None };
-            packet.clear();
-            noise.echoes.push(builder.noise_packet(rng, hop + 1, &recipe, &mut packet));
-            noise.packets.peeled_mut(slot).copy_from_slice(&packet);
+            Order { ephemerals: Ephemerals::draw(rng, geometry, hop + 1), recipe }
+        };
+        let orders: Vec<Order<'_>> = (0..count).map(order).collect();
+        let mut packets = Vec::new();
+        let mut slots = Slots::zeroed(geometry, count);
+        let echoes = Zeroizing::new(builder.build_all(&orders, hop + 1, NO_EXTRA, &mut packets));
+        for (slot, packet) in slots.all_peeled_mut().zip(packets.chunks_exact(geometry.packet())) {
+            slot.copy_from_slice(packet);
         }
-        noise
+        Self { packets: slots, echoes }
     }
 
     /// How many packets: what the batch's header declares on top of what came in.
@@ -59,63 +96,4 @@ impl Noise {
     pub fn is_empty(&self) -> bool {
         self.packets.is_empty()
     }
-}
-
-/// Why the numbers in a round's batch headers cannot be.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum NoiseError {
-    /// The batch holds other packets than the listed ones and the declared noise.
-    #[error("the batch of hop {hop} holds {count} packets, not {listed} listed ones and {noise} of noise")]
-    Count {
-        /// Whose batch.
-        hop: u8,
-        /// What it holds.
-        count: u32,
-        /// How many were listed.
-        listed: u32,
-        /// What it declares.
-        noise: u32,
-    },
-    /// More noise than the network lets the mixes so far add.
-    #[error("hop {hop} declares {noise} packets of noise, and the mixes so far may have added {most}")]
-    TooMuch {
-        /// Whose batch.
-        hop: u8,
-        /// What it declares.
-        noise: u32,
-        /// What can be.
-        most: u64,
-    },
-    /// Less noise than the mix before declared: something was dropped.
-    #[error("hop {hop} declares {noise} packets of noise, and took in {before}")]
-    Dropped {
-        /// Whose batch.
-        hop: u8,
-        /// What it declares.
-        noise: u32,
-        /// What the header before declared.
-        before: u32,
-    },
-}
-
-/// How much noise the mix of `header` has added to a round of `listed` packets, in a network whose mixes add at most
-/// `most` each. `before` is the header of the hop before, if there is one and it is known; without it the answer is
-/// that of all mixes so far.
-///
-/// # Errors
-/// If the numbers cannot be.
-pub fn noise_added(
-    listed: u32,
-    most: u32,
-    before: Option<&BatchHeader>,
-    header: &BatchHeader,
-) -> Result<u32, NoiseError> {
-    let BatchHeader { hop, count, noise, .. } = *header;
-    if listed.checked_add(noise) != Some(count) {
-        return Err(NoiseError::Count { hop, count, listed, noise });
-    }
-    let (before, mixes) = before.map_or((0, hop), |header| (header.noise, 1));
-    let added = noise.checked_sub(before).ok_or(NoiseError::Dropped { hop, noise, before })?;
-    let most = u64::from(before) + u64::from(most) * u64::from(mixes);
-    if u64::from(noise) > most { Err(NoiseError::TooMuch { hop, noise, most }) } else { Ok(added) }
 }

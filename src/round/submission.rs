@@ -3,17 +3,38 @@
 use std::sync::Arc;
 
 use crate::crypto::{Digest, Label, derive_parts};
-use crate::packet::{PeelError, Peeler, Slots};
+use crate::packet::{Geometry, PeelError, Peeler, Slots};
 use crate::wire::{ClientRecords, ListKeys, onion_digest};
 
 use super::{Inadmissible, ListRules};
 
-/// What a client sends behind [`crate::wire::Request::Submit`].
+/// What a client sends behind [`crate::wire::Request::Submit`] or [`crate::wire::Request::HandOver`].
 pub struct Submission {
     /// Its packets, not yet peeled.
     pub packets: Slots,
     /// The bytes behind them: [`crate::wire::Network::records_length`].
     pub records: Vec<u8>,
+}
+
+impl Submission {
+    /// Its packets and the bytes behind them, as they came.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let packets = (0..self.packets.len()).flat_map(|i| self.packets.received(i));
+        packets.chain(&self.records).copied().collect()
+    }
+
+    /// The submission of `count` packets whose bytes these are; `None` if they are too few.
+    pub fn from_bytes(geometry: Geometry, count: usize, bytes: &[u8]) -> Option<Self> {
+        let (packets, records) = bytes.split_at_checked(count * geometry.packet())?;
+        Some(Self { packets: Slots::from_packets(geometry, packets)?, records: records.to_vec() })
+    }
+}
+
+/// The records behind the packets of `client`, of which nothing is checked but the length.
+pub(super) fn parse(client: u32, submission: &Submission, mixes: usize) -> Result<ClientRecords, SubmissionFault> {
+    let Submission { packets, records } = submission;
+    let onions: Vec<Digest> = (0..packets.len()).map(|i| onion_digest(packets.received(i))).collect();
+    ClientRecords::parse(records, client, &onions, mixes).map_err(|_| SubmissionFault::Length)
 }
 
 /// What the entry holds the records of a sealed round against, on any thread.
@@ -27,7 +48,8 @@ pub struct Attempt {
     peeler: Arc<Peeler>,
     /// `None` if the round is not sealed.
     admission: Option<Arc<Admission>>,
-    struck: bool,
+    /// It is taken by its signature.
+    by_signature: bool,
 }
 
 /// A submission that has been judged.
@@ -50,9 +72,14 @@ pub enum SubmissionFault {
     #[error(transparent)]
     Records(#[from] Inadmissible),
     /// One of its packets does not peel.
-    #[error(transparent)]
-    Packets(#[from] PeelError),
-    /// One of its onions is in the round already.
+    #[error("packet {which} does not open: {error}")]
+    Packets {
+        /// The first of them, from 0.
+        which: u32,
+        /// Why.
+        error: PeelError,
+    },
+    /// Two of its onions have one key.
     #[error("a packet comes twice")]
     Replay,
 }
@@ -61,11 +88,11 @@ impl SubmissionFault {
     /// The word it is counted under.
     pub fn reason(self) -> &'static str {
         match self {
-            SubmissionFault::Length | SubmissionFault::Packets(PeelError::Malformed) => "malformed",
+            SubmissionFault::Length | SubmissionFault::Packets { error: PeelError::Malformed, .. } => "malformed",
             SubmissionFault::Records(Inadmissible::Mac) => "bad_mac",
             SubmissionFault::Records(Inadmissible::Signature) => "bad_client_signature",
-            SubmissionFault::Packets(PeelError::LowOrder) => "low_order",
-            SubmissionFault::Packets(PeelError::BadTag) => "bad_tag",
+            SubmissionFault::Packets { error: PeelError::LowOrder, .. } => "low_order",
+            SubmissionFault::Packets { error: PeelError::BadTag, .. } => "bad_tag",
             SubmissionFault::Replay => "replay",
         }
     }
@@ -80,39 +107,71 @@ impl Admission {
     fn admit(
         &self,
         client: u32,
-        struck: bool,
-        packets: &[&[u8]],
-        records: &[u8],
+        by_signature: bool,
+        submission: &Submission,
     ) -> Result<ClientRecords, SubmissionFault> {
-        let onions: Vec<Digest> = packets.iter().map(|packet| onion_digest(packet)).collect();
-        let mixes = self.rules.network.mixes();
-        let records = ClientRecords::parse(records, client, &onions, mixes).map_err(|_| SubmissionFault::Length)?;
-        self.rules.admit(&self.keys, struck, &records)?;
+        let records = parse(client, submission, self.rules.network.mixes())?;
+        self.rules.admit(&self.keys, by_signature, &records)?;
         Ok(records)
     }
 }
 
 impl Attempt {
-    /// `admission` is that of a sealed round; `struck` says whether the client has been struck out in its epoch.
-    pub(super) fn new(peeler: Arc<Peeler>, admission: Option<Arc<Admission>>, struck: bool) -> Self {
-        Self { peeler, admission, struck }
+    /// `admission` is that of a sealed round; `by_signature` says whether only the client's signature counts.
+    pub(super) fn new(peeler: Arc<Peeler>, admission: Option<Arc<Admission>>, by_signature: bool) -> Self {
+        Self { peeler, admission, by_signature }
     }
 
     /// Judges what `client` has sent. Records come first: they name the packets as they came, which peeling overwrites, and
     /// cost next to nothing beside it.
     pub(super) fn judge(&self, client: u32, submission: Submission) -> Judged {
-        let Submission { packets: mut slots, records } = submission;
-        let packets: Vec<&[u8]> = (0..slots.len()).map(|i| slots.received(i)).collect();
-        let digest = derive_parts(Label::Submission, &packets);
-        let admitted = match &self.admission {
-            Some(admission) => admission.admit(client, self.struck, &packets, &records).map(Some),
-            None if records.is_empty() => Ok(None),
+        let mut judged = Self::judge_together(vec![(self, client, submission)]);
+        judged.pop().expect("one submission, one judgement")
+    }
+
+    /// As [`Attempt::judge`] of several, in order. Those of one round are peeled together, so that small ones fill lanes.
+    pub(super) fn judge_together(submissions: Vec<(&Self, u32, Submission)>) -> Vec<Judged> {
+        let mut judged = Vec::with_capacity(submissions.len());
+        let mut together: Vec<(&Arc<Peeler>, Vec<usize>)> = Vec::new();
+        let mut clients = Vec::with_capacity(submissions.len());
+        for (number, (attempt, client, submission)) in submissions.into_iter().enumerate() {
+            let examined = attempt.examine(client, submission);
+            if examined.result.is_ok() {
+                match together.iter_mut().find(|(peeler, _)| Arc::ptr_eq(peeler, &attempt.peeler)) {
+                    Some((_, numbers)) => numbers.push(number),
+                    None => together.push((&attempt.peeler, vec![number])),
+                }
+            }
+            clients.push(client);
+            judged.push(examined);
+        }
+        for (peeler, numbers) in together {
+            let take = |number: &usize| {
+                let Judged { slots, .. } = &mut judged[*number];
+                (std::mem::replace(slots, Slots::zeroed(peeler.geometry(), 0)), clients[*number])
+            };
+            let mut slots: Vec<(Slots, u32)> = numbers.iter().map(take).collect();
+            let results = peeler.peel_together(&mut slots);
+            for ((number, (slots, _)), result) in numbers.into_iter().zip(slots).zip(results) {
+                judged[number].slots = slots;
+                if let Err((which, error)) = result {
+                    judged[number].result = Err(SubmissionFault::Packets { which: which as u32, error });
+                }
+            }
+        }
+        judged
+    }
+
+    /// Everything but the packets' layers.
+    fn examine(&self, client: u32, submission: Submission) -> Judged {
+        let packets = &submission.packets;
+        let received: Vec<&[u8]> = (0..packets.len()).map(|i| packets.received(i)).collect();
+        let digest = derive_parts(Label::Submission, &received);
+        let result = match &self.admission {
+            Some(admission) => admission.admit(client, self.by_signature, &submission).map(Some),
+            None if submission.records.is_empty() => Ok(None),
             None => Err(SubmissionFault::Length),
         };
-        let result = admitted.and_then(|records| match self.peeler.peel(&mut slots, client) {
-            Ok(()) => Ok(records),
-            Err((_, error)) => Err(error.into()),
-        });
-        Judged { digest, slots, result }
+        Judged { digest, slots: submission.packets, result }
     }
 }

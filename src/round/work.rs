@@ -1,15 +1,19 @@
 //! The work on packets: pure functions of their inputs, for the driver to run wherever there is a core.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::blame::{Case, CaseFault, Evidence, Exhibits, Ruling};
-use crate::crypto::{Digest, MailboxId};
+use crate::crypto::{Csprng, Digest, MailboxId};
 use crate::packet::{Commitment, Echo, EnvelopeKey, NO_EXTRA, PeelError, Peeler, RoundContext, Slots};
 use crate::wire::{ListKeys, Network, SignedListHeader, StoredLetter};
 
 use super::batch::{OutgoingBatch, Shuffled};
-use super::submission::{Attempt, Judged, Submission};
-use super::{EchoError, ListFault, ListRules, ReturnPath, Struck, TakenList, check_echoes, first_echoes};
+use super::submission::{Attempt, Judged, Submission, SubmissionFault};
+use super::{
+    EchoError, HandOverCheck, ListFault, ListRules, NoisePlan, ReturnPath, Struck, TakenList, check_echoes,
+    first_echoes,
+};
 
 /// Work asked for.
 pub enum Job {
@@ -24,6 +28,17 @@ pub enum Job {
         /// What that is held against.
         attempt: Attempt,
     },
+    /// At another mix: judge a submission that a client hands over.
+    HandOver {
+        /// The round.
+        round: u64,
+        /// The client's roster index.
+        client: u32,
+        /// What it has sent.
+        submission: Submission,
+        /// What that is held against.
+        check: Arc<HandOverCheck>,
+    },
     /// Peel a piece of a batch.
     Segment {
         /// The round.
@@ -37,12 +52,16 @@ pub enum Job {
         /// The mix's key.
         peeler: Arc<Peeler>,
     },
-    /// Digest a shuffled batch in its new order.
-    Digest {
+    /// Shuffle a whole batch, the mix's own noise among it, and digest it in its new order.
+    Shuffle {
         /// The round.
         round: u64,
-        /// The batch.
-        batch: Shuffled,
+        /// What all that is random follows from: the engine's draw, used for nothing else.
+        rng: Box<Csprng>,
+        /// The batch, peeled.
+        segments: Vec<Slots>,
+        /// What this mix adds.
+        noise: Box<NoisePlan>,
     },
     /// Open a shuffled batch of envelopes.
     Open {
@@ -126,6 +145,15 @@ pub enum Job {
         /// Onions as they were submitted.
         onions: Slots,
     },
+    /// Replay the mixes' own packets of a burnt round whose clients' are right, and hear the accusers.
+    Close {
+        /// The round.
+        round: u64,
+        /// What was shown.
+        case: Arc<Case>,
+        /// Each mix's noise by its hop, as far as the case needs it.
+        noise: BTreeMap<u8, Vec<u8>>,
+    },
 }
 
 /// Work done.
@@ -138,6 +166,15 @@ pub enum Done {
         client: u32,
         /// What it has sent.
         judged: Judged,
+    },
+    /// Of [`Job::HandOver`].
+    HandOver {
+        /// The round.
+        round: u64,
+        /// The client's roster index.
+        client: u32,
+        /// Its packets and records, or why they are not taken.
+        result: Result<Vec<u8>, SubmissionFault>,
     },
     /// Of [`Job::Segment`].
     Segment {
@@ -152,8 +189,8 @@ pub enum Done {
         /// The first slot that did not peel, if any.
         result: Result<(), (usize, PeelError)>,
     },
-    /// Of [`Job::Digest`].
-    Digest {
+    /// Of [`Job::Shuffle`].
+    Shuffled {
         /// The round.
         round: u64,
         /// The batch.
@@ -218,8 +255,15 @@ pub enum Done {
         round: u64,
         /// How many packets of the list are replayed now.
         until: usize,
-        /// The first fault; of the last part also against an accuser who found none.
+        /// The first fault.
         ruling: Option<Ruling>,
+    },
+    /// Of [`Job::Close`].
+    Closed {
+        /// The round.
+        round: u64,
+        /// Against whose noise is wrong, who has touched it, or an accuser who found nothing.
+        ruling: Option<Box<Evidence>>,
     },
 }
 
@@ -232,19 +276,60 @@ pub struct Letters {
 }
 
 impl Job {
+    /// How many packets of a submission there are to peel: 0 of any other job, which is run by itself.
+    pub fn submitted(&self) -> usize {
+        match self {
+            Job::Submission { submission, .. } => submission.packets.len(),
+            _ => 0,
+        }
+    }
+
+    /// Does the work of several jobs, in order; submissions among them are peeled together.
+    pub fn run_together(jobs: Vec<Job>) -> Vec<Done> {
+        let mut done = Vec::with_capacity(jobs.len());
+        let mut submissions = Vec::new();
+        for job in jobs {
+            match job {
+                Job::Submission { round, client, submission, attempt } => {
+                    submissions.push((round, client, submission, attempt));
+                }
+                other => done.push(other.run()),
+            }
+        }
+        let (mut of, mut attempts, mut sent) = (Vec::new(), Vec::new(), Vec::new());
+        for (round, client, submission, attempt) in submissions {
+            of.push((round, client));
+            attempts.push(attempt);
+            sent.push(submission);
+        }
+        let together =
+            attempts.iter().zip(&of).zip(sent).map(|((attempt, (_, client)), sent)| (attempt, *client, sent));
+        let judged = Attempt::judge_together(together.collect());
+        done.extend(of.into_iter().zip(judged).map(|((round, client), judged)| Done::Submission {
+            round,
+            client,
+            judged,
+        }));
+        done
+    }
+
     /// Does the work.
     pub fn run(self) -> Done {
         match self {
             Job::Submission { round, client, submission, attempt } => {
                 Done::Submission { round, client, judged: attempt.judge(client, submission) }
             }
+            Job::HandOver { round, client, submission, check } => {
+                Done::HandOver { round, client, result: check.check(client, &submission) }
+            }
             Job::Segment { round, stream, segment, mut slots, peeler } => {
                 let result = peeler.peel(&mut slots, NO_EXTRA);
                 Done::Segment { round, stream, segment, slots, result }
             }
-            Job::Digest { round, mut batch } => {
-                let digest = batch.digest();
-                Done::Digest { round, digest, batch }
+            Job::Shuffle { round, mut rng, segments, noise } => {
+                let own = noise.draw(&mut rng);
+                let mut batch = Shuffled::with_noise(&mut rng, noise.builder.geometry(), segments, own);
+                Done::Shuffled { round, digest: batch.digest(), batch }
             }
             Job::Open { round, batch, key } => Done::Open { round, letters: open(batch, &key) },
             Job::List { round, rules, hop, keys, struck, header, body } => {
@@ -263,21 +348,21 @@ impl Job {
             }
             Job::Restore { round, batch, peeler } => Done::Restored { round, onions: restore(&batch, &peeler) },
             Job::Case { round, network, shown } => {
-                let hops = 1..=shown.batches.len() as u8;
-                let false_header = hops.clone().find_map(|hop| Case::false_header(&network, &shown, hop));
-                let result = match false_header {
+                let mut hops = 1..=shown.batches.len() as u8;
+                let found = hops.find_map(|hop| {
+                    let header = Case::false_header(&network, &shown, hop);
+                    header.or_else(|| Case::false_noise(&network, &shown, hop))
+                });
+                let result = match found {
                     Some(evidence) => Err(Ok(Box::new(evidence))),
                     None => Case::new(network, *shown).map(Arc::new).map_err(Err),
                 };
                 Done::Case { round, result }
             }
             Job::Replay { round, case, first, onions } => {
-                let until = first + onions.len();
-                let ruling = case.replay(first, &onions);
-                let last = || (until == case.len()).then(|| case.close()).flatten();
-                let ruling = ruling.or_else(|| last().map(|evidence| Ruling::Guilty(Box::new(evidence))));
-                Done::Replayed { round, until, ruling }
+                Done::Replayed { round, until: first + onions.len(), ruling: case.replay(first, &onions) }
             }
+            Job::Close { round, case, noise } => Done::Closed { round, ruling: case.close(&noise).map(Box::new) },
         }
     }
 }
@@ -294,7 +379,7 @@ fn open(mut batch: Shuffled, key: &EnvelopeKey) -> Letters {
     let geometry = batch.geometry();
     let context = *key.context();
     let mut letters = Letters { letters: Vec::with_capacity(batch.len()), unopened: 0 };
-    batch.for_each_mut(|packet| match key.open(geometry, packet) {
+    key.open_all(geometry, batch.packets_mut(), |opened| match opened {
         Ok(opened) => {
             let letter = StoredLetter { epoch: context.epoch, round: context.round, letter: opened.letter.to_vec() };
             letters.letters.push((opened.mailbox, letter));

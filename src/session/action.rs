@@ -9,7 +9,7 @@ use crate::wire::{Refusal, Reply, Request, SignedEpoch};
 
 use super::{BuildJob, Built, OpenJob, Opened, RoundResult};
 
-/// One of the client's two links.
+/// One of the two links that a client keeps.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Link {
     /// To the first mix.
@@ -99,6 +99,20 @@ pub enum Action {
         /// [`crate::wire::Network::records_length`] bytes.
         records: Vec<u8>,
     },
+    /// Ask the mix at this place, not the entry, [`Request::HandOver`] with what the entry was sent; answered like a request. A mix
+    /// that there is no link to is dialled for it.
+    HandOver {
+        /// Names the answer.
+        id: RequestId,
+        /// The mix's place in the cascade.
+        mix: usize,
+        /// The round.
+        round: u64,
+        /// As in [`Action::Submit`].
+        packets: Vec<u8>,
+        /// As there.
+        records: Vec<u8>,
+    },
     /// Nobody waits for this request any more: reset its stream.
     Cancel {
         /// The request.
@@ -143,6 +157,8 @@ pub enum Action {
     Build(Box<BuildJob>),
     /// Run on the pool: [`Event::Opened`].
     Open(Box<OpenJob>),
+    /// Some mix has signed two things of which one can be true: make evidence of it, for the operators.
+    Contradicted(super::Contradiction),
     /// Tell the user.
     Note(Note),
     /// After [`Event::Stop`]: nothing is left that needs a link.
@@ -242,6 +258,14 @@ pub enum Note {
     EpochFork {
         /// The number.
         epoch: u64,
+    },
+    /// A mix has signed two verdicts of one round.
+    #[error(
+        "mixes have signed two different verdicts of round {round}: no honest mix does; give the operators the evidence file"
+    )]
+    VerdictFork {
+        /// The round.
+        round: u64,
     },
     /// The entry owes a verdict; without it we are absent.
     #[error(

@@ -67,12 +67,11 @@ impl BuildJob {
         let mut packets =
             Vec::with_capacity(self.builder.geometry().packet() * count + self.builder.geometry().stride());
         // A position in the submission must not tell a fragment from a dummy.
-        let mut echoes = Zeroizing::new(Vec::with_capacity(count));
-        for position in permutation(&mut rng, count) {
+        let recipes = permutation(&mut rng, count).into_iter().map(|position| {
             let Item { to, body, sender } = &items[position as usize];
-            let recipe = Recipe { to: *to, body: body.clone(), sender: sender.as_deref() };
-            echoes.push(self.builder.client_packet(&mut rng, self.index, &recipe, &mut packets));
-        }
+            Recipe { to: *to, body: body.clone(), sender: sender.as_deref() }
+        });
+        let echoes = Zeroizing::new(self.builder.client_packets(&mut rng, self.index, recipes, &mut packets));
         let digest = derive(Label::Submission, &packets);
         let (geometry, context) = (self.builder.geometry(), self.builder.context());
         let records = self

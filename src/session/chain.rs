@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use crate::crypto::Signature;
 use crate::wire::{DocumentError, EpochDocument, Network, SignedEpoch};
 
 /// Documents kept: rounds still open under one, its successor, and two that follow on restarts close to each other.
@@ -16,6 +17,7 @@ pub(super) struct Chain {
 
 struct Link {
     document: Arc<EpochDocument>,
+    signatures: Vec<Signature>,
     /// Whether it is of the network file as we have it; another's rounds are not ours to use.
     usable: bool,
 }
@@ -83,8 +85,16 @@ impl Chain {
         if self.known.len() == KEPT {
             self.known.pop_front();
         }
-        self.known.push_back(Link { document: Arc::new(document.clone()), usable });
+        let (document, signatures) = (Arc::new(document.clone()), signed.signatures.clone());
+        self.known.push_back(Link { document, signatures, usable });
         Ok(accepted)
+    }
+
+    /// The document of the same number, if it is another one.
+    pub(super) fn contradicted(&self, signed: &SignedEpoch) -> Option<SignedEpoch> {
+        let known = self.known.iter().find(|link| link.document.epoch == signed.document.epoch)?;
+        let other = *known.document != signed.document;
+        other.then(|| SignedEpoch { document: (*known.document).clone(), signatures: known.signatures.clone() })
     }
 
     /// The number of the newest document; 0 for none.

@@ -13,6 +13,7 @@ use crate::wire::{Network, Refusal, Reply, Request};
 
 use super::chain::Chain;
 use super::content::MAX_HEADER_BYTES;
+use super::contradiction::Signed;
 use super::correspondence::Correspondence;
 use super::entry::Step;
 use super::ledger::Ledger;
@@ -24,7 +25,7 @@ use super::{Action, Contacts, Event, Link, Note, RequestId, SessionConfig, Sessi
 /// A client's part in its network. Feed it with [`Session::handle`]; after each call drain [`Session::poll_action`] and
 /// look at [`Session::poll_timeout`] again.
 ///
-/// Memory is bounded: at most one round in preparation, D + 2 submissions, polls and answers each under way.
+/// Memory is bounded: at most one round in preparation or handed over, D + 2 submissions, polls and answers each under way.
 pub struct Session {
     pub(super) network: Arc<Network>,
     pub(super) geometry: Geometry,
@@ -36,6 +37,7 @@ pub struct Session {
     pub(super) rng: Csprng,
     pub(super) chain: Chain,
     pub(super) ledger: Ledger,
+    pub(super) signed: Signed,
     pub(super) polls: Polls,
     pub(super) step: Step,
     pub(super) turn: Option<Turn>,
@@ -59,7 +61,24 @@ pub(super) enum Pending {
     WaitForStart,
     NextRound,
     Submit { round: u64, digest: Digest },
+    HandOver { mix: usize, round: u64 },
     Poll,
+}
+
+impl Pending {
+    /// Which of the two links that stand it is asked over, if the exit is the mix at place `exit`.
+    fn link(self, exit: usize) -> Option<Link> {
+        match self {
+            Pending::Poll => Some(Link::Exit),
+            Pending::HandOver { mix, .. } => (mix == exit).then_some(Link::Exit),
+            _ => Some(Link::Entry),
+        }
+    }
+
+    /// Whether it is a part of the conversation with the entry, which begins anew when it fails.
+    fn is_conversation(self) -> bool {
+        !matches!(self, Pending::Submit { .. } | Pending::HandOver { .. } | Pending::Poll)
+    }
 }
 
 impl Session {
@@ -72,7 +91,7 @@ impl Session {
         let SessionConfig { network, identity, mailbox, capability, letter, list, epochs, unsettled, seats, contacts } =
             config;
         let ledger = Ledger::new(&network, seats, unsettled);
-        let polls = Polls::new(&mut rng, network.parameters.round_ms, in_flight(&network));
+        let polls = Polls::new(&mut rng, network.parameters.span_ms(), in_flight(&network));
         let chain = Chain::new(network.clone(), epochs);
         let status = Status { epoch: chain.epoch(), ..Status::default() };
         Ok(Self {
@@ -89,6 +108,7 @@ impl Session {
             turn: None,
             after: ledger.last_used(),
             ledger,
+            signed: Signed::new(network.mix_identities()),
             pending: BTreeMap::new(),
             status,
             owed: None,
@@ -186,7 +206,9 @@ impl Session {
     }
 
     fn link_down(&mut self, link: Link) {
-        let lost: Vec<_> = self.pending.iter().filter(|(_, p)| p.link() == link).map(|(id, p)| (*id, *p)).collect();
+        let exit = self.network.mixes() - 1;
+        let lost = self.pending.iter().filter(|(_, pending)| pending.link(exit) == Some(link));
+        let lost: Vec<_> = lost.map(|(id, pending)| (*id, *pending)).collect();
         for (id, pending) in lost {
             self.pending.remove(&id);
             self.over(id, pending);
@@ -215,6 +237,9 @@ impl Session {
             (Pending::Submit { round, digest }, Reply::Receipt(receipt)) if bare => {
                 self.receipt(round, &digest, &receipt);
             }
+            (Pending::HandOver { round, .. }, Reply::HandedOver { round: taken }) if bare && taken == round => {
+                self.status.counters.hand_overs_taken += 1;
+            }
             (Pending::Poll, Reply::Letters(answer)) => self.letters(id, &answer, letters),
             _ => {
                 self.status.counters.replies_malformed += 1;
@@ -226,12 +251,12 @@ impl Session {
     fn refused(&mut self, now: Duration, id: RequestId, pending: Pending, refusal: Refusal) {
         *self.status.refusals.entry(refusal).or_default() += 1;
         if matches!(refusal, Refusal::NotOnRoster | Refusal::NotRegistered | Refusal::Evicted)
-            && pending != Pending::Poll
+            && (pending.is_conversation() || matches!(pending, Pending::Submit { .. }))
         {
             self.status.registered = false;
         }
         match pending {
-            Pending::Submit { .. } | Pending::Poll => self.over(id, pending),
+            _ if !pending.is_conversation() => self.over(id, pending),
             _ if refusal == Refusal::NotOnRoster => {
                 self.note(Note::NotOnRoster);
                 self.pause_long(now);
@@ -249,9 +274,9 @@ impl Session {
 
     /// An answer that is none: the entry is asked again after a pause, the rest is only counted.
     fn fail(&mut self, now: Duration, id: RequestId, pending: Pending) {
-        match pending {
-            Pending::Submit { .. } | Pending::Poll => self.over(id, pending),
-            _ => self.pause(now),
+        match pending.is_conversation() {
+            false => self.over(id, pending),
+            true => self.pause(now),
         }
     }
 
@@ -259,6 +284,7 @@ impl Session {
     fn over(&mut self, id: RequestId, pending: Pending) {
         match pending {
             Pending::Submit { .. } => self.status.counters.receipts_missing += 1,
+            Pending::HandOver { .. } => self.status.counters.hand_overs_missing += 1,
             Pending::Poll => self.polls.over(id),
             _ => {}
         }
@@ -267,7 +293,8 @@ impl Session {
     fn stop(&mut self) {
         self.stopping = true;
         self.step = Step::Idle;
-        let asked = self.pending.iter().filter(|(_, pending)| !matches!(pending, Pending::Submit { .. }));
+        let is_submission = |pending: &Pending| matches!(pending, Pending::Submit { .. } | Pending::HandOver { .. });
+        let asked = self.pending.iter().filter(|(_, pending)| !is_submission(pending));
         for id in asked.map(|(id, _)| *id).collect::<Vec<_>>() {
             self.cancel(id);
         }
@@ -283,17 +310,12 @@ impl Session {
         while let Some(round) = self.polls.take_due(now) {
             self.poll(round);
         }
-        let submitting = self.pending.values().any(|pending| matches!(pending, Pending::Submit { .. }));
+        let is_submission = |pending: &Pending| matches!(pending, Pending::Submit { .. } | Pending::HandOver { .. });
+        let submitting = self.pending.values().any(is_submission);
         if self.stopping && !self.stopped && !submitting && self.turn.is_none() && !self.ledger.is_settling() {
             self.stopped = true;
             self.act(Action::Stopped);
         }
-    }
-}
-
-impl Pending {
-    fn link(self) -> Link {
-        if self == Pending::Poll { Link::Exit } else { Link::Entry }
     }
 }
 

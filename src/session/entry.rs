@@ -78,6 +78,10 @@ impl Session {
         };
         self.after = round;
         self.status.round = round;
+        // Whoever opens the next round before its time does not keep us out of this one.
+        if self.turn.as_ref().is_some_and(|turn| turn.hand_over_at.is_some() && now < turn.closes_at) {
+            self.hand_over();
+        }
         self.drop_turn();
         self.verdicts(round, &ticket.verdicts);
         for round in self.ledger.forget(round) {
@@ -92,7 +96,7 @@ impl Session {
         let window = Duration::from_millis(ticket.closes_in_ms.min(u64::from(parameters.submit_ms)));
         let expiry = document.epoch.saturating_add(u64::from(parameters.retention_epochs));
         let count = parameters.packets_per_client;
-        let turn = Turn::draw(&mut self.rng, now, window, round, document);
+        let turn = Turn::draw(&mut self.rng, now, window, round, document, self.network.hands_over());
         if self.may_take_part(round, window) {
             self.ledger.use_round(round);
             self.turn = Some(turn);
@@ -152,19 +156,36 @@ impl Session {
     }
 
     /// Submits when the drawn moment has come, or as soon as the packets are there after it; never after the close and
-    /// never a second time, whatever becomes of it.
+    /// never a second time, whatever becomes of it. What has no receipt at a fixed offset, or is only ready then, goes to
+    /// the other mixes: when depends on the entry and on this machine, and on nothing that its user does.
     pub(super) fn submit_if_due(&mut self, now: Duration) {
         let Some(turn) = &self.turn else { return };
         if now >= turn.closes_at {
             return self.drop_turn();
         }
-        if !matches!(turn.stage, Stage::Ready(_)) || now < turn.submit_at {
-            return;
+        let hands_over = turn.hand_over_at.map(|at| now >= at);
+        let is_late = hands_over == Some(true);
+        match turn.stage {
+            Stage::Ready(_) if now >= turn.submit_at => {}
+            Stage::Held(_) | Stage::Submitted(_) if is_late => {}
+            _ => return,
         }
-        if !self.status.registered {
-            return self.drop_turn();
+        match (turn.is_submitted(), self.status.registered, hands_over) {
+            (true, ..) => {}
+            (false, true, _) => self.submit(),
+            (false, false, None) => return self.drop_turn(),
+            (false, false, Some(_)) => self.turn = self.turn.take().map(Turn::hold),
         }
-        let Some(Turn { round, stage: Stage::Ready(built), .. }) = self.turn.take() else { return };
+        if is_late {
+            self.hand_over();
+        }
+    }
+
+    /// To the entry. Where it can be handed over it is kept until there is a receipt.
+    fn submit(&mut self) {
+        let Some(turn) = self.turn.take() else { return };
+        let (round, hand_over_at) = (turn.round, turn.hand_over_at);
+        let (Stage::Ready(built) | Stage::Held(built)) = turn.stage else { return };
         let open: Vec<_> = self.pending.iter().filter(|(_, p)| matches!(p, Pending::Submit { .. })).collect();
         if open.len() >= in_flight(&self.network) {
             let oldest = *open[0].0;
@@ -173,15 +194,39 @@ impl Session {
         }
         let id = self.await_answer(Pending::Submit { round, digest: built.digest });
         self.status.counters.submissions += 1;
-        self.act(Action::Submit { id, round, packets: built.packets, records: built.records });
+        let (packets, records) = (built.packets.clone(), built.records.clone());
+        if hand_over_at.is_some() {
+            self.turn = Some(Turn { stage: Stage::Submitted(built), ..turn });
+        }
+        self.act(Action::Submit { id, round, packets, records });
     }
 
-    /// Counted, and nothing else: to act on a receipt would tell its absence.
+    /// The very same bytes to every other mix, for all but one of them may be in league with the entry.
+    fn hand_over(&mut self) {
+        let Some(Turn { round, stage: Stage::Ready(built) | Stage::Held(built) | Stage::Submitted(built), .. }) =
+            self.turn.take_if(|turn| !matches!(turn.stage, Stage::Reserving { .. } | Stage::Building))
+        else {
+            return;
+        };
+        // Those of rounds before are of no use any more.
+        let older = self.pending.iter().filter(|(_, pending)| matches!(pending, Pending::HandOver { .. }));
+        older.map(|(id, _)| *id).collect::<Vec<_>>().into_iter().for_each(|id| self.cancel(id));
+        self.status.counters.handed_over += 1;
+        for mix in 1..self.network.mixes() {
+            let id = self.await_answer(Pending::HandOver { mix, round });
+            let (packets, records) = (built.packets.clone(), built.records.clone());
+            self.act(Action::HandOver { id, mix, round, packets, records });
+        }
+    }
+
+    /// Counted, and it ends the round's turn: nothing is handed over, which depends on the entry alone. What the round carried
+    /// does not: to send content again without a receipt would tell its absence.
     pub(super) fn receipt(&mut self, round: u64, packets: &Digest, receipt: &Receipt) {
         let entry = &self.network.roster.mixes[0].identity;
         let network = self.correspondence.network();
         if receipt.round == round && receipt.verify(entry, &network, self.index, packets) {
             self.status.counters.receipts += 1;
+            self.turn.take_if(|turn| turn.round == round && turn.is_submitted());
         } else {
             self.status.counters.receipts_bad += 1;
         }
@@ -234,7 +279,7 @@ impl Session {
 
     /// The round in preparation is over without a submission.
     fn drop_turn(&mut self) {
-        if let Some(turn) = self.turn.take() {
+        if let Some(turn) = self.turn.take().filter(|turn| !turn.is_submitted()) {
             self.status.counters.submissions_late += 1;
             self.absent(turn.round);
         }
@@ -248,6 +293,7 @@ impl Session {
     fn documents(&mut self, chain: &[SignedEpoch]) {
         for signed in chain.iter().take(CHAIN_KEPT) {
             let counters = &mut self.status.counters;
+            let known = self.chain.contradicted(signed);
             match self.chain.accept(signed) {
                 Ok(Accepted::Known) => {}
                 Ok(accepted) => {
@@ -263,15 +309,23 @@ impl Session {
                     self.note(Note::EpochFork { epoch: signed.document.epoch });
                 }
             }
+            if let Some(contradiction) = known.and_then(|known| self.signed.document(known, signed)) {
+                self.act(Action::Contradicted(contradiction));
+            }
         }
         self.status.epoch = self.chain.epoch();
     }
 
     fn verdicts(&mut self, ticket: u64, verdicts: &[SignedVerdict]) {
         for verdict in verdicts {
+            if let Some(contradiction) = self.signed.verdict(verdict) {
+                self.note(Note::VerdictFork { round: verdict.verdict.round });
+                self.act(Action::Contradicted(contradiction));
+            }
             let counters = &mut self.status.counters;
             match self.ledger.judge(ticket, verdict) {
                 Judgement::Settles { carried, result } => {
+                    self.signed.remember(verdict);
                     self.act(Action::Settle { round: result.round, carried });
                     self.status.record(result.clone());
                     self.note(Note::Round(result));

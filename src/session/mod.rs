@@ -7,13 +7,16 @@
 //! Two rules carry everything. *What is sent, and when, is a function of public facts and of this engine's own
 //! generator, never of what the user does*: moments and seeds are drawn before the outbox is asked, and a round of
 //! dummies takes the same path as a full one. *Content goes again if and only if a verdict signed by every mix says
-//! that its round was not stored with us in it*: no timer, lost link or missing receipt ever makes a resend.
+//! that its round was not stored with us in it*: no timer, lost link or missing receipt ever makes a resend. A submission
+//! without a receipt goes to the other mixes, within its round and byte for byte: that is the same packets once more, and
+//! depends on the entry alone.
 
 mod action;
 mod build;
 mod chain;
 mod config;
 pub mod content;
+mod contradiction;
 mod correspondence;
 mod engine;
 mod entry;
@@ -28,6 +31,7 @@ mod turn;
 pub use action::{Action, AlreadyUsed, Arrival, Contacts, Event, Fragment, Link, Note, RequestId};
 pub use build::{BuildJob, Built};
 pub use config::{SessionConfig, SessionError};
+pub use contradiction::Contradiction;
 pub use engine::Session;
 pub use ledger::Seat;
 pub use open::{LetterCounts, OpenJob, Opened};

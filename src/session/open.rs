@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::packet::{Geometry, Kind, OpenedLetter, RoundContext, open_letter};
+use crate::packet::{Geometry, Kind, OpenedLetter, RoundContext, open_letters};
 use crate::wire::{CHAIN_KEPT, LETTER_HEADER_BYTES};
 
 use super::correspondence::Correspondence;
@@ -56,15 +56,15 @@ impl OpenJob {
         let mut letters = std::mem::take(&mut self.letters);
         let mut opened = Opened { id: self.id, arrivals: Vec::new(), counts: LetterCounts::default() };
         let own = self.correspondence.agreement();
-        for place in letters.chunks_exact_mut(LETTER_HEADER_BYTES + self.geometry.letter()) {
+        let network = self.correspondence.network();
+        let places = letters.chunks_exact_mut(LETTER_HEADER_BYTES + self.geometry.letter()).map(|place| {
             let (header, letter) = place.split_at_mut(LETTER_HEADER_BYTES);
-            let context =
-                RoundContext { network: self.correspondence.network(), epoch: read(header), round: read(&header[8..]) };
-            match open_letter(self.geometry, &context, &own, letter) {
-                Ok(letter) => self.arrive(&context, &letter, &mut opened),
-                Err(_) => opened.counts.unopenable += 1,
-            }
-        }
+            (RoundContext { network, epoch: read(header), round: read(&header[8..]) }, letter)
+        });
+        open_letters(self.geometry, &own, places, |context, letter| match letter {
+            Ok(letter) => self.arrive(context, &letter, &mut opened),
+            Err(_) => opened.counts.unopenable += 1,
+        });
         opened
     }
 

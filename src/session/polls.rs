@@ -36,8 +36,8 @@ struct Answer {
 impl Polls {
     /// The offset is drawn once, so that the clients of a network do not all poll at one moment. `limit`: how many polls
     /// may be open, and how many answers in work.
-    pub(super) fn new(rng: &mut Csprng, round_ms: u32, limit: usize) -> Self {
-        let offset = Duration::from_micros(rng.random_range(0..u64::from(round_ms.max(1)) * 1000));
+    pub(super) fn new(rng: &mut Csprng, span_ms: u32, limit: usize) -> Self {
+        let offset = Duration::from_micros(rng.random_range(0..u64::from(span_ms.max(1)) * 1000));
         Self {
             offset,
             limit,

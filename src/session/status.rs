@@ -83,6 +83,12 @@ counters! {
     receipts_bad,
     /// Submissions without a receipt.
     receipts_missing,
+    /// Rounds of which there was no receipt in time, so that our submission went to the other mixes.
+    handed_over,
+    /// Mixes that took it.
+    hand_overs_taken,
+    /// Mixes that did not, or did not answer.
+    hand_overs_missing,
     /// Answers to requests that nobody waits for.
     replies_unknown,
     /// Answers of the wrong kind, or that break a rule.

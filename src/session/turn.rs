@@ -15,12 +15,19 @@ use super::Built;
 /// bring the packets over in an ordinary round, short enough to leave a long round its spread.
 const MAX_MARGIN: Duration = Duration::from_secs(2);
 
-/// A round that we take part in. At most one at a time: a new ticket overtakes it.
+/// The longest time in which what has no receipt is handed over: two seconds for a handshake with a mix that is far away, and
+/// as long as [`MAX_MARGIN`] for the same bytes.
+const MAX_HAND_OVER: Duration = Duration::from_secs(4);
+
+/// A round that we take part in, until there is a receipt or nothing more can be done. At most one at a time: a new ticket
+/// overtakes it.
 pub(super) struct Turn {
     pub(super) round: u64,
     /// Whose keys it is built with, whatever documents come meanwhile.
     pub(super) document: Arc<EpochDocument>,
     pub(super) submit_at: Duration,
+    /// When what has no receipt goes to the other mixes; `None` where none takes it.
+    pub(super) hand_over_at: Option<Duration>,
     pub(super) closes_at: Duration,
     pub(super) stage: Stage,
 }
@@ -33,6 +40,10 @@ pub(super) enum Stage {
     Building,
     /// They wait for their moment.
     Ready(Built),
+    /// It came and the entry was away.
+    Held(Built),
+    /// They are with the entry, which has not said so.
+    Submitted(Built),
 }
 
 impl Turn {
@@ -43,24 +54,45 @@ impl Turn {
         window: Duration,
         round: u64,
         document: Arc<EpochDocument>,
+        hands_over: bool,
     ) -> Self {
-        let submit_at = now.saturating_add(moment(rng, window));
+        let hand_over = hands_over.then(|| window - (window / 4).min(MAX_HAND_OVER));
+        let submit_at = now.saturating_add(moment(rng, window, hand_over.unwrap_or(window)));
         let mut seed = Zeroizing::new([0; 32]);
         rng.fill_bytes(seed.as_mut_slice());
-        Self { round, document, submit_at, closes_at: now.saturating_add(window), stage: Stage::Reserving { seed } }
+        let (hand_over_at, closes_at) = (hand_over.map(|after| now.saturating_add(after)), now.saturating_add(window));
+        Self { round, document, submit_at, hand_over_at, closes_at, stage: Stage::Reserving { seed } }
     }
 
     /// When the engine must look at it again.
     pub(super) fn timeout(&self) -> Duration {
-        if matches!(self.stage, Stage::Ready(_)) { self.submit_at } else { self.closes_at }
+        match self.stage {
+            Stage::Ready(_) => self.submit_at,
+            Stage::Held(_) | Stage::Submitted(_) => self.hand_over_at.unwrap_or(self.closes_at),
+            Stage::Reserving { .. } | Stage::Building => self.closes_at,
+        }
+    }
+
+    /// The moment has come, and the entry is away.
+    pub(super) fn hold(self) -> Self {
+        match self.stage {
+            Stage::Ready(built) => Self { stage: Stage::Held(built), ..self },
+            _ => self,
+        }
+    }
+
+    /// Whether it was sent to the entry.
+    pub(super) fn is_submitted(&self) -> bool {
+        matches!(self.stage, Stage::Submitted(_))
     }
 }
 
-/// A moment of submission, as an offset from the ticket's arrival: uniform in [w/10, w - m], where w is the time until
-/// the close and m = w/5, at most 2 s. The first tenth is left out because the outbox is read and the packets are built
-/// in it: how long that takes depends on what is carried, and an early moment would show it.
-fn moment(rng: &mut Csprng, window: Duration) -> Duration {
-    let latest = window - (window / 5).min(MAX_MARGIN);
+/// A moment of submission, as an offset from the ticket's arrival: uniform in [w/10, b - m], where w is the time until
+/// the close, b the time until what has no receipt is handed over - w where it is not - and m = w/5, at most 2 s: time for
+/// the receipt. The first tenth is left out because the outbox is read and the packets are built in it: how long that
+/// takes depends on what is carried, and an early moment would show it.
+fn moment(rng: &mut Csprng, window: Duration, before: Duration) -> Duration {
+    let latest = before - (window / 5).min(MAX_MARGIN);
     let micros = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
     Duration::from_micros(rng.random_range(micros(window / 10)..=micros(latest)))
 }
@@ -78,7 +110,7 @@ mod tests {
         let mut bins = [0u32; 14];
         const DRAWS: u32 = 14_000;
         for _ in 0..DRAWS {
-            let at = moment(&mut rng, window).as_micros() as u64;
+            let at = moment(&mut rng, window, window).as_micros() as u64;
             assert!((100_000..=800_000).contains(&at));
             bins[((at - 100_000) / 50_001) as usize] += 1;
         }
@@ -92,9 +124,10 @@ mod tests {
     fn the_margin_is_bounded_and_no_window_is_too_short() {
         let mut rng = Csprng::seed_from_u64(8);
         let hour = Duration::from_secs(3600);
-        let latest = (0..5000).map(|_| moment(&mut rng, hour)).max().expect("drawn");
+        let latest = (0..5000).map(|_| moment(&mut rng, hour, hour)).max().expect("drawn");
         assert!(latest > hour - Duration::from_secs(20) && latest <= hour - MAX_MARGIN);
-        assert_eq!(moment(&mut rng, Duration::ZERO), Duration::ZERO);
-        assert!(moment(&mut rng, Duration::from_millis(1)) < Duration::from_millis(1));
+        for window in [Duration::ZERO, Duration::from_nanos(1), Duration::from_millis(1)] {
+            assert!(moment(&mut rng, window, window - window / 4) <= window);
+        }
     }
 }

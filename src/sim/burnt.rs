@@ -15,11 +15,11 @@ use crate::packet::{
     Address, Body, Builder, Commitment, Echo, Geometry, MessageId, NO_EXTRA, Peeler, Recipe, RoundContext, Slots,
     commitment,
 };
-use crate::round::{ListPlace, ReturnPath, Shuffled, check_echoes, first_echoes, published};
+use crate::round::{EchoError, ListPlace, Noise, ReturnPath, Shuffled, check_echoes, first_echoes, published};
 use crate::wire::{
     Accusation, BatchHeader, ClientRecords, EchoHeader, EpochDocument, ListContext, ListRecord, ListRoot,
-    ListSignature, Members, Mismatch, MixKeys, Network, SignedBatchHeader, SignedEchoHeader, SignedEpoch, Slot,
-    Statement, batch_digest, echoes_digest, onion_digest,
+    ListSignature, Members, Mismatch, MixKeys, Network, OnionKey, SignedBatchHeader, SignedEchoHeader, SignedEpoch,
+    Slot, Statement, batch_digest, echoes_digest, onion_digest,
 };
 
 use super::{Plan, Secrets};
@@ -54,11 +54,16 @@ pub struct BurntRound {
     pub batches: Vec<(SignedBatchHeader, Vec<Digest>)>,
     /// Echoes of hops L to 1, as far as it came.
     pub echoes: Vec<(SignedEchoHeader, Vec<Echo>)>,
+    /// Of each hop that handed on, which places of its batch it says are its own noise.
+    pub declared: Vec<Vec<u32>>,
+    /// And these packets as it handed them on, W bytes each.
+    pub noise: BTreeMap<u8, Vec<u8>>,
     /// What honest mixes have found.
     pub accusations: Vec<(u8, Accusation, Signature)>,
     /// Everything random follows from it.
     pub rng: Csprng,
     secrets: Vec<[u8; 32]>,
+    own: usize,
 }
 
 impl BurntRound {
@@ -100,9 +105,12 @@ impl BurntRound {
             submitted: Vec::new(),
             batches: Vec::new(),
             echoes: Vec::new(),
+            declared: Vec::new(),
+            noise: BTreeMap::new(),
             accusations: Vec::new(),
             rng,
             secrets,
+            own: plan.noise.unwrap_or(plan.noise_packets) as usize,
         };
         let builder = round.builder();
         for client in 0..plan.clients as u32 {
@@ -130,7 +138,12 @@ impl BurntRound {
 
     /// A packet that anybody can make for hop `first`.
     pub fn foreign(&mut self, first: u8) -> Vec<u8> {
-        let (builder, mut onion) = (self.builder(), Vec::new());
+        self.foreign_of(&self.builder(), first)
+    }
+
+    /// The same, with the keys of `builder`.
+    pub fn foreign_of(&mut self, builder: &Builder, first: u8) -> Vec<u8> {
+        let mut onion = Vec::new();
         builder.noise_packet(&mut self.rng, first, &recipe(self.clients[0].address), &mut onion);
         onion
     }
@@ -158,10 +171,15 @@ impl BurntRound {
         let Some(mut segments) = self.enter() else { return };
         let (mut paths, mut input) = (Vec::new(), Digest([0; 32]));
         for hop in 1..exit {
-            let mut batch = Shuffled::new(&mut self.rng, self.geometry, segments);
+            let builder = self.builder();
+            let noise = Noise::draw(&mut self.rng, &builder, hop, &self.network, self.own);
+            let mut batch = Shuffled::with_noise(&mut self.rng, self.geometry, segments, noise);
             paths.extend(batch.take_return_path());
             let mut packets: Vec<Vec<u8>> = batch.packets().map(<[u8]>::to_vec).collect();
+            self.declared.push(batch.noise().map(|(place, _)| place).collect());
             forward(self, hop, &mut packets);
+            let own = self.declared.last().into_iter().flatten().filter_map(|place| packets.get(*place as usize));
+            self.noise.insert(hop, own.flatten().copied().collect());
             let header = self.hand_on(hop, input, &packets);
             input = header.output;
             let mut slots = Slots::from_packets(self.geometry, &packets.concat()).expect("whole packets");
@@ -192,7 +210,7 @@ impl BurntRound {
             round: self.context.round,
             hop,
             count: hashes.len() as u32,
-            noise: 0,
+            noise: hashes.len().saturating_sub(self.submitted.len()) as u32,
             members: self.members(),
             input,
             output: batch_digest(&hashes),
@@ -214,7 +232,15 @@ impl BurntRound {
         let mut header = self.hand_back(hop, batch, &mut echoes, back);
         for path in paths.into_iter().rev() {
             hop -= 1;
-            echoes = path.back(&echoes).expect("as many as packets").0;
+            echoes = match path.back(&echoes) {
+                Ok((echoes, _)) => echoes,
+                Err(EchoError::Noise { place }) => {
+                    let mismatch = Mismatch::Noise { hop: hop + 1, place: place as u32 };
+                    return self.accuse(hop, mismatch, header.subject(&self.root()));
+                }
+                // Who has handed on another number than it took in gets no echoes.
+                Err(_) => return,
+            };
             if hop == 1 {
                 echoes = published(&self.places(), &echoes).expect("as many as packets");
             }
@@ -288,9 +314,18 @@ impl BurntRound {
             clients,
             batches: self.batches.clone(),
             echoes: self.echoes.clone(),
-            keys: self.secrets.clone(),
+            keys: (1..=self.mixes.len() as u8).map(|hop| self.key(hop)).collect(),
             accusations: self.accusations.clone(),
         }
+    }
+
+    /// What the mix at `hop` publishes: its onion key, and what it says that it added.
+    pub fn key(&self, hop: u8) -> (OnionKey, Signature) {
+        let at = usize::from(hop) - 1;
+        let noise = self.declared.get(at).cloned().unwrap_or_default();
+        let key = OnionKey { slot: self.slot(), key: self.secrets[at], noise };
+        let signature = key.sign(&self.mixes[at]);
+        (key, signature)
     }
 
     /// The onions at these places of the list.

@@ -33,7 +33,15 @@ impl World {
         }
         engine.handle(clock.at(self.now), event);
         while let Some(action) = self.mixes[own].engine.as_mut().and_then(mix::Mix::poll_action) {
-            self.mix_action(own, action);
+            match self.springs(own, &action) {
+                None => self.mix_action(own, action),
+                Some(trap) => {
+                    if trap.after {
+                        self.mix_action(own, action);
+                    }
+                    self.crash_mix(own);
+                }
+            }
         }
         self.wake(Party::Mix(own));
     }
@@ -61,7 +69,7 @@ impl World {
                 let disk = &self.mixes[own].disk;
                 let (answer, letters) = disk.answer(&mailbox, after).expect("reading does not fail");
                 // What is not deleted comes again and is acknowledged again.
-                let _ = disk.acknowledge(&mailbox, acknowledged);
+                let _ = disk.acknowledge(&BTreeMap::from([(mailbox, acknowledged)]));
                 self.reply(own, id, Reply::Letters(answer), letters);
             }
             mix::Action::Work(job) => {
@@ -71,6 +79,7 @@ impl World {
                     Some(malice) => malice.misreport(done),
                     None => done,
                 };
+                self.overhear(own, &done);
                 let done = self.found(own, done);
                 let event = Box::new(mix::Event::Worked(done));
                 let took = self.faults.work.mul_f64(self.rng.random());
@@ -98,6 +107,7 @@ impl World {
                 Reply::Receipt(_) if self.lied_to.contains(&client) => Reply::Refused(Refusal::Late),
                 honest => honest,
             };
+            let reply = self.answered(own, client, reply);
             let mut parcel = Some(Parcel::Reply { id: asked, reply, letters });
             self.post(Party::Mix(own), Party::Client(client), || {
                 parcel.take().expect("replies to clients are not duplicated")
@@ -115,11 +125,14 @@ impl World {
         }
         self.toll.hands_on(own, &header, &packets);
         if let Some(malice) = malice {
-            malice.touch(geometry, &mut packets);
+            let noise: Vec<usize> = batch.packets.noise().map(|(place, _)| place as usize).collect();
+            let mut others = (0..packets.len()).filter(|place| !noise.contains(place));
+            let at = [others.next(), others.next()].map(|place| place.expect("clients send more than one packet"));
+            malice.touch(geometry, &mut packets, at);
             if malice == Malice::Substitute
                 && let Some(packet) = self.mixes[own].made_up_packet(own, header.header.round, &self.plan)
             {
-                packets[0] = packet;
+                packets[at[0]] = packet;
             }
             header = self.sign_again(own, &header, malice, &packets);
             self.mixes[own].touched.insert(header.header.round, batch.header.header.output);
@@ -272,10 +285,18 @@ impl World {
                 self.ask(me, Party::Mix(0), id, Request::Submit { round }, submission);
                 None
             }
+            session::Action::HandOver { id, mix, round, packets, records } => {
+                self.hands_over(own, mix, (id, round), (packets, records));
+                None
+            }
             session::Action::Build(job) => Some(session::Event::Built(job.run())),
             session::Action::Open(job) => Some(session::Event::Opened(job.run())),
             session::Action::Note(note) => {
                 self.clients[own].notes.push(note);
+                None
+            }
+            session::Action::Contradicted(contradiction) => {
+                self.clients[own].contradictions.push(contradiction);
                 None
             }
             session::Action::Cancel { .. } | session::Action::Stopped => None,

@@ -92,13 +92,16 @@ pub enum Malice {
 }
 
 impl Malice {
-    /// Does it to `packets`, W bytes each.
-    pub fn touch(self, geometry: Geometry, packets: &mut Vec<Vec<u8>>) {
+    /// Does it to `packets`, W bytes each: to the first two that are not the mix's own, which stand `at` these places.
+    pub fn touch(self, geometry: Geometry, packets: &mut Vec<Vec<u8>>, at: [usize; 2]) {
+        let [first, second] = at;
         match self {
-            Malice::Flip { byte } => packets[0][byte % geometry.packet()] ^= 1,
-            Malice::Duplicate => packets[1] = packets[0].clone(),
-            Malice::Replace => packets[0].iter_mut().for_each(|byte| *byte = byte.wrapping_mul(31).wrapping_add(7)),
-            Malice::Drop => drop(packets.remove(0)),
+            Malice::Flip { byte } => packets[first][byte % geometry.packet()] ^= 1,
+            Malice::Duplicate => packets[second] = packets[first].clone(),
+            Malice::Replace => {
+                packets[first].iter_mut().for_each(|byte| *byte = byte.wrapping_mul(31).wrapping_add(7));
+            }
+            Malice::Drop => drop(packets.remove(first)),
             Malice::Reverse => packets.reverse(),
             _ => {}
         }

@@ -164,7 +164,8 @@ impl World {
     }
 
     fn cut_all(&mut self, party: Party) {
-        self.peers(party).into_iter().for_each(|peer| self.cut(party, peer));
+        let links: Vec<_> = self.links.keys().filter(|(a, b)| [a, b].contains(&&party)).copied().collect();
+        links.into_iter().for_each(|(a, b)| self.cut(a, b));
     }
 
     /// Breaks every link of a party, as when it has been silent for too long; they are made again when it can.

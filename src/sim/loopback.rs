@@ -124,6 +124,7 @@ impl Loopback {
             store: Store::memory(),
             disk_limits: DiskLimits::default(),
             limits: Limits::default(),
+            evidence: self.home.join(format!("evidence-{client}")),
         };
         self.clients.push(Client::start(config, &self.control(client)).await?);
         Ok(())
@@ -147,6 +148,11 @@ impl Loopback {
     /// Asks a mix how it is, while it runs.
     pub fn observer(&self, mix: usize) -> Option<Observer> {
         self.nodes[mix].as_ref().map(Node::observer)
+    }
+
+    /// A client's identity key: what its owner's programs, and whoever has stolen it, sign with.
+    pub fn client_key(&self, client: usize) -> IdentityKey {
+        IdentityKey::from_seed(&self.secrets[client].identity)
     }
 
     /// A bare endpoint with a client's identity: an adversary that has the client's key and its own program.

@@ -11,7 +11,7 @@ use super::World;
 /// What a malicious client does to its submissions. Its MACs are right.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Mischief {
-    /// The first packet does not open at this hop, 2 to L.
+    /// The first packet does not open at this hop, 1 to L.
     Layer {
         /// Where.
         hop: u8,

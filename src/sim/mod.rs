@@ -6,6 +6,8 @@
 //! would. A [`Witness`] sees what no party can see alone. [`Storm`] does all of it at once, for as many rounds as asked,
 //! and counts what arrived. A round of a small network takes a few milliseconds.
 //!
+//! [`Contest`] measures what is to be compared side by side.
+//!
 //! [`Chaos`] breaks networks of real processes, whose datagrams go through a [`Relay`].
 //!
 //! Only the feature `sim` builds it, and no released binary has that feature.
@@ -13,11 +15,16 @@
 mod adversary;
 mod burnt;
 mod chaos;
+mod contest;
 mod crowd;
 mod disk;
 mod driving;
 mod faults;
+mod greeting;
+mod handing;
 mod injury;
+mod kills;
+mod lanes;
 mod loopback;
 mod mischief;
 mod oracles;
@@ -25,16 +32,21 @@ mod party;
 mod plan;
 mod relay;
 mod storm;
+mod timing;
 mod traffic;
 mod witness;
 mod world;
 
-pub use adversary::{Adversary, AdversaryRow, CONTROLS};
+pub use adversary::{Adversary, AdversaryProcesses, AdversaryRow, CONTROLS, Posing};
 pub use burnt::{BurntRound, Submitted};
 pub use chaos::{Chaos, ChaosReport, Profile};
+pub use contest::{Contest, Row, processor_time, raw_data, wall_time, write_raw_data};
 pub use crowd::{Crowd, CrowdError, CrowdReport};
 pub use disk::{Failing, SimDisk};
 pub use faults::{Faults, Malice};
+pub use handing::Refusing;
+pub use kills::{Kills, KillsProcesses, KillsRow, Moment, Trap};
+pub use lanes::{DALEK_SHARE, Difference, Lanes};
 pub use loopback::{Loopback, LoopbackError};
 pub use mischief::Mischief;
 pub use oracles::{Oracle, OracleRow, Oracles};
@@ -42,6 +54,7 @@ pub use party::{SimClient, SimMix};
 pub use plan::{Plan, Secrets};
 pub use relay::{Impairment, Relay, RelayCounts};
 pub use storm::{Control, Storm, StormReport};
+pub use timing::{T_BOUND, Timing, timing};
 pub use traffic::Party;
 pub use witness::{Violation, Witness};
 pub use world::World;

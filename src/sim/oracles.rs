@@ -1,18 +1,19 @@
 //! Oracles: whether what is kept from chosen clients shows in what others see of them.
 //!
 //! An adversary keeps something from half of the clients, another half each time, and looks whether what it sees differs:
-//! after log2 of them it has a name. Each is tried on honest clients, and on clients that break the rule which closes it.
+//! after log2 of them it has a name. Each is tried on an honest network, and without the rule which closes it: clients break
+//! it, or mixes do not have it.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::crypto::{Defence, Defences};
 use crate::session;
-use crate::wire::{Refusal, Reply, Request};
+use crate::wire::Request;
 
-use super::traffic::Parcel;
-use super::{Faults, Party, Plan, Witness, World};
+use super::{Faults, Party, Plan, Refusing, Witness, World};
 
 /// Letters by which one of [`Oracles::clients`] is named: log2 of them.
 const LETTERS: usize = 4;
@@ -41,7 +42,8 @@ pub enum Oracle {
     Receipts,
     /// Answers to polls: a client that asks again without one shows whom they were for.
     Answers,
-    /// Submissions, which the entry refuses: a letter that does not come then is of one of these clients.
+    /// Submissions, which the entry refuses: a letter that does not come then is of one of these clients, unless other mixes take
+    /// them and sign no list without them.
     Submissions,
 }
 
@@ -54,8 +56,8 @@ pub struct OracleRow {
     pub seeds: u64,
     /// In which it named the right client.
     pub named: u64,
-    /// In which it did with clients that break the rule; `None` if there is no such rule.
-    pub control_named: Option<u64>,
+    /// In which it did without the rule.
+    pub control_named: u64,
 }
 
 impl Oracle {
@@ -71,13 +73,13 @@ impl Oracle {
         }
     }
 
-    /// Whether it names the client that it is after. With `broken` the clients break the rule.
+    /// Whether it names the client that it is after. With `broken` the rule is not there.
     fn names(self, seed: u64, broken: bool) -> bool {
         let sender = 1 + seed as usize % (Oracles::CLIENTS - 1);
         let found = match self {
             Oracle::Receipts => by_receipts(seed, sender, broken),
             Oracle::Answers => by_answers(seed, broken).then_some(sender),
-            Oracle::Submissions => by_submissions(seed, sender),
+            Oracle::Submissions => by_submissions(seed, sender, broken),
         };
         found == Some(sender)
     }
@@ -86,7 +88,7 @@ impl Oracle {
 impl OracleRow {
     /// Whether nobody was named, and a broken rule would have shown.
     pub fn is_closed(&self) -> bool {
-        self.named == 0 && self.control_named == Some(self.seeds)
+        self.named == 0 && self.control_named == self.seeds
     }
 
     /// The row as one JSON object.
@@ -110,7 +112,7 @@ impl Oracles {
     }
 
     fn row(&self, oracle: Oracle) -> OracleRow {
-        let row = OracleRow { oracle, seeds: self.seeds, named: 0, control_named: None };
+        let row = OracleRow { oracle, seeds: self.seeds, named: 0, control_named: 0 };
         let (next, row) = (AtomicU64::new(0), Mutex::new(row));
         std::thread::scope(|scope| {
             for _ in 0..self.threads.max(1) {
@@ -121,14 +123,10 @@ impl Oracles {
                             break;
                         }
                         let seed = self.seed.wrapping_add(number);
-                        let named = oracle.names(seed, false);
-                        // Nothing that a client does closes the last one, so that no rule can be broken.
-                        let control = (oracle != Oracle::Submissions).then(|| oracle.names(seed, true));
+                        let (named, control) = (oracle.names(seed, false), oracle.names(seed, true));
                         let mut row = row.lock().unwrap_or_else(PoisonError::into_inner);
                         row.named += u64::from(named);
-                        if let Some(control) = control {
-                            *row.control_named.get_or_insert(0) += u64::from(control);
-                        }
+                        row.control_named += u64::from(control);
                     }
                 });
             }
@@ -142,10 +140,7 @@ impl World {
     pub(super) fn granted(&mut self, to: usize, client: usize, id: session::RequestId, request: &Request) -> bool {
         match request {
             Request::Submit { .. } if to == 0 && self.refused.contains(&client) => {
-                let mut parcel = Some(Parcel::Reply { id, reply: Reply::Refused(Refusal::Late), letters: Vec::new() });
-                self.post(Party::Mix(to), Party::Client(client), || {
-                    parcel.take().expect("replies to clients are not duplicated")
-                });
+                self.refuses(client, id);
                 false
             }
             Request::PollMessages { round, .. } => {
@@ -163,9 +158,14 @@ impl World {
 }
 
 fn world(seed: u64) -> World {
+    defended(seed, Defences::default())
+}
+
+fn defended(seed: u64, defences: Defences) -> World {
     // No draw of the world's own: what differs between two runs is what was done to them.
     let faults = Faults { jitter: Duration::ZERO, ..Faults::default() };
-    let plan = Plan { clients: Oracles::CLIENTS, packets_per_client: 1, epoch_rounds: 24, seed, ..Plan::default() };
+    let (clients, packets_per_client, epoch_rounds) = (Oracles::CLIENTS, 1, 24);
+    let plan = Plan { clients, packets_per_client, epoch_rounds, defences, seed, ..Plan::default() };
     let mut world = World::with_faults(plan, faults);
     world.witness = Some(Witness::default());
     world
@@ -212,18 +212,21 @@ fn by_answers(seed: u64, broken: bool) -> bool {
     polls(true) != polls(false)
 }
 
-/// The entry refuses half of the clients until the letter has come, or can only be of one of them.
-fn by_submissions(seed: u64, sender: usize) -> Option<usize> {
-    let mut world = world(seed);
+/// The entry refuses half of the clients until the letter has come, or can only be of one of them: openly, silently, or by
+/// breaking their links, in turn.
+fn by_submissions(seed: u64, sender: usize, broken: bool) -> Option<usize> {
+    let without = Defences::default().without(Defence::HandOver);
+    let mut world = defended(seed, if broken { without } else { Defences::default() });
     let mut name = 0;
     for letter in 0..LETTERS {
-        world.refused = half(letter).collect();
+        let how = [Refusing::Openly, Refusing::Silently, Refusing::Cutting][letter % 3];
+        world.refuse(half(letter), how);
         world.run_for(Duration::from_secs(2));
         let message = world.send(sender, 0, &[letter as u8; 32]);
         let arrived = |world: &World| world.witness.as_ref().is_some_and(|witness| witness.arrivals(&message.0) > 0);
         let came = world.run_until(AGAIN, arrived);
         name |= usize::from(!came) << letter;
-        world.refused.clear();
+        world.refuse([], how);
         if !world.run_until(PATIENCE, arrived) {
             return None;
         }

@@ -12,6 +12,7 @@ use crate::crypto::{Backend, Csprng, Digest, IdentityKey, MailboxId, SecretKey};
 use crate::mix::{Mix, MixConfig, Note, RequestId};
 use crate::node;
 use crate::packet::{Address, Body, Builder, Geometry, MessageId, Recipe, RoundContext};
+use crate::round::NoisePolicy;
 use crate::session::{self, Session, SessionConfig};
 use crate::store::Store;
 use crate::wire::{Network, PeerMessage, Record};
@@ -136,6 +137,7 @@ impl SimMix {
             own,
             key: self.key.clone(),
             backend: Backend::default(),
+            noise: NoisePolicy::Constant(plan.noise.unwrap_or(plan.noise_packets)),
             recovered: self.disk.recover().expect("memory does not fail"),
             started_at_ms,
         };
@@ -191,6 +193,8 @@ pub struct SimClient {
     pub kv: SimDisk,
     /// Facts it has reported.
     pub notes: Vec<session::Note>,
+    /// What it has seen signed twice.
+    pub contradictions: Vec<session::Contradiction>,
     /// Its secrets.
     pub secrets: Secrets,
     /// Whoever sits at it, if it is malicious.
@@ -203,6 +207,8 @@ pub struct SimClient {
     pub(super) chores: VecDeque<session::Action>,
     /// Submissions without an answer.
     pub(super) submitted: BTreeMap<session::RequestId, u64>,
+    /// Hand-overs without an answer: to which mix.
+    pub(super) handed: BTreeMap<session::RequestId, usize>,
 }
 
 impl SimClient {
@@ -214,6 +220,7 @@ impl SimClient {
             disk,
             kv,
             notes: Vec::new(),
+            contradictions: Vec::new(),
             secrets,
             rogue: None,
             mischief: None,
@@ -221,6 +228,7 @@ impl SimClient {
             clock: Clock::default(),
             chores: VecDeque::new(),
             submitted: BTreeMap::new(),
+            handed: BTreeMap::new(),
         }
     }
 
@@ -255,6 +263,7 @@ impl SimClient {
         self.engine = None;
         self.chores.clear();
         self.submitted.clear();
+        self.handed.clear();
         self.kv.crash();
     }
 

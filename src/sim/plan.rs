@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use rand::{Rng, SeedableRng};
 
+use crate::config::default_poll_letters;
 use crate::crypto::{Csprng, Defences, IdentityKey, Label, MailboxId, SecretKey, derive_parts};
 use crate::packet::{Address, Geometry};
 use crate::wire::{ClientEntry, MailboxEntry, MixEntry, Network, Parameters, Roster};
@@ -19,6 +20,10 @@ pub struct Plan {
     pub payload: u32,
     /// Packets of each client in each round.
     pub packets_per_client: u32,
+    /// Packets of its own that each mix may add to a round.
+    pub noise_packets: u32,
+    /// How many each mix adds; by default as many as it may.
+    pub noise: Option<u32>,
     /// Milliseconds of a round.
     pub round_ms: u32,
     /// Bounds of the mix delay.
@@ -46,6 +51,8 @@ impl Default for Plan {
             clients: 4,
             payload: 256,
             packets_per_client: 2,
+            noise_packets: 2,
+            noise: None,
             round_ms: 1000,
             mix_delay_ms: (0, 50),
             min_clients: 2,
@@ -120,6 +127,11 @@ impl Plan {
         (Arc::new(network), keys, secrets)
     }
 
+    fn poll_letters(&self) -> u32 {
+        let (packets, noise) = (self.packets_per_client.into(), self.noise_packets.into());
+        default_poll_letters(packets, noise, self.mixes, self.clients as u64) as u32
+    }
+
     fn parameters(&self) -> Parameters {
         Parameters {
             network: format!("simulated {}", self.seed),
@@ -132,12 +144,13 @@ impl Plan {
             mix_delay_ms: self.mix_delay_ms,
             payload: self.payload,
             packets_per_client: self.packets_per_client,
+            noise_packets: self.noise_packets,
             dummy_payload: b"dummy".to_vec(),
             max_message: 64 << 20,
             epoch_rounds: self.epoch_rounds,
             verdict_rounds: self.mixes as u32 + 3,
             retention_epochs: 1440,
-            poll_letters: 3 * self.packets_per_client + 1,
+            poll_letters: self.poll_letters(),
             mailbox_letters: 65_536,
             history_rounds: 16_384,
             threshold: self.threshold.map_or(self.mixes as u32, u32::from),

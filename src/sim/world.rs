@@ -14,9 +14,11 @@ use crate::store::{MessageName, NewMessage, StoreError};
 use crate::wire::Network;
 
 use super::adversary::Toll;
+use super::greeting::Greetings;
 use super::injury::pair;
+use super::kills::Trap;
 use super::traffic::{Deferred, Incident, Parcel, Scheduled};
-use super::{Faults, Party, Plan, SimClient, SimMix, Witness};
+use super::{Faults, Party, Plan, Refusing, SimClient, SimMix, Witness};
 
 /// A simulated network.
 pub struct World {
@@ -37,6 +39,7 @@ pub struct World {
     pub(super) queue: BinaryHeap<Scheduled>,
     sequence: u64,
     pub(super) links: BTreeMap<(Party, Party), u64>,
+    greetings: Greetings,
     pub(super) partitions: BTreeSet<(Party, Party)>,
     /// Whose link to whom is gone without its having noticed.
     pub(super) unnoticed: BTreeSet<(Party, Party)>,
@@ -44,8 +47,13 @@ pub struct World {
     pub(super) paused: BTreeMap<Party, Vec<Deferred>>,
     /// Clients whom a malicious entry tells that it refused what it has taken.
     pub lied_to: BTreeSet<usize>,
-    /// Clients whose submissions a malicious entry refuses.
+    /// Clients whose submissions a malicious entry refuses, and how.
     pub(super) refused: BTreeSet<usize>,
+    pub(super) refusing: Refusing,
+    /// Whether a malicious entry passes over what was handed to other mixes.
+    pub passes_over: bool,
+    /// A malicious mix that changes a byte of what it was handed, counted from the end if it is negative.
+    pub spoils: Option<(usize, isize)>,
     /// Clients whose answers a malicious exit drops.
     pub(super) unanswered: BTreeSet<usize>,
     /// What clients have asked the exit: who, and for which round.
@@ -56,6 +64,8 @@ pub struct World {
     pub(super) resend_without_receipt: bool,
     /// What was done to packets and what came of it, if anybody counts.
     pub(super) toll: Toll,
+    /// When a mix is to die.
+    pub trap: Option<Trap>,
     pub(super) next_link: u64,
     pub(super) next_stream: u64,
     next_request: u64,
@@ -84,16 +94,21 @@ impl World {
             queue: BinaryHeap::new(),
             sequence: 0,
             links: BTreeMap::new(),
+            greetings: Greetings::default(),
             partitions: BTreeSet::new(),
             unnoticed: BTreeSet::new(),
             paused: BTreeMap::new(),
             lied_to: BTreeSet::new(),
             refused: BTreeSet::new(),
+            refusing: Refusing::default(),
+            passes_over: false,
+            spoils: None,
             unanswered: BTreeSet::new(),
             polls: Vec::new(),
             polls_again: false,
             resend_without_receipt: false,
             toll: Toll::default(),
+            trap: None,
             next_link: 0,
             next_stream: 0,
             next_request: 0,
@@ -245,7 +260,14 @@ impl World {
                 }
             }
             (Party::Client(own), Party::Mix(mix)) => {
-                let link = if mix == 0 { Link::Entry } else { Link::Exit };
+                if !up {
+                    self.hand_overs_fail(own, mix);
+                }
+                let link = match mix {
+                    0 => Link::Entry,
+                    last if last + 1 == self.mixes.len() => Link::Exit,
+                    _ => return,
+                };
                 let event = match up {
                     true => session::Event::LinkUp { link, post_quantum: true },
                     false => session::Event::LinkDown { link },
@@ -271,8 +293,13 @@ impl World {
 
     /// Puts the pieces of one stream on a link: they keep their order, and the link may break between any two.
     pub(super) fn post_in_order(&mut self, from: Party, to: Party, parcels: Vec<Parcel>) {
+        self.post_after(Duration::ZERO, from, to, parcels);
+    }
+
+    /// As [`World::post_in_order`], but `after` so long.
+    pub(super) fn post_after(&mut self, after: Duration, from: Party, to: Party, parcels: Vec<Parcel>) {
         let Some(link) = self.links.get(&pair(from, to)).copied() else { return };
-        let mut delay = self.faults.latency;
+        let mut delay = after + self.faults.latency;
         for parcel in parcels {
             if self.rng.random_bool(self.faults.loss) {
                 self.cut(from, to);
@@ -304,7 +331,11 @@ impl World {
                 self.at_client(client, *event);
             }
             Incident::Arrival { from, to, link, parcel } if self.links.get(&pair(from, to)) == Some(&link) => {
-                self.arrive(from, to, parcel);
+                for parcel in self.greetings.pass(from, to, link, parcel) {
+                    if self.links.get(&pair(from, to)) == Some(&link) {
+                        self.arrive(from, to, parcel);
+                    }
+                }
             }
             _ => {}
         }
@@ -313,7 +344,7 @@ impl World {
     fn arrive(&mut self, from: Party, to: Party, parcel: Parcel) {
         match (from, to, parcel) {
             (Party::Mix(from), Party::Mix(to), Parcel::Peer(message)) => {
-                let message = self.mixes[to].as_its_engine_knows(message);
+                let message = self.overheard(from, self.mixes[to].as_its_engine_knows(message));
                 if let Some(message) = self.heard(to, from, message) {
                     self.at_mix(to, mix::Event::Peer { from, message });
                 }
@@ -335,6 +366,7 @@ impl World {
                 self.at_mix(to, mix::Event::Request { id, client: client as u32, request, submission });
             }
             (Party::Mix(_), Party::Client(client), Parcel::Reply { id, reply, letters }) => {
+                self.clients[client].handed.remove(&id);
                 self.at_client(client, session::Event::Reply { id, reply, letters });
             }
             _ => {}

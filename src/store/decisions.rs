@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use crate::crypto::{Digest, Identity};
 use crate::wire::codec::{Decode, Encode};
-use crate::wire::{Bond, CHAIN_KEPT, Outcome, Record, Recovered, SignedVerdict, Verdict};
+use crate::wire::{Bond, CHAIN_KEPT, EVIDENCE_KEPT, Outcome, Record, Recovered, SignedVerdict, Verdict};
 
 use super::kv::{field, key};
 use super::step::{Step, collect, parse};
@@ -207,10 +207,14 @@ fn both(known: Option<Bond>, later: Bond) -> Bond {
     }
 }
 
-fn convicted(kv: &dyn Kv) -> Result<Vec<Identity>, StoreError> {
-    collect(kv, Table::Meta, CONVICTED, |key, _| {
+fn convicted(kv: &dyn Kv) -> Result<Vec<(Identity, Vec<u8>)>, StoreError> {
+    let mut kept = 0;
+    collect(kv, Table::Meta, CONVICTED, |key, evidence| {
         let party = key.strip_prefix(CONVICTED)?;
-        Some(<[u8; 32]>::try_from(party).map(Identity).map_err(|_| StoreError::Damaged(Table::Meta)))
+        kept += 1;
+        let evidence = if kept > EVIDENCE_KEPT { Vec::new() } else { evidence.to_vec() };
+        let party = <[u8; 32]>::try_from(party).map(Identity).map_err(|_| StoreError::Damaged(Table::Meta));
+        Some(party.map(|party| (party, evidence)))
     })
 }
 

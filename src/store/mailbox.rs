@@ -1,6 +1,6 @@
 //! The exit's mailboxes: letters stay until their owner has them, or until they are too old.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
 
 use crate::crypto::MailboxId;
@@ -77,13 +77,28 @@ impl Mailbox {
     /// # Errors
     /// If the store fails.
     pub fn acknowledge(&self, mailbox: &MailboxId, up_to: u64) -> Result<(), StoreError> {
-        let up_to = key(&[&mailbox.0, &up_to.to_be_bytes()]);
-        let wanted = |key: &[u8], _: &[u8]| key <= &up_to[..];
-        // Most polls come to an empty mailbox; they need no turn.
-        if self.store.kv().get(Table::Mailboxes, &mailbox.0)?.is_none() {
+        self.acknowledge_all(&BTreeMap::from([(*mailbox, up_to)]))
+    }
+
+    /// [`Mailbox::acknowledge`] of many mailboxes, in one commit.
+    ///
+    /// # Errors
+    /// If the store fails; none is acknowledged then.
+    pub fn acknowledge_all(&self, cursors: &BTreeMap<MailboxId, u64>) -> Result<(), StoreError> {
+        let mut filled = Vec::new();
+        for (mailbox, up_to) in cursors {
+            // Most polls come to an empty mailbox; they need no turn.
+            if self.store.kv().get(Table::Mailboxes, &mailbox.0)?.is_some() {
+                filled.push((mailbox, key(&[&mailbox.0, &up_to.to_be_bytes()])));
+            }
+        }
+        if filled.is_empty() {
             return Ok(());
         }
-        self.store.step(|step| delete(step, mailbox, wanted).map(drop))
+        self.store.step(|step| {
+            let mut each = filled.iter();
+            each.try_for_each(|(mailbox, up_to)| delete(step, mailbox, |key, _| key <= &up_to[..]).map(drop))
+        })
     }
 
     /// What all mailboxes hold together.

@@ -107,6 +107,11 @@ impl Children {
         Ok(children)
     }
 
+    /// The process ids of those that run, by name.
+    pub fn pids(&self) -> &BTreeMap<String, u32> {
+        &self.pids
+    }
+
     /// Waits for the next process that ends; for ever if none is left.
     ///
     /// # Errors

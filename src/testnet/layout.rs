@@ -6,7 +6,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
-use crate::config::{ClientLine, Contact, Home, MixLine, NetworkFile, Role, replace};
+use crate::config::{ClientLine, Contact, Home, MixLine, NetworkFile, Role, default_poll_letters, replace};
 
 use super::TestnetError;
 
@@ -133,11 +133,15 @@ impl Options {
 
 impl Options {
     /// Whole seconds, at least 1, in which everything that a round sends fits through this machine: each client's
-    /// packets to the entry and between the mixes, and each client's poll answer of `3 * packets_per_client + 1` letters.
+    /// packets to the entry and between the mixes, the noise between them, and each client's poll answer.
     fn comfortable_round(&self) -> f64 {
-        let packets = self.packets_per_client as f64;
-        let per_client = packets * self.mixes as f64 + 3.0 * packets + 1.0;
-        (self.clients as f64 * per_client * self.payload as f64 / BYTES_PER_SECOND).ceil().clamp(1.0, 86_400.0)
+        let noise = NetworkFile::testnet().noise_packets;
+        let letters = default_poll_letters(self.packets_per_client, noise, self.mixes, self.clients as u64);
+        let per_client = (self.packets_per_client as f64).mul_add(self.mixes as f64, letters as f64);
+        // What hop i adds goes over L - i links.
+        let noise = noise as f64 * (self.mixes * self.mixes.saturating_sub(1) / 2) as f64;
+        let packets = (self.clients as f64).mul_add(per_client, noise);
+        (packets * self.payload as f64 / BYTES_PER_SECOND).ceil().clamp(1.0, 86_400.0)
     }
 }
 
@@ -160,7 +164,11 @@ fn home(dir: &Path, role: Role, id: &str) -> Result<Home, TestnetError> {
     Ok(home)
 }
 
-fn free_ports(count: usize) -> std::io::Result<Vec<String>> {
+/// As many UDP ports of loopback as asked for that nobody uses now, as addresses.
+///
+/// # Errors
+/// If the system gives none.
+pub fn free_ports(count: usize) -> std::io::Result<Vec<String>> {
     // All at once, so that none is found twice; free again when the sockets go at the end.
     let sockets: Vec<UdpSocket> = (0..count).map(|_| UdpSocket::bind("127.0.0.1:0")).collect::<Result<_, _>>()?;
     sockets.iter().map(|socket| Ok(socket.local_addr()?.to_string())).collect()
@@ -236,8 +244,8 @@ mod tests {
         let usual = Options { mixes: 3, clients: 4, payload: 65_536, packets_per_client: 4, ..options() };
         assert_eq!(usual.comfortable_round(), 1.0);
         let large = Options { payload: 4 << 20, ..usual };
-        // 4 clients, 4 packets over three links, 13 letters: 100 times 4 MiB.
-        assert_eq!(large.comfortable_round(), 10.0);
+        // 4 clients, 4 packets over three links, 16 letters, and 2 packets of noise over two links and one: 118 times 4 MiB.
+        assert_eq!(large.comfortable_round(), 12.0);
     }
 
     #[test]

@@ -49,11 +49,70 @@ impl BatchHeader {
         derive(Label::Subject, &self.signed_bytes())
     }
 
+    /// How many packets its mix has added to `taken` that it took in; `None` if it has dropped some.
+    pub fn added(&self, taken: usize) -> Option<u32> {
+        self.count.checked_sub(u32::try_from(taken).ok()?)
+    }
+
+    /// How much noise its mix has added to a round of `listed` packets, in a network whose mixes add at most `most` each.
+    /// `before` is the header of the hop before, if there is one and it is known; without it the answer is that of all
+    /// mixes so far.
+    ///
+    /// # Errors
+    /// If the numbers cannot be.
+    pub fn noise_added(&self, listed: u32, most: u32, before: Option<&BatchHeader>) -> Result<u32, NoiseError> {
+        let Self { hop, count, noise, .. } = *self;
+        if listed.checked_add(noise) != Some(count) {
+            return Err(NoiseError::Count { hop, count, listed, noise });
+        }
+        let (before, mixes) = before.map_or((0, hop), |header| (header.noise, 1));
+        let added = noise.checked_sub(before).ok_or(NoiseError::Dropped { hop, noise, before })?;
+        let most = u64::from(before) + u64::from(most) * u64::from(mixes);
+        if u64::from(noise) > most { Err(NoiseError::TooMuch { hop, noise, most }) } else { Ok(added) }
+    }
+
     /// The header with its mix's signature.
     pub fn sign(self, key: &IdentityKey) -> SignedBatchHeader {
         let signature = key.sign(&self.signed_bytes());
         SignedBatchHeader { header: self, signature }
     }
+}
+
+/// Why the numbers in a round's batch headers cannot be.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum NoiseError {
+    /// The batch holds other packets than the listed ones and the declared noise.
+    #[error("the batch of hop {hop} holds {count} packets, not {listed} listed ones and {noise} of noise")]
+    Count {
+        /// Whose batch.
+        hop: u8,
+        /// What it holds.
+        count: u32,
+        /// How many were listed.
+        listed: u32,
+        /// What it declares.
+        noise: u32,
+    },
+    /// More noise than the network lets the mixes so far add.
+    #[error("hop {hop} declares {noise} packets of noise, and the mixes so far may have added {most}")]
+    TooMuch {
+        /// Whose batch.
+        hop: u8,
+        /// What it declares.
+        noise: u32,
+        /// What can be.
+        most: u64,
+    },
+    /// Less noise than the mix before declared: something was dropped.
+    #[error("hop {hop} declares {noise} packets of noise, and took in {before}")]
+    Dropped {
+        /// Whose batch.
+        hop: u8,
+        /// What it declares.
+        noise: u32,
+        /// What the header before declared.
+        before: u32,
+    },
 }
 
 /// A header and its mix's signature.

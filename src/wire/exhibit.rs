@@ -1,9 +1,9 @@
-//! What mixes show each other of a round that all have burnt.
+//! What mixes show each other when they are asked: of a round that all have burnt, and what clients have handed over.
 
 use super::codec::{Decode, Encode};
 use super::{SignedBatchHeader, SignedEchoHeader};
 
-/// A part of a burnt round that a replay needs. Its length follows from the list and the signed headers.
+/// A part of a round. Of a burnt one what a replay needs: its length follows from the list and the signed headers.
 #[derive(Clone, Copy, Debug, Decode, Encode, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Exhibit {
     /// The hash of each packet that a hop handed on: 32 bytes each, as its signed header digests them. It and the next hop
@@ -25,6 +25,18 @@ pub enum Exhibit {
     Onions {
         /// Which of these segments, from 0.
         segment: u32,
+    },
+    /// A hop's own noise as it handed it on, W bytes each, in the order of the places that it has named with its key. It
+    /// shows them.
+    Noise {
+        /// Whose, 1 to L - 1.
+        hop: u8,
+    },
+    /// Of a round that is being collected, to the entry: a client's submission, packets and records, as it was handed over.
+    /// Every mix knows those that it has named in [`super::PeerMessage::HandedOver`].
+    Submission {
+        /// Whose, by its roster index.
+        client: u32,
     },
 }
 

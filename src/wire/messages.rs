@@ -1,17 +1,18 @@
 //! Every message: what clients ask, what mixes answer, what mixes tell each other.
 //!
-//! A client's request is one bidirectional stream: a [`Request`] frame, raw packets behind it for a submission,
-//! then a [`Reply`] frame, raw letters behind it for a poll. Between mixes each message is a unidirectional stream:
+//! A client's request is one bidirectional stream: a [`Request`] frame, raw packets behind it for a submission
+//! or a hand-over, then a [`Reply`] frame, raw letters behind it for a poll. On a connection that speaks for several
+//! clients a [`Request::As`] frame comes first. Between mixes each message is a unidirectional stream:
 //! a [`PeerMessage`] frame, raw packets behind it for a batch. Streams are not ordered among each other and a link
 //! may break at any time, so every message says which round or epoch it is about and may safely come twice.
 
-use crate::crypto::{Digest, Identity, IdentityKey, Signature};
+use crate::crypto::{Digest, Signature};
 
 use super::codec::{Decode, Encode};
 use super::{
-    AbortReason, Accusation, Burnt, Confirm, EpochDocument, Exhibit, Headers, Layout, ListComplete, ListSignature,
-    MixKeys, OnionKey, Piece, SecondList, SecretPart, SignedBatchHeader, SignedEchoHeader, SignedEpoch,
-    SignedListComplaint, SignedListHeader, SignedVerdict, SubShares, Verdict,
+    AbortReason, Accusation, Burnt, Confirm, EpochDocument, Exhibit, Headers, ListComplete, ListSignature, Members,
+    MixKeys, OnionKey, Piece, Receipt, Refusal, SecondList, SecretPart, SignedBatchHeader, SignedEchoHeader,
+    SignedEpoch, SignedListComplaint, SignedListHeader, SignedVerdict, SubShares, Verdict,
 };
 
 /// In front of each letter of a poll answer: epoch 8 | round 8, to which its seal is bound.
@@ -53,6 +54,24 @@ pub enum Request {
         /// The cursor of the last answer that the client has taken in, on disk or not: letters behind it are wanted.
         after: [u8; 8],
     },
+    /// This connection speaks for that client, too. Answered with [`Reply::Attached`].
+    Attach {
+        /// Its roster index.
+        client: u32,
+        /// Its own over [`super::Attachment`] of this connection.
+        signature: Signature,
+    },
+    /// What follows on this stream, one further request, is of a client that is attached.
+    As {
+        /// Its roster index, little-endian, fixed width, so that what clients of a gateway send has one size.
+        client: [u8; 4],
+    },
+    /// To any mix but the entry: the submission of which the client has no receipt follows the frame, as behind
+    /// [`Request::Submit`]. Answered with [`Reply::HandedOver`].
+    HandOver {
+        /// The round it is for.
+        round: u64,
+    },
 }
 
 /// The answer to a [`Request`].
@@ -73,6 +92,16 @@ pub enum Reply {
     Letters(PollAnswer),
     /// The request is not granted.
     Refused(Refusal),
+    /// To [`Request::Attach`].
+    Attached {
+        /// The roster index of the client for which the connection speaks now.
+        index: u32,
+    },
+    /// To [`Request::HandOver`]: this mix signs no list of the round without the client.
+    HandedOver {
+        /// The round.
+        round: u64,
+    },
 }
 
 /// The network runs.
@@ -84,7 +113,7 @@ pub struct Start {
     pub round: u64,
     /// Milliseconds until then, as planned.
     pub starts_in_ms: u64,
-    /// Milliseconds from one round's start to the next.
+    /// Milliseconds from one round's start to the next; 0: it opens when the one before is collected.
     pub round_ms: u32,
 }
 
@@ -102,33 +131,6 @@ pub struct Ticket {
     pub verdicts: Vec<SignedVerdict>,
 }
 
-/// The entry's word that it has taken a submission; nothing else may be concluded from it.
-#[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
-pub struct Receipt {
-    /// The round.
-    pub round: u64,
-    /// The entry's signature over network, round, roster index and the digest of the packets.
-    pub signature: Signature,
-}
-
-impl Receipt {
-    /// Whether the entry has signed this for these packets.
-    #[must_use]
-    pub fn verify(&self, entry: &Identity, network: &Digest, index: u32, packets: &Digest) -> bool {
-        entry.verify(&receipt_bytes(network, self.round, index, packets), &self.signature)
-    }
-
-    /// The entry's receipt.
-    pub fn sign(key: &IdentityKey, network: &Digest, round: u64, index: u32, packets: &Digest) -> Self {
-        Self { round, signature: key.sign(&receipt_bytes(network, round, index, packets)) }
-    }
-}
-
-/// The signed bytes of a receipt.
-pub fn receipt_bytes(network: &Digest, round: u64, index: u32, packets: &Digest) -> Vec<u8> {
-    Layout::new("mixnet v1 receipt").digest(network).u64(round).u32(index).digest(packets).finish()
-}
-
 /// What precedes the letters of a poll answer: `poll_letters` places of
 /// [`LETTER_HEADER_BYTES`] + letter bytes each, the first `count` of them letters, the rest zero.
 #[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
@@ -137,41 +139,6 @@ pub struct PollAnswer {
     pub count: [u8; 4],
     /// To be acknowledged once the letters are on disk.
     pub cursor: [u8; 8],
-}
-
-/// Why a request is not granted; coarse on purpose, the mix counts the precise cause.
-#[derive(Clone, Copy, Debug, Decode, Encode, Eq, Hash, PartialEq, thiserror::Error)]
-pub enum Refusal {
-    /// The message or its packets are not well-formed, or do not open.
-    #[error("malformed")]
-    Malformed,
-    /// The round is not the open one.
-    #[error("wrong round")]
-    WrongRound,
-    /// Submissions for the round have closed.
-    #[error("late")]
-    Late,
-    /// The client has submitted to this round.
-    #[error("duplicate")]
-    Duplicate,
-    /// There is no room.
-    #[error("full")]
-    Full,
-    /// The link's identity is not on the roster.
-    #[error("not on the roster")]
-    NotOnRoster,
-    /// Register first.
-    #[error("not registered")]
-    NotRegistered,
-    /// This mix does not answer that: ask the entry or the exit.
-    #[error("wrong mix")]
-    WrongMix,
-    /// The mix is stopping.
-    #[error("stopping")]
-    Stopping,
-    /// The client has been proven guilty of breaking a round; its operator can have it let in again.
-    #[error("evicted")]
-    Evicted,
 }
 
 /// The entry's call for an epoch.
@@ -389,5 +356,19 @@ pub enum PeerMessage {
     Evidence {
         /// The file's bytes.
         file: Vec<u8>,
+    },
+    /// Entry to all: a sealed round is open; from now on, until its submit time is over, take what clients hand over.
+    RoundOpened {
+        /// The round's epoch.
+        epoch: u64,
+        /// The round.
+        round: u64,
+    },
+    /// To the entry, once that time is over: whose submissions I have, to be fetched as [`Exhibit::Submission`].
+    HandedOver {
+        /// The round.
+        round: u64,
+        /// Perhaps nobody.
+        clients: Members,
     },
 }

@@ -16,11 +16,13 @@ mod members;
 mod messages;
 mod network;
 mod piece;
+mod receipt;
 mod record;
+mod refusal;
 mod seal;
 mod verdict;
 
-pub use batch::{BatchHeader, SignedBatchHeader, batch_digest};
+pub use batch::{BatchHeader, NoiseError, SignedBatchHeader, batch_digest};
 pub use echo::{EchoHeader, EchoReader, EchoStreamError, SignedEchoHeader, echoes_digest};
 pub use epoch::{DocumentError, EpochDocument, MAX_EPOCH_ROUNDS, MixKeys, SecretPart, SignedEpoch, SubShares};
 pub use exhibit::{Exhibit, Headers};
@@ -32,12 +34,13 @@ pub use list::{
 };
 pub use members::Members;
 pub use messages::{
-    EpochCall, EpochRefusalReason, LETTER_HEADER_BYTES, PeerMessage, PollAnswer, Receipt, Refusal, Reply, Request,
-    Start, Ticket, receipt_bytes,
+    EpochCall, EpochRefusalReason, LETTER_HEADER_BYTES, PeerMessage, PollAnswer, Reply, Request, Start, Ticket,
 };
 pub use network::{ClientEntry, MailboxEntry, MixEntry, Network, Parameters, Roster};
 pub use piece::{PIECE_BYTES, Piece};
-pub use record::{Bond, CHAIN_KEPT, Record, Recovered, StoredLetter};
+pub use receipt::{Attachment, Receipt, receipt_bytes};
+pub use record::{Bond, CHAIN_KEPT, EVIDENCE_KEPT, Record, Recovered, StoredLetter};
+pub use refusal::Refusal;
 pub use seal::{Accusation, Burnt, Confirm, Mismatch, OnionKey, Release, ReleasedShare, Slot, Statement, transcript};
 pub use verdict::{AbortReason, Outcome, SignedVerdict, Verdict};
 

@@ -1,8 +1,8 @@
 //! What everybody in a network agrees on: parameters, mixes, clients and mailboxes, as plain data.
 
-use crate::crypto::{Defences, Digest, Identity, Label, MailboxId, PublicKey, derive};
+use crate::crypto::{Defence, Defences, Digest, Identity, Label, MailboxId, PublicKey, derive};
 
-use super::{ClientRecords, Layout};
+use super::{ClientRecords, Layout, PIECE_BYTES, RECORD_BYTES};
 
 /// The parameters of a network file, validated, in the units of the wire.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -17,9 +17,9 @@ pub struct Parameters {
     pub min_clients: u32,
     /// The share of the epoch's members, in thousandths, below which a round aborts.
     pub min_share_permille: u32,
-    /// Milliseconds from the start of one round to the next.
+    /// Milliseconds from the start of one round to the next; 0: it opens when the one before is collected.
     pub round_ms: u32,
-    /// Milliseconds from a round's start in which submissions are taken; at most `round_ms`.
+    /// Milliseconds from a round's start in which submissions are taken; at most `round_ms`, unless that is 0.
     pub submit_ms: u32,
     /// Bounds of a mix's random delay before forwarding.
     pub mix_delay_ms: (u32, u32),
@@ -27,6 +27,8 @@ pub struct Parameters {
     pub payload: u32,
     /// Packets that each client sends in each round.
     pub packets_per_client: u32,
+    /// Packets of its own that each mix but the exit may add to a round.
+    pub noise_packets: u32,
     /// The bytes a dummy carries; at most `payload`.
     pub dummy_payload: Vec<u8>,
     /// The largest message in bytes.
@@ -73,8 +75,14 @@ impl Parameters {
             .u32(self.mailbox_letters)
             .u32(self.history_rounds)
             .u32(self.threshold)
-            .u8(self.sealed.into());
+            .u8(self.sealed.into())
+            .u32(self.noise_packets);
         derive(Label::Parameters, &layout.finish())
+    }
+
+    /// Milliseconds that a round may take from its start to the next: what clocks of the protocol are multiples of.
+    pub fn span_ms(&self) -> u32 {
+        if self.round_ms == 0 { self.submit_ms } else { self.round_ms }
     }
 
     /// Rounds before the end of an epoch at which the next one is made: enough for an attempt that fails, at most half.
@@ -187,10 +195,34 @@ impl Network {
         self.roster.mixes.len()
     }
 
+    /// How many packets a list of `clients` holds; too many for any header if they do not fit a u32.
+    pub fn listed(&self, clients: u32) -> u32 {
+        clients.saturating_mul(self.parameters.packets_per_client)
+    }
+
+    /// The most packets that the mix at `hop` hands on: those of all clients, and the noise of all mixes up to it.
+    pub fn most_packets(&self, hop: usize) -> usize {
+        let Parameters { packets_per_client, noise_packets, .. } = self.parameters;
+        self.roster.clients.len() * packets_per_client as usize + hop * noise_packets as usize
+    }
+
     /// The bytes behind the packets of every submission: the client's records if rounds are sealed, else none.
     pub fn records_length(&self) -> usize {
         let packets = self.parameters.packets_per_client as usize;
         if self.parameters.sealed { ClientRecords::length(packets, self.mixes()) } else { 0 }
+    }
+
+    /// Whether clients hand what the entry does not take to the other mixes, which sign no list without it.
+    ///
+    /// Only where rounds are sealed, for else there is no list, and where all mixes are needed to open one: what is handed over
+    /// and does not open at hop 1 convicts its client, and that costs the entry's onion key of the round. And only if that
+    /// evidence always fits into a message: the epoch document, a client's records, its packet, and 4 KiB for all the rest.
+    pub fn hands_over(&self) -> bool {
+        let p = &self.parameters;
+        let (mixes, rounds, packets) = (self.mixes(), p.epoch_rounds as usize, p.packets_per_client as usize);
+        let document = (mixes + 1) * (32 * rounds + 256);
+        let evidence = document + packets * RECORD_BYTES + p.payload as usize + 48 * mixes + (4 << 10);
+        p.sealed && p.threshold as usize == mixes && evidence <= PIECE_BYTES && self.defences.stands(Defence::HandOver)
     }
 
     /// The mixes' identities in cascade order: whose signatures documents and verdicts need.

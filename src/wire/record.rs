@@ -103,9 +103,12 @@ pub struct Recovered {
     pub complete: Vec<SignedVerdict>,
     /// What the mix is bound to in rounds without its verdict.
     pub bonds: Vec<(u64, Bond)>,
-    /// Parties that are out.
-    pub convicted: Vec<Identity>,
+    /// Parties that are out, and the evidence files of the first [`EVIDENCE_KEPT`] of them; empty of others.
+    pub convicted: Vec<(Identity, Vec<u8>)>,
 }
+
+/// Evidence files that a mix holds in memory, for mixes that have missed them: at most 32 MiB.
+pub const EVIDENCE_KEPT: usize = 64;
 
 /// Complete documents that a mix hands to clients which missed epochs.
 pub const CHAIN_KEPT: usize = 64;

@@ -174,6 +174,11 @@ pub enum Mismatch {
         /// Whose confirm it is.
         hop: u8,
     },
+    /// The numbers in the batch header of `hop` do not follow from those of the hop before.
+    Header {
+        /// Whose header it is, from 2.
+        hop: u8,
+    },
 }
 
 impl Mismatch {
@@ -186,6 +191,7 @@ impl Mismatch {
             Mismatch::Echo { place } => (3, 0, place),
             Mismatch::Equivocation { hop } => (4, hop, 0),
             Mismatch::Transcript { hop } => (5, hop, 0),
+            Mismatch::Header { hop } => (6, hop, 0),
         }
     }
 
@@ -198,6 +204,7 @@ impl Mismatch {
             Mismatch::Echo { .. } => "echo",
             Mismatch::Equivocation { .. } => "equivocation",
             Mismatch::Transcript { .. } => "transcript",
+            Mismatch::Header { .. } => "header",
         }
     }
 }
@@ -215,7 +222,7 @@ impl Statement for Burnt {
     }
 }
 
-/// A mix's onion key of a burnt round, published: anybody can replay what it did.
+/// A mix's onion key of a burnt round, published, with what it has added to the round: anybody can replay what it did.
 ///
 /// Public from the moment it is made, hence printed and compared like any public value. It is made only of a round that
 /// every mix has burnt.
@@ -225,6 +232,9 @@ pub struct OnionKey {
     pub slot: Slot,
     /// The private key, X25519.
     pub key: [u8; 32],
+    /// Which packets of the batch that it handed on were its own noise: their places there, ascending. What else is in that
+    /// batch it says that it took in.
+    pub noise: Vec<u32>,
 }
 
 impl OnionKey {
@@ -237,7 +247,8 @@ impl OnionKey {
 
 impl Statement for OnionKey {
     fn signed_bytes(&self) -> Zeroizing<Vec<u8>> {
-        Zeroizing::new(self.slot.layout("mixnet v1 onion key").fixed(&self.key).finish())
+        let layout = self.slot.layout("mixnet v1 onion key").fixed(&self.key).u32(self.noise.len() as u32);
+        Zeroizing::new(self.noise.iter().fold(layout, |layout, place| layout.u32(*place)).finish())
     }
 }
 
@@ -272,10 +283,13 @@ mod tests {
             Box::new(accusation(Mismatch::Equivocation { hop: 1 })),
             Box::new(accusation(Mismatch::Transcript { hop: 1 })),
             Box::new(accusation(Mismatch::Transcript { hop: 2 })),
+            Box::new(accusation(Mismatch::Header { hop: 2 })),
             Box::new(Accusation { subject: Digest([3; 32]), ..accusation(Mismatch::Echo { place: 2 }) }),
             Box::new(Burnt { slot: slot() }),
             Box::new(Burnt { slot: other }),
-            Box::new(OnionKey { slot: slot(), key: [4; 32] }),
+            Box::new(OnionKey { slot: slot(), key: [4; 32], noise: vec![] }),
+            Box::new(OnionKey { slot: slot(), key: [4; 32], noise: vec![0] }),
+            Box::new(OnionKey { slot: slot(), key: [4; 32], noise: vec![0, 1] }),
         ];
         for (at, statement) in all.iter().enumerate() {
             let signature = statement.sign(&key);
@@ -319,7 +333,7 @@ mod tests {
 
     #[test]
     fn a_published_key_is_the_documents_or_it_is_nothing() {
-        let published = OnionKey { slot: slot(), key: [9; 32] };
+        let published = OnionKey { slot: slot(), key: [9; 32], noise: vec![] };
         assert!(published.belongs_to(&SecretKey::from_bytes([9; 32]).public_key()));
         assert!(!published.belongs_to(&SecretKey::from_bytes([8; 32]).public_key()));
     }
@@ -333,7 +347,7 @@ mod tests {
         assert_eq!(decode(&encode(&accusation)), Ok(accusation));
         let burnt = Burnt { slot: slot() };
         assert_eq!(decode(&encode(&burnt)), Ok(burnt));
-        let key = OnionKey { slot: slot(), key: [9; 32] };
+        let key = OnionKey { slot: slot(), key: [9; 32], noise: vec![3, 70_000] };
         assert_eq!(decode(&encode(&key)), Ok(key));
         let release = Release { slot: slot(), transcript: Digest([2; 32]), share: ReleasedShare([6; 32]) };
         let Ok(again) = decode::<Release>(&encode(&release)) else { panic!("it decodes") };

@@ -52,6 +52,7 @@ fn requests() -> Vec<Value> {
             json!({ "NextRound": { "epoch": 1, "after": 70_000, "unsettled": u64::MAX } }),
         ),
         request("Submit", Request::Submit { round: 300 }, json!({ "Submit": { "round": 300 } })),
+        request("HandOver", Request::HandOver { round: 300 }, json!({ "HandOver": { "round": 300 } })),
         request(
             "PollMessages",
             Request::PollMessages {
@@ -62,6 +63,12 @@ fn requests() -> Vec<Value> {
             },
             json!({ "PollMessages": { "round": 9, "capability": to_hex(&[0xca; 32]), "acknowledged": to_hex(&[9, 0, 0, 0, 0, 0, 0, 0]), "after": to_hex(&[1; 8]) } }),
         ),
+        request(
+            "Attach",
+            Request::Attach { client: 300, signature: Signature([0x51; 64]) },
+            json!({ "Attach": { "client": 300, "signature": to_hex(&[0x51; 64]) } }),
+        ),
+        request("As", Request::As { client: 300u32.to_le_bytes() }, json!({ "As": { "client": "2c010000" } })),
     ];
     // Both sides of every border between two lengths of a varint.
     for epoch in [0, 250, 251, 65_535, 65_536, u64::from(u32::MAX), 1 << 32, u64::MAX] {
@@ -118,6 +125,8 @@ fn replies() -> Vec<Value> {
             Reply::Letters(answer),
             json!({ "Letters": { "count": "03000000", "cursor": "4d00000000000000" } }),
         ),
+        reply("Attached", Reply::Attached { index: 300 }, json!({ "Attached": { "index": 300 } })),
+        reply("HandedOver", Reply::HandedOver { round: 300 }, json!({ "HandedOver": { "round": 300 } })),
     ];
     for (refusal, name) in REFUSALS {
         all.push(reply(&format!("Refused, {name}"), Reply::Refused(refusal), json!({ "Refused": name })));
@@ -281,9 +290,9 @@ fn malformed() -> Vec<Value> {
         edit("truncated", 1, 1, &[]).of("Request", &submit),
         edit("truncated by one byte", length - 1, 1, &[]).of("PeerMessage", &forward),
         edit("truncated in a varint", 1, 1, &[0xfb, 5]).of("Request", &submit),
-        edit("unknown request", 0, 1, &[5]).of("Request", &submit),
-        register("unknown request, over-long", edit("", 0, 1, &[0xfb, 5, 0])),
-        edit("unknown reply", 0, 1, &[6]).of("Reply", &ticket),
+        edit("unknown request", 0, 1, &[8]).of("Request", &submit),
+        register("unknown request, over-long", edit("", 0, 1, &[0xfb, 8, 0])),
+        edit("unknown reply", 0, 1, &[8]).of("Reply", &ticket),
         edit("unknown message of a mix", 0, 1, &[13]).of("PeerMessage", &forward),
         edit("unknown refusal", 1, 1, &[10]).of("Reply", &Reply::Refused(Refusal::Late)),
         edit("varint of 2 bytes for 5", 1, 1, &[0xfb, 5, 0]).of("Request", &submit),

@@ -34,6 +34,8 @@ pub enum AbortReason {
     BadEcho,
     /// Mixes confirm different transcripts, or one of them signed two.
     Transcript,
+    /// The round's list lacks a client that had handed its submission to a mix.
+    LeftOut,
 }
 
 impl AbortReason {
@@ -53,6 +55,7 @@ impl AbortReason {
             AbortReason::BadList => "bad_list",
             AbortReason::BadEcho => "bad_echo",
             AbortReason::Transcript => "transcript",
+            AbortReason::LeftOut => "left_out",
         }
     }
 }

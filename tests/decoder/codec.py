@@ -156,7 +156,7 @@ EPOCH_DOCUMENT = Struct(
 SUB_SHARES = Struct(epoch=U64, dealing=DIGEST, values=List(Fixed(32)), signature=SIGNATURE)
 SIGNED_EPOCH = Struct(document=EPOCH_DOCUMENT, signatures=List(SIGNATURE))
 ABORT_REASON = Enum("TooFewClients", "LinkDown", "Lost", "BadLayer", "Replay", "SecondBatch", "BadBatch", "Timeout",
-                    "Stopping", "WrongShare", "BadList", "BadEcho", "Transcript")
+                    "Stopping", "WrongShare", "BadList", "BadEcho", "Transcript", "LeftOut")
 OUTCOME = Enum(("Stored", Struct(refused=U32)), ("Aborted", ABORT_REASON), "OpenedNotStored")
 VERDICT = Struct(network=DIGEST, epoch=U64, round=U64, members=MEMBERS, outcome=OUTCOME)
 SIGNED_VERDICT = Struct(verdict=VERDICT, signatures=List(SIGNATURE))
@@ -179,9 +179,11 @@ REFUSAL = Enum("Malformed", "WrongRound", "Late", "Duplicate", "Full", "NotOnRos
                "Stopping", "Evicted")
 PLACE = Struct(hop=U8, place=U32)
 MISMATCH = Enum(("Layer", PLACE), ("Replay", PLACE), ("Noise", PLACE), ("Echo", Struct(place=U32)),
-                ("Equivocation", Struct(hop=U8)), ("Transcript", Struct(hop=U8)))
+                ("Equivocation", Struct(hop=U8)), ("Transcript", Struct(hop=U8)), ("Header", Struct(hop=U8)))
 ACCUSATION = Struct(slot=SLOT, mismatch=MISMATCH, subject=DIGEST)
-EXHIBIT = Enum(("Batch", Struct(hop=U8)), ("Echoes", Struct(hop=U8)), "Signatures", ("Onions", Struct(segment=U32)))
+ONION_KEY = Struct(slot=SLOT, key=Fixed(32), noise=List(U32))
+EXHIBIT = Enum(("Batch", Struct(hop=U8)), ("Echoes", Struct(hop=U8)), "Signatures", ("Onions", Struct(segment=U32)),
+               ("Noise", Struct(hop=U8)), ("Submission", Struct(client=U32)))
 
 REQUEST = Enum(
     "Register",
@@ -189,6 +191,9 @@ REQUEST = Enum(
     ("NextRound", Struct(epoch=U64, after=U64, unsettled=U64)),
     ("Submit", Struct(round=U64)),
     ("PollMessages", Struct(round=U64, capability=Fixed(32), acknowledged=Fixed(8), after=Fixed(8))),
+    ("Attach", Struct(client=U32, signature=SIGNATURE)),
+    ("As", Struct(client=Fixed(4))),
+    ("HandOver", Struct(round=U64)),
 )
 REPLY = Enum(
     ("Registered", Struct(index=U32)),
@@ -197,6 +202,8 @@ REPLY = Enum(
     ("Receipt", Struct(round=U64, signature=SIGNATURE)),
     ("Letters", Struct(count=Fixed(4), cursor=Fixed(8))),
     ("Refused", REFUSAL),
+    ("Attached", Struct(index=U32)),
+    ("HandedOver", Struct(round=U64)),
 )
 PEER_MESSAGE = Enum(
     ("Hello", Struct(boot=B16, epoch=U64)),
@@ -228,11 +235,13 @@ PEER_MESSAGE = Enum(
     ("VerdictComplete", SIGNED_VERDICT),
     ("Accusation", Struct(accusation=ACCUSATION, signature=SIGNATURE)),
     ("Burnt", Struct(burnt=Struct(slot=SLOT), signature=SIGNATURE)),
-    ("OnionKey", Struct(key=Struct(slot=SLOT, key=Fixed(32)), signature=SIGNATURE)),
+    ("OnionKey", Struct(key=ONION_KEY, signature=SIGNATURE)),
     ("Headers", Struct(round=U64, batches=List(SIGNED_BATCH_HEADER), echoes=List(SIGNED_ECHO_HEADER))),
     ("Ask", Struct(round=U64, exhibit=EXHIBIT, number=U32)),
     ("Show", Struct(round=U64, exhibit=EXHIBIT, piece=PIECE)),
     ("Evidence", Struct(file=Bytes())),
+    ("RoundOpened", Struct(epoch=U64, round=U64)),
+    ("HandedOver", Struct(round=U64, clients=MEMBERS)),
 )
 MESSAGES = {"Request": REQUEST, "Reply": REPLY, "PeerMessage": PEER_MESSAGE}
 

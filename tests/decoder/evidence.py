@@ -29,6 +29,7 @@ LIST = Struct(records=List(RECORD), signatures=List(ROW))
 SOURCE = Enum(("List", Struct(list=LIST, signature=SIGNATURE)), ("Batch", List(DIGEST)))
 TAKEN = Struct(hop=U8, key=KEY, packet=Bytes(), place=U32, source=SOURCE)
 PASSED = Struct(header=codec.SIGNED_BATCH_HEADER, hashes=List(DIGEST))
+RIGHT_NOISE = Struct(passed=PASSED, packet=Bytes(), keys=List(KEY), header=codec.ECHO_HEADER, echoes=List(ECHO), root=DIGEST)
 PROOF = Enum(
     ("Client", Struct(records=List(RECORD), signature=SIGNATURE, which=U32, onion=Bytes(), keys=List(KEY))),
     ("Dropped", Struct(taken=TAKEN, passed=PASSED)),
@@ -38,10 +39,15 @@ PROOF = Enum(
         "Nothing",
         ("Layer", Struct(header=codec.BATCH_HEADER, taken=TAKEN)),
         ("Batch", Struct(header=codec.BATCH_HEADER, hashes=List(DIGEST))),
-        ("Noise", Struct(header=codec.SIGNED_BATCH_HEADER)),
+        ("Noise", Struct(declared=codec.ONION_KEY, signature=SIGNATURE, right=Option(RIGHT_NOISE))),
         ("Echo", Struct(header=codec.ECHO_HEADER, echoes=List(ECHO), list=LIST)),
     ))),
-    ("Header", Struct(header=codec.SIGNED_BATCH_HEADER, source=SOURCE)),
+    ("Header", Struct(header=codec.SIGNED_BATCH_HEADER, source=Option(SOURCE))),
+    ("Noise", Struct(passed=PASSED, declared=codec.ONION_KEY, signature=SIGNATURE, wrong=Enum(
+        ("Places", SOURCE),
+        ("Taken", TAKEN),
+        ("Layer", Struct(place=U32, packet=Bytes(), keys=List(KEY))),
+    ))),
 )
 EVIDENCE = Enum(
     ("Equivocation", Struct(document=Option(codec.EPOCH_DOCUMENT), first=STATEMENT, second=STATEMENT)),
@@ -106,6 +112,7 @@ class Network:
             "mailboxes": layouts.mailboxes(value["mailboxes"]).hex(),
         }
         self.packets_per_client = value["parameters"]["packets_per_client"]
+        self.noise_packets = value["parameters"]["noise_packets"]
         self.mixes = [unhex(mix["identity"], 32) for mix in value["mixes"]]
         self.clients = [unhex(client["identity"], 32) for client in value["clients"]]
         self.sizes = onion.Sizes(len(self.mixes), value["parameters"]["payload"])
@@ -187,10 +194,14 @@ class Round:
         need(batch_digest(hashes).hex() == digest, "digest")
         need(at(hashes, taken["place"]) == onion_digest(bytes.fromhex(taken["packet"])).hex(), "packet")
 
-    def check_passed(self, passed, taken):
+    def check_shown(self, passed):
         header = passed["header"]["header"]
         self.check_signed(passed["header"])
         need(batch_digest(passed["hashes"]).hex() == header["output"], "digest")
+        return header
+
+    def check_passed(self, passed, taken):
+        header = self.check_shown(passed)
         need(taken["hop"] == header["hop"], "slot")
         self.check_taken(taken, header)
 
@@ -265,22 +276,92 @@ class Round:
         return "mix", header["hop"], "echo"
 
     def header(self, proof):
-        header = proof["header"]["header"]
+        header, source = proof["header"]["header"], proof["source"]
         self.check_signed(proof["header"])
-        kind, content = next(iter(proof["source"].items()))
-        need((kind == "List") == (header["hop"] == 1), "slot")
-        if kind == "List":
-            records = content["list"]["records"]
-            self.network.signed(1, lists.root_signed(self.list_context(), self.root(content["list"])), content["signature"])
-            members = {int.from_bytes(bytes.fromhex(record)[:4], "little") for record in records}
-            need(all(index < len(self.network.clients) for index in members), "records")
-            members = layouts.bitmap(len(self.network.clients), members).hex()
-        else:
-            records, members = content, header["members"]
-            need(batch_digest(content).hex() == header["input"], "digest")
-        fits = (header["count"], header["noise"], header["members"]) == (len(records), 0, members)
+        fits = True
+        if source is not None:
+            count, members = self.took_in(header, source)
+            fits = 0 <= header["count"] - count <= self.network.noise_packets and header["members"] == members
+        clients = sum(bin(byte).count("1") for byte in bytes.fromhex(header["members"]))
+        fits = (fits and header["count"] == clients * self.network.packets_per_client + header["noise"]
+                and header["noise"] <= header["hop"] * self.network.noise_packets)
         need(not fits, "innocent")
         return "mix", header["hop"], "header"
+
+    def took_in(self, header, source):
+        """How many packets, and of which members; of a batch whatever the header says."""
+        kind, content = next(iter(source.items()))
+        need((kind == "List") == (header["hop"] == 1), "slot")
+        if kind == "Batch":
+            need(batch_digest(content).hex() == header["input"], "digest")
+            return len(content), header["members"]
+        records = content["list"]["records"]
+        self.network.signed(1, lists.root_signed(self.list_context(), self.root(content["list"])), content["signature"])
+        members = {int.from_bytes(bytes.fromhex(record)[:4], "little") for record in records}
+        need(all(index < len(self.network.clients) for index in members), "records")
+        return len(records), layouts.bitmap(len(self.network.clients), members).hex()
+
+    def check_declared(self, hop, declared, signature):
+        need(declared["slot"] == self.slot, "slot")
+        self.network.signed(hop, layouts.onion_key(**self.slot, key=declared["key"], noise=declared["noise"]), signature)
+
+    def check_packet(self, passed, place, packet):
+        need(len(packet) == self.sizes.packet, "packet")
+        need(at(passed["hashes"], place) == onion_digest(packet).hex(), "packet")
+
+    def open_behind(self, hop, packet, keys):
+        """Opens what `hop` handed on: the echo keys, what is left, and whether all layers have opened."""
+        need(keys and hop + len(keys) <= len(self.keys), "key")
+        secrets = [self.secret(hop + number, key) for number, key in enumerate(keys, start=1)]
+        echo_keys = []
+        for number, secret in enumerate(secrets, start=1):
+            try:
+                seal, packet = onion.peel(self.sizes, self.context, hop + number, secret, packet, NO_EXTRA, set())
+            except Refused:
+                return echo_keys, packet, False
+            echo_keys.append(seal.ek)
+        return echo_keys, packet, True
+
+    def noise(self, proof):
+        passed, declared = proof["passed"], proof["declared"]
+        header = self.check_shown(passed)
+        hop, hashes, places = header["hop"], passed["hashes"], declared["noise"]
+        self.check_declared(hop, declared, proof["signature"])
+        kind, content = next(iter(proof["wrong"].items()))
+        if kind == "Places":
+            added = header["count"] - self.took_in(header, content)[0]
+            right = (added == len(places) and all(place < len(hashes) for place in places)
+                     and all(a < b for a, b in zip(places, places[1:]))
+                     and all(hashes.count(hashes[place]) == 1 for place in places))
+        elif kind == "Taken":
+            self.check_passed(passed, content)
+            _, packet = self.peel(content)
+            right = onion_digest(packet).hex() not in [hashes[place] for place in places if place < len(hashes)]
+        else:
+            need(content["place"] in places, "packet")
+            packet = bytes.fromhex(content["packet"])
+            self.check_packet(passed, content["place"], packet)
+            echo_keys, _, right = self.open_behind(hop, packet, content["keys"])
+            need(right or len(echo_keys) + 1 == len(content["keys"]), "layer")
+        need(not right, "innocent")
+        return "mix", hop, "noise"
+
+    def right_noise(self, accuser, where, subject, right):
+        """Whether what came back for an accuser's own noise was wrong after all."""
+        header, passed = right["header"], right["passed"]
+        self.check_header(header, len(self.keys))
+        need(onion.H("Subject", echo_signed(header) + bytes.fromhex(right["root"])).hex() == subject, "digest")
+        need(header["hop"] == where["hop"], "slot")
+        need(self.check_shown(passed)["hop"] == accuser, "slot")
+        need(echoes_digest(right["echoes"]).hex() == header["digest"], "digest")
+        packet = bytes.fromhex(right["packet"])
+        self.check_packet(passed, where["place"], packet)
+        echo_keys, packet, opened = self.open_behind(accuser, packet, right["keys"])
+        need(opened, "layer")
+        need(accuser + len(right["keys"]) == len(self.keys), "key")
+        expected = onion.echoes(self.context, echo_keys, packet[:self.sizes.envelope])[0]
+        echoes = right["echoes"]
+        return where["place"] >= len(echoes) or bytes.fromhex(echoes[where["place"]]) != expected
 
     def false_accusation(self, proof):
         accusation, accuser = proof["accusation"], proof["hop"]
@@ -305,6 +386,7 @@ class Round:
             "Echo": lambda: True,
             "Equivocation": lambda: other,
             "Transcript": lambda: other,
+            "Header": lambda: other and 2 <= hop < len(self.keys),
         }[kind]()
 
     def is_right(self, kind, where, accuser, subject, what, shown):
@@ -332,9 +414,10 @@ class Round:
             there = where["place"] < len(hashes)
             return there and (kind == "Layer" or hashes[where["place"]] in hashes[:where["place"]])
         if (what, kind) == ("Noise", "Noise"):
-            self.check_signed(shown["header"])
-            need(shown["header"]["header"]["hop"] == accuser, "slot")
-            return shown["header"]["header"]["noise"] > 0
+            self.check_declared(accuser, shown["declared"], shown["signature"])
+            if shown["right"] is None:
+                return where["place"] in shown["declared"]["noise"]
+            return self.right_noise(accuser, where, subject, shown["right"])
         if (what, kind) == ("Echo", "Echo"):
             header, echoes, records = shown["header"], shown["echoes"], shown["list"]["records"]
             self.check_header(header, len(self.keys))
@@ -396,7 +479,7 @@ def verify(network, data):
     round_ = Round(network, claim["document"], claim["round"])
     proof, content = next(iter(claim["proof"].items()))
     proofs = {"Client": round_.client, "Dropped": round_.dropped, "Echo": round_.echo, "FalseAccusation": round_.false_accusation,
-              "Header": round_.header}
+              "Header": round_.header, "Noise": round_.noise}
     return (*proofs[proof](content), round_.slot["epoch"], round_.slot["round"])
 
 

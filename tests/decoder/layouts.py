@@ -53,7 +53,8 @@ def parameters(p):
         u32(p["min_clients"]), u32(p["min_share_permille"]), u32(p["round_ms"]), u32(p["submit_ms"]), u32(low),
         u32(high), u32(p["payload"]), u32(p["packets_per_client"]), variable(bytes.fromhex(p["dummy_payload"])),
         u64(p["max_message"]), u32(p["epoch_rounds"]), u32(p["verdict_rounds"]), u32(p["retention_epochs"]),
-        u32(p["poll_letters"]), u32(p["mailbox_letters"]), u32(p["history_rounds"]), u32(p["threshold"]), u8(1 if p["sealed"] is True else 0 if p["sealed"] is False else 2)))
+        u32(p["poll_letters"]), u32(p["mailbox_letters"]), u32(p["history_rounds"]), u32(p["threshold"]), u8(1 if p["sealed"] is True else 0 if p["sealed"] is False else 2),
+        u32(p["noise_packets"])))
 
 
 def roster(mixes, clients):
@@ -141,6 +142,10 @@ def receipt(network_id, round_, index, digest):
     return layout("mixnet v1 receipt", fixed(network_id), u64(round_), u32(index), digest)
 
 
+def attach(network_id, client, binding):
+    return layout("mixnet v1 attach", fixed(network_id), u32(client), fixed(binding))
+
+
 def transcript(document, list, batches, echoes):
     headers = [b"".join([u8(len(part))] + [variable(bytes.fromhex(signed)) for signed in part]) for part in (batches, echoes)]
     return H("Transcript", layout("mixnet v1 transcript", fixed(document), fixed(list), *headers))
@@ -166,6 +171,7 @@ MISMATCHES = {
     "echo": (3, {"place"}),
     "equivocation": (4, {"hop"}),
     "transcript": (5, {"hop"}),
+    "header": (6, {"hop"}),
 }
 
 
@@ -181,5 +187,5 @@ def burnt(network, epoch, round):
     return statement("burnt", network, epoch, round, b"")
 
 
-def onion_key(network, epoch, round, key):
-    return statement("onion key", network, epoch, round, fixed(key))
+def onion_key(network, epoch, round, key, noise):
+    return statement("onion key", network, epoch, round, fixed(key) + u32(len(noise)) + b"".join(map(u32, noise)))

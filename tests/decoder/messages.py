@@ -88,6 +88,10 @@ def check_receipt(network, round, index, packets, digest, signed, signers):
     check_signers(signed, layouts.receipt(network, round, index, computed), signers)
 
 
+def check_attach(network, client, binding, signed, signers):
+    check_signers(signed, layouts.attach(network, client, binding), signers)
+
+
 def check_statement(compute):
     return lambda fields, signed, signers: check_signers(signed, compute(**fields), signers)
 
@@ -110,6 +114,7 @@ SIGNED = {
     "verdict": check_verdict,
     "batch_header": check_batch_header,
     "receipt": check_receipt,
+    "attach": check_attach,
     # seal.json
     "transcript": check_digest(layouts.transcript),
     "confirm": check_statement(layouts.confirm),

@@ -1,11 +1,13 @@
-//! `adversary`: what attacks on simulated networks come to.
+//! `adversary`: what attacks come to, on simulated networks and on real processes.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, value_parser};
 use mixnet::crypto::{Defence, Defences};
-use mixnet::sim::{Adversary, AdversaryRow, CONTROLS};
+use mixnet::sim::{Adversary, AdversaryProcesses, AdversaryRow, CONTROLS};
+use mixnet::testnet::Programs;
+use tokio::runtime::Runtime;
 
 /// Arguments of `adversary`.
 #[derive(Args)]
@@ -16,7 +18,8 @@ message arrived, and each row that names a control is red without that defence.
 Examples:
   mixlab adversary --seeds 1000 --json adversary.json
   mixlab adversary --seeds 1 --seed 17 --behaviour duplicate
-  mixlab adversary --seeds 5 --control no-echo-check"
+  mixlab adversary --seeds 5 --control no-echo-check
+  mixlab adversary --processes --json processes.json"
 )]
 pub(super) struct AdversaryArgs {
     /// Networks for each behaviour in each position
@@ -37,22 +40,33 @@ pub(super) struct AdversaryArgs {
     /// Take this defence out of the honest mixes; may be given several times
     #[arg(long, value_name = "NAME", value_parser = control)]
     control: Vec<Defence>,
+    /// Each once, on networks of real processes on this machine, seen from outside
+    #[arg(long, conflicts_with_all = ["seeds", "control"])]
+    processes: bool,
+    /// Only the villain in this position, from 1
+    #[arg(long, value_name = "HOP", requires = "processes")]
+    position: Option<usize>,
+    /// Where networks of processes lie; those that show nothing bad are deleted [default: a directory of the system's temporary one]
+    #[arg(long, value_name = "DIR", requires = "processes")]
+    dir: Option<PathBuf>,
     /// Where to write the rows, beside stdout
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 }
 
 /// Runs the networks and prints a JSON object a row.
-pub(super) fn run(args: &AdversaryArgs) -> ExitCode {
-    let adversary = Adversary {
-        seeds: args.seeds,
-        seed: args.seed,
-        threads: args.threads,
-        mixes: args.mixes.into(),
-        behaviours: args.behaviour.clone(),
-        defences: args.control.iter().fold(Defences::default(), |all, defence| all.without(*defence)),
+pub(super) fn run(args: &AdversaryArgs, runtime: &Runtime) -> ExitCode {
+    let rows = match args.processes {
+        true => runtime.block_on(processes(args)),
+        false => Ok(simulated(args)),
     };
-    let rows = adversary.run(|row| println!("{}", row.json()));
+    let rows = match rows {
+        Ok(rows) => rows,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::from(super::BROKEN);
+        }
+    };
     if let Some(path) = &args.json {
         let all = serde_json::Value::Array(rows.iter().map(AdversaryRow::json).collect());
         if let Err(error) = std::fs::write(path, format!("{all}\n")) {
@@ -61,6 +75,36 @@ pub(super) fn run(args: &AdversaryArgs) -> ExitCode {
         }
     }
     if !rows.is_empty() && rows.iter().all(AdversaryRow::is_sound) { ExitCode::SUCCESS } else { ExitCode::from(1) }
+}
+
+async fn processes(args: &AdversaryArgs) -> anyhow::Result<Vec<AdversaryRow>> {
+    let temporary = || std::env::temp_dir().join(format!("mixlab-adversary-{}", std::process::id()));
+    let adversary = AdversaryProcesses {
+        programs: Programs::neighbours()?,
+        rogue: std::env::current_exe()?,
+        dir: args.dir.clone().unwrap_or_else(temporary),
+        seed: args.seed,
+        parallel: args.threads,
+        mixes: args.mixes.into(),
+        behaviours: args.behaviour.clone(),
+        position: args.position,
+    };
+    let rows = adversary.run(|row| println!("{}", row.json())).await;
+    // Only if it is empty: what a bad row left is to be looked at.
+    let _ = std::fs::remove_dir(&adversary.dir);
+    Ok(rows)
+}
+
+fn simulated(args: &AdversaryArgs) -> Vec<AdversaryRow> {
+    let adversary = Adversary {
+        seeds: args.seeds,
+        seed: args.seed,
+        threads: args.threads,
+        mixes: args.mixes.into(),
+        behaviours: args.behaviour.clone(),
+        defences: args.control.iter().fold(Defences::default(), |all, defence| all.without(*defence)),
+    };
+    adversary.run(|row| println!("{}", row.json()))
 }
 
 fn behaviour(word: &str) -> Result<String, String> {

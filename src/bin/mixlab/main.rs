@@ -5,8 +5,12 @@ mod adversary;
 mod blame;
 mod chaos;
 mod crowd;
+mod kills;
+mod lanes;
 mod oracles;
+mod rogue;
 mod storm;
+mod timing;
 
 use std::process::ExitCode;
 
@@ -21,18 +25,27 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Simulated networks in which somebody is malicious; says whether anything opened, leaked or was lost by it
+    /// Networks, simulated or of real processes, in which somebody is malicious; says whether anything opened, leaked or was lost by it
     Adversary(adversary::AdversaryArgs),
     /// Many clients and all mixes in one process over loopback QUIC; says what arrived and whether memory stays flat
     Crowd(crowd::CrowdArgs),
     /// Real processes that are killed, stopped, cut off and short of disk while messages travel; says whether all arrived
     Chaos(chaos::ChaosArgs),
+    /// Each mix killed at each moment of a round; says whether any round was both released and burnt
+    Kills(kills::KillsArgs),
     /// Receipts, answers and submissions kept from chosen clients; says whether that names any of them
     Oracles(oracles::OraclesArgs),
     /// Simulated networks in which everything goes wrong; says whether every message arrived once
     Storm(storm::StormArgs),
+    /// A daemon that somebody has taken over
+    #[command(hide = true)]
+    Rogue(rogue::RogueArgs),
     /// An honest round is replayed as after a burn; says how long that takes
     Blame(blame::BlameArgs),
+    /// X25519 under fixed and random scalars is timed; says whether the time tells them apart
+    Timing(timing::TimingArgs),
+    /// The vector X25519 is held against the library and the reference; says how many points agree
+    Lanes(lanes::LanesArgs),
 }
 
 /// The experiment did not run.
@@ -50,9 +63,13 @@ fn main() -> ExitCode {
     match command {
         Command::Crowd(args) => runtime.block_on(crowd::run(&args)),
         Command::Chaos(args) => runtime.block_on(chaos::run(&args)),
-        Command::Adversary(args) => adversary::run(&args),
+        Command::Adversary(args) => adversary::run(&args, &runtime),
+        Command::Kills(args) => kills::run(&args, &runtime),
+        Command::Rogue(args) => runtime.block_on(rogue::run(args)),
         Command::Oracles(args) => oracles::run(&args),
         Command::Storm(args) => storm::run(&args),
         Command::Blame(args) => blame::run(&args),
+        Command::Timing(args) => timing::run(&args),
+        Command::Lanes(args) => lanes::run(&args),
     }
 }

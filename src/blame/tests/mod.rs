@@ -1,6 +1,7 @@
 //! Rounds of real parts with one deviation each: who is named, and that nobody else ever is.
 
 mod mutations;
+mod noise;
 mod offences;
 mod statements;
 mod vectors;
@@ -9,7 +10,7 @@ use super::*;
 use crate::sim::{BurntRound, Plan};
 
 pub(super) fn plan(mixes: usize) -> Plan {
-    Plan { mixes, clients: 4, packets_per_client: 2, seed: 40 + mixes as u64, ..Plan::default() }
+    Plan { mixes, clients: 4, packets_per_client: 2, noise: Some(0), seed: 40 + mixes as u64, ..Plan::default() }
 }
 
 /// What the replay of the whole round finds first, in segments of three packets.
@@ -23,7 +24,7 @@ pub(super) fn evidence(round: &BurntRound) -> Option<Evidence> {
     let evidence = match ruling(round) {
         Some(Ruling::Guilty(evidence)) => Some(*evidence),
         Some(Ruling::NotShown { .. } | Ruling::Unsigned { .. }) => None,
-        None => case.close(),
+        None => case.close(&round.noise),
     };
     evidence.map(|evidence| Evidence::from_file(&evidence.to_file()).expect("its own file"))
 }

@@ -59,6 +59,12 @@ pub(super) fn every_kind() -> (BurntRound, Vec<(&'static str, Evidence, Guilty)>
         shown.batches[at].0 = shown.batches[at].0.header.clone().sign(&round.mixes[at]);
         all.push((name, Case::false_header(&round.network, &shown, hop).expect("guilt"), Guilty::Mix(hop)));
     }
+    let (signed, _) = &round.batches[1];
+    let mut header = signed.header.clone();
+    header.noise += 1;
+    let alone = Evidence::false_header(&round.network, &round.document, &header.sign(&round.mixes[1]), None);
+    all.push(("header, alone", alone.expect("guilt"), Guilty::Mix(2)));
+    all.extend(noise::every_kind());
     let document = &round.document.document;
     for ((hop, a, b), name) in pairs(&round).into_iter().zip([
         "equivocation, list",

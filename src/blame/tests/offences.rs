@@ -285,7 +285,7 @@ fn what_is_not_shown_as_signed_is_owed() {
         Case::new(round.network.clone(), shown).err()
     };
     assert_eq!(fault(&|_| {}), None);
-    assert_eq!(fault(&|shown| shown.keys[1][3] ^= 1), Some(CaseFault::Key { hop: 2 }));
+    assert_eq!(fault(&|shown| shown.keys[1].0.key[3] ^= 1), Some(CaseFault::Key { hop: 2 }));
     assert_eq!(fault(&|shown| shown.keys.truncate(2)), Some(CaseFault::Key { hop: 3 }));
     assert_eq!(fault(&|shown| shown.batches[1].1[0] = Digest([1; 32])), Some(CaseFault::Batch { hop: 2 }));
     assert_eq!(fault(&|shown| shown.echoes[1].1[0][0] ^= 1), Some(CaseFault::Echoes { hop: 2 }));

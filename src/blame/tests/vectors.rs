@@ -122,6 +122,7 @@ fn network_json(network: &Network) -> Value {
             "mix_delay_ms": parameters.mix_delay_ms,
             "payload": parameters.payload,
             "packets_per_client": parameters.packets_per_client,
+            "noise_packets": parameters.noise_packets,
             "dummy_payload": to_hex(&parameters.dummy_payload),
             "max_message": parameters.max_message,
             "epoch_rounds": parameters.epoch_rounds,

@@ -163,7 +163,7 @@ fn check_finds_what_would_stop_a_daemon_and_touches_nothing() {
     file.clients.truncate(2);
     fs::write(
         &path,
-        file.to_yaml().replace("payload: 65536", "payload: 1").replace("round_seconds: 1", "round_seconds: 0"),
+        file.to_yaml().replace("payload: 65536", "payload: 1").replace("round_seconds: 1", "round_seconds: -1"),
     )
     .expect("ours");
     assert_eq!(check_home::<&str, &str>(&dir, Role::Client, []).len(), 2);

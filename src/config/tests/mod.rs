@@ -32,7 +32,7 @@ fn defaults_follow_from_the_rest() {
     assert_eq!((p.messages_per_round, p.start_clients, p.min_clients), (6, 3, 2));
     assert_eq!((p.round_ms, p.submit_ms, p.mix_delay_ms), (1000, 800, (0, 50)));
     assert_eq!((p.min_share_permille, p.epoch_rounds, p.verdict_rounds), (900, 60, 5));
-    assert_eq!((p.poll_letters, p.mailbox_letters, p.retention_epochs), (7, 65_536, 1440));
+    assert_eq!((p.noise_packets, p.poll_letters, p.mailbox_letters, p.retention_epochs), (2, 10, 65_536, 1440));
     assert_eq!((p.history_rounds, p.threshold, p.sealed), (16_384, 2, true));
     assert_eq!((p.max_message, p.dummy_payload), (64 << 20, Vec::new()));
 }
@@ -78,7 +78,7 @@ fn every_number_out_of_range_is_named_marked_and_given_a_value() {
         ("min_share", "1.5"),
         ("min_share", "-0.1"),
         ("min_share", ".nan"),
-        ("round_seconds", "0"),
+        ("round_seconds", "0.009"),
         ("round_seconds", "86401"),
         ("round_seconds", ".inf"),
         ("round_seconds", ".nan"),
@@ -90,6 +90,7 @@ fn every_number_out_of_range_is_named_marked_and_given_a_value() {
         ("payload", "99999999999"),
         ("packets_per_client", "0"),
         ("packets_per_client", "16385"),
+        ("noise_packets", "4097"),
         ("max_message", "0"),
         ("max_message", "4294967296"),
         ("epoch_rounds", "0"),
@@ -138,7 +139,8 @@ fn contradictions_are_named() {
         ("mix_delay_ms", "[9, 3]", "`mix_delay_ms: [3, 9]`"),
         ("mix_delay_ms", "[0, 1001]", "`mix_delay_ms: [0, 1000]`"),
         ("dummy_payload", &"x".repeat(257), "`payload: 257`"),
-        ("poll_letters", "2", "`poll_letters: 7`"),
+        ("poll_letters", "3", "cover and noise alone bring 3 letters a round"),
+        ("poll_letters", "2", "`poll_letters: 10`"),
         ("mailbox_letters", "3", "`mailbox_letters: 65536`"),
         ("history_rounds", "3839", "`history_rounds: 3840`"),
         ("threshold", "3", "`threshold: 2`"),
@@ -167,7 +169,7 @@ fn contradictions_are_named() {
 
 #[test]
 fn all_broken_rules_are_told_at_once() {
-    let error = refusal("round_seconds", "0\nepoch_rounds: 0\nmin_share: 2");
+    let error = refusal("round_seconds", "0.001\nepoch_rounds: 0\nmin_share: 2");
     assert_eq!(error.matches("\nhelp: ").count(), 3, "{error}");
 }
 
@@ -185,7 +187,7 @@ proptest! {
     fn any_value_for_a_key_is_refused_or_taken_without_a_panic(
         key in prop::sample::select(vec![
             "network", "messages_per_round", "start_clients", "min_clients", "min_share", "round_seconds",
-            "submit_seconds", "mix_delay_ms", "payload", "packets_per_client", "dummy_payload", "max_message",
+            "submit_seconds", "mix_delay_ms", "payload", "packets_per_client", "noise_packets", "dummy_payload", "max_message",
             "epoch_rounds", "verdict_rounds", "retention_epochs", "poll_letters", "mailbox_letters", "history_rounds", "threshold", "sealed", "keys_dir",
             "mixes", "clients", "mailboxes",
         ]),
@@ -196,7 +198,7 @@ proptest! {
     ) {
         if let Ok(file) = parse(&with(key, &value)) {
             let p = file.parameters().expect("it was checked");
-            prop_assert!(p.min_clients >= 2 && p.submit_ms <= p.round_ms && p.mix_delay_ms.1 <= p.round_ms);
+            prop_assert!(p.min_clients >= 2 && p.submit_ms <= p.span_ms() && p.mix_delay_ms.1 <= p.span_ms());
             prop_assert!(p.poll_letters > p.packets_per_client && p.min_share_permille <= 1000);
             prop_assert_eq!(parse(&file.to_yaml()).expect("its own text").parameters().expect("valid"), p);
         }

@@ -1,10 +1,10 @@
 //! Convictions: evidence is verified, put on disk, said, and acted upon until an operator says otherwise.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 use crate::blame::{Evidence, Finding, Guilty, SignedStatement};
 use crate::crypto::Identity;
-use crate::wire::{EpochDocument, Network, PIECE_BYTES, PeerMessage, Record, Refusal};
+use crate::wire::{EVIDENCE_KEPT, EpochDocument, Network, PIECE_BYTES, PeerMessage, Record, Refusal};
 
 use super::super::{Action, Mix, Persisting};
 
@@ -12,6 +12,8 @@ use super::super::{Action, Mix, Persisting};
 #[derive(Default)]
 pub(in crate::mix) struct Convicts {
     parties: Vec<Identity>,
+    /// Evidence of the newest, [`EVIDENCE_KEPT`] at most, for mixes that have missed it.
+    files: VecDeque<(Identity, Vec<u8>)>,
     /// Clients among them, by roster index.
     evicted: BTreeSet<u32>,
     /// Mixes among them, from 0.
@@ -22,8 +24,10 @@ pub(in crate::mix) struct Convicts {
 
 impl Convicts {
     /// As the disk has it.
-    pub(in crate::mix) fn new(network: &Network, parties: Vec<Identity>) -> Self {
-        let mut convicts = Self { parties, ..Self::default() };
+    pub(in crate::mix) fn new(network: &Network, convicted: Vec<(Identity, Vec<u8>)>) -> Self {
+        let parties = convicted.iter().map(|(party, _)| *party).collect();
+        let files = convicted.into_iter().filter(|(_, file)| !file.is_empty()).collect();
+        let mut convicts = Self { parties, files, ..Self::default() };
         convicts.look_up(network);
         convicts
     }
@@ -82,6 +86,10 @@ impl Mix {
             self.evict(client);
         }
         let file = evidence.to_file();
+        if file.len() <= PIECE_BYTES {
+            self.convicts.files.push_back((party, file.clone()));
+            self.convicts.files.drain(..self.convicts.files.len().saturating_sub(EVIDENCE_KEPT));
+        }
         // What is longer than a message is the driver's to keep: the store holds no more than who is out.
         let evidence_kept = if file.len() <= PIECE_BYTES { file } else { Vec::new() };
         let record = Record::Convicted { party, evidence: evidence_kept };
@@ -102,6 +110,17 @@ impl Mix {
             self.broadcast(&PeerMessage::Evidence { file });
         }
         self.actions.push_back(Action::Convicted { finding, evidence: Box::new(evidence) });
+    }
+
+    /// At the entry: another mix is back, and may have missed which clients are out, or lost its disk. It would wait for them in
+    /// every list.
+    pub(in crate::mix) fn show_who_is_out(&mut self, to: usize) {
+        let roster = &self.network.roster.clients;
+        let out: Vec<Identity> = self.convicts.evicted.iter().map(|client| roster[*client as usize].identity).collect();
+        let files = self.convicts.files.iter().filter(|(party, _)| self.own == 0 && out.contains(party));
+        for file in files.map(|(_, file)| file.clone()).collect::<Vec<_>>() {
+            self.send(to, PeerMessage::Evidence { file });
+        }
     }
 
     /// Another mix shows evidence.
@@ -145,6 +164,7 @@ impl Mix {
 
     pub(in crate::mix) fn readmitted_on_disk(&mut self, party: Identity) {
         self.convicts.parties.retain(|known| *known != party);
+        self.convicts.files.retain(|(known, _)| *known != party);
         self.convicts.look_up(&self.network);
     }
 

@@ -4,9 +4,10 @@
 //! a question, and who does not answer is known. Onions come a segment at a time: the next is asked for when the last is
 //! replayed.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::blame::{CaseFault, Evidence, Ruling, SignedStatement};
+use crate::blame::{Case, CaseFault, Evidence, Ruling, SignedStatement};
 use crate::crypto::{Digest, Signature};
 use crate::packet::Slots;
 use crate::round::{Job, Pieces, pieces};
@@ -81,7 +82,10 @@ impl Mix {
         }
         // Of a list that not all have signed there is nothing to replay.
         let Some(extent) = extent else { return self.blame_over(round) };
-        if blame.case.is_some() {
+        if let Some(case) = blame.case.clone() {
+            if blame.replayed == case.len() {
+                return self.close(now, round, &extent, case);
+            }
             return match own {
                 0 => self.replay_own(round, &extent),
                 _ => self.ask(now, round, &extent),
@@ -121,7 +125,7 @@ impl Mix {
         blame.ask_at = now + AGAIN;
         blame.stalled.get_or_insert(now);
         for exhibit in missing {
-            let length = self.length(extent, exhibit);
+            let length = self.length(round, extent, exhibit);
             for from in self.sources(exhibit) {
                 let Some(blame) = self.blame(round).filter(|_| length > 0) else { continue };
                 let coming = blame.coming.entry((exhibit, from)).or_insert_with(|| Pieces::new(length));
@@ -144,6 +148,7 @@ impl Mix {
 
     /// Another mix shows what was asked for.
     pub(in crate::mix) fn shown_by(&mut self, now: Duration, from: usize, round: u64, exhibit: Exhibit, piece: &Piece) {
+        let packet = self.geometry.packet();
         let Some(sealing) = self.sealings.get_mut(&round) else { return };
         let Some(blame) = sealing.blame.as_mut() else { return };
         let Some(coming) = blame.coming.get_mut(&(exhibit, from)) else { return };
@@ -165,6 +170,8 @@ impl Mix {
                 let first = segment as usize * self.packets_a_segment();
                 return self.replay(round, first, &whole);
             }
+            Exhibit::Noise { hop } => sealing.take_noise(hop, whole, packet),
+            Exhibit::Submission { .. } => false,
         };
         if !good {
             return self.reject("bad_exhibit", 1);
@@ -184,11 +191,39 @@ impl Mix {
         self.actions.push_back(Action::Work(Job::Replay { round, case, first, onions }));
     }
 
+    /// Every client's packet is right: what is left are the mixes' own, and the accusers.
+    fn close(&mut self, now: Duration, round: u64, extent: &Extent, case: Arc<Case>) {
+        let own = self.own as u8 + 1;
+        if let Some(sealing) = self.sealings.get_mut(&round)
+            && let Some(blame) = sealing.blame.as_mut()
+            && case.needs_noise(own)
+        {
+            blame.noise.entry(own).or_insert_with(|| sealing.kept.noise.1.to_vec());
+        }
+        if !self.missing(round, extent).is_empty() {
+            return self.ask(now, round, extent);
+        }
+        let Some(blame) = self.blame(round) else { return };
+        let noise = std::mem::take(&mut blame.noise);
+        self.works(round);
+        self.actions.push_back(Action::Work(Job::Close { round, case, noise }));
+    }
+
+    pub(in crate::mix) fn closed(&mut self, now: Duration, round: u64, ruling: Option<Box<Evidence>>) {
+        let Some(blame) = self.blame(round) else { return };
+        (blame.working, blame.ask_at) = (false, now);
+        match ruling {
+            Some(evidence) => self.found(*evidence),
+            None => self.reject("blameless", 1),
+        }
+        self.blame_over(round);
+    }
+
     /// At the entry.
     fn replay_own(&mut self, round: u64, extent: &Extent) {
         let first = self.blame(round).map_or(0, |blame| blame.replayed);
         let segment = (first / self.packets_a_segment()) as u32;
-        let wanted = self.length(extent, Exhibit::Onions { segment });
+        let wanted = self.length(round, extent, Exhibit::Onions { segment });
         if let Some(onions) = self.content(round, Exhibit::Onions { segment }).filter(|onions| onions.len() == wanted) {
             self.replay(round, first, &onions);
         }
@@ -213,7 +248,7 @@ impl Mix {
         &mut self,
         now: Duration,
         round: u64,
-        result: Result<std::sync::Arc<crate::blame::Case>, Result<Box<Evidence>, CaseFault>>,
+        result: Result<Arc<Case>, Result<Box<Evidence>, CaseFault>>,
     ) {
         let Some(blame) = self.blame(round) else { return };
         (blame.working, blame.ask_at) = (false, now);
@@ -237,13 +272,8 @@ impl Mix {
     pub(in crate::mix) fn replayed(&mut self, now: Duration, round: u64, until: usize, ruling: Option<Ruling>) {
         let Some(blame) = self.blame(round) else { return };
         (blame.working, blame.ask_at) = (false, now);
-        let is_last = blame.case.as_ref().is_some_and(|case| case.len() == until);
         match ruling {
-            None if !is_last => blame.replayed = until,
-            None => {
-                self.reject("blameless", 1);
-                self.blame_over(round);
-            }
+            None => blame.replayed = until,
             Some(Ruling::Guilty(evidence)) => {
                 self.found(*evidence);
                 self.blame_over(round);
@@ -276,6 +306,7 @@ impl Mix {
             let header = &signed.header;
             own(header.network, header.epoch, header.round)
                 && usize::from(header.hop) < mixes
+                && self.can_be(header)
                 && identity(header.hop).is_some_and(|mix| signed.is_signed_by(&mix))
         });
         let echoes = headers.echoes.into_iter().filter(|signed| {

@@ -11,6 +11,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use zeroize::Zeroizing;
+
 use crate::blame::Case;
 use crate::crypto::{Digest, Signature};
 use crate::packet::Echo;
@@ -28,6 +30,9 @@ pub(super) struct Kept {
     pub batches: BTreeMap<u8, Vec<Digest>>,
     /// What a hop handed back: this one, the next, and the entry.
     pub echoes: BTreeMap<u8, Vec<Echo>>,
+    /// This mix's own noise: its places in the batch, ascending, and the packets, W bytes each. Which they are is nobody's to
+    /// know unless the round burns.
+    pub noise: (Zeroizing<Vec<u32>>, Zeroizing<Vec<u8>>),
     /// The entry's signature under the list.
     pub entry: Option<Signature>,
     /// At the entry: what it handed on, from which it restores what came.
@@ -48,6 +53,8 @@ pub(super) struct Blame {
     /// At the entry: W bytes each.
     onions: Option<Vec<u8>>,
     case: Option<Arc<Case>>,
+    /// Each mix's noise, by its hop, as far as it is needed and shown.
+    noise: BTreeMap<u8, Vec<u8>>,
     /// A job is under way.
     working: bool,
     /// How many packets of the list are replayed.
@@ -69,6 +76,7 @@ impl Blame {
             signatures: None,
             onions: None,
             case: None,
+            noise: BTreeMap::new(),
             working: false,
             replayed: 0,
             unexplained: None,

@@ -121,9 +121,10 @@ impl Mix {
 
     pub(super) fn publish_onion_key(&mut self, round: u64) {
         let (Some(slot), Some(key)) = (self.slot(round), self.epochs.onion_key(round)) else { return };
-        let key = OnionKey { slot, key };
+        let noise = self.sealings.get(&round).map(|sealing| sealing.kept.noise.0.to_vec()).unwrap_or_default();
+        let key = OnionKey { slot, key, noise };
         let signature = key.sign(&self.key);
-        self.keep_onion_key(self.own, round, key.key);
+        self.keep_onion_key(self.own, round, (key.clone(), signature));
         self.say(round, To::All, PeerMessage::OnionKey { key, signature });
         let Some(sealing) = self.sealings.get(&round) else { return };
         let headers = sealing.headers(round);
@@ -178,15 +179,16 @@ impl Mix {
         if self.sealing(round).is_none() {
             return;
         }
-        self.keep_onion_key(from, round, key.key);
+        self.keep_onion_key(from, round, (key.clone(), *signature));
         self.sealed_event(round, SealEvent::OnionKey { from });
     }
 
-    fn keep_onion_key(&mut self, from: usize, round: u64, key: [u8; 32]) {
+    /// The first word of each counts.
+    fn keep_onion_key(&mut self, from: usize, round: u64, key: (OnionKey, Signature)) {
         if let Some(sealing) = self.sealings.get_mut(&round)
             && let Some(place) = sealing.keys.get_mut(from)
         {
-            *place = Some(key);
+            place.get_or_insert(key);
         }
     }
 
@@ -212,6 +214,7 @@ fn reason(mismatch: Mismatch) -> AbortReason {
         Mismatch::Replay { .. } => AbortReason::Replay,
         Mismatch::Noise { .. } | Mismatch::Echo { .. } => AbortReason::BadEcho,
         Mismatch::Equivocation { .. } => AbortReason::SecondBatch,
+        Mismatch::Header { .. } => AbortReason::BadBatch,
         Mismatch::Transcript { .. } => AbortReason::Transcript,
     }
 }

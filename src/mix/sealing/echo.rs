@@ -37,11 +37,12 @@ impl Mix {
             && usize::from(header.hop) == from + 1
             && header.network == self.network.id()
             && Some(header.epoch) == document
+            && header.members.fits(self.network.roster.clients.len())
             && signed.is_signed_by(&self.identities[from]);
         if !sound {
             return self.reject("bad_batch", 1);
         }
-        if self.note_batch(from, &signed) {
+        if self.numbers_hold(from, &signed) && self.note_batch(from, &signed) {
             self.advance(now, signed.header.round);
         }
     }
@@ -173,7 +174,9 @@ impl Mix {
             sealing.published = Some(echoes);
             return self.advance(now, round);
         }
+        let checks = self.network.defences.stands(Defence::EchoCheck);
         if let Some(path) = sealing.path.take() {
+            let path = if checks { path } else { path.unchecked(&echoes) };
             self.actions.push_back(Action::Work(Job::Back { round, path: Box::new(path), echoes }));
         }
     }
@@ -187,11 +190,23 @@ impl Mix {
         };
         match echoes {
             Ok(echoes) => self.hand_back(now, round, &echoes),
-            Err(_) => {
+            Err(error) => {
                 self.reject("bad_echo", 1);
-                self.void(round, AbortReason::BadEcho);
+                match self.wrong_noise(round, &error) {
+                    Some((mismatch, subject)) => self.accuse(round, mismatch, subject),
+                    None => self.void(round, AbortReason::BadEcho),
+                }
             }
         }
+    }
+
+    /// The next mix has handed back another echo for this one's own noise than it causes.
+    fn wrong_noise(&self, round: u64, error: &EchoError) -> Option<(Mismatch, Digest)> {
+        let EchoError::Noise { place } = error else { return None };
+        let sealing = self.sealings.get(&round)?;
+        let header = &sealing.echoes.get(self.own + 1)?.as_ref()?.header;
+        let mismatch = Mismatch::Noise { hop: header.hop, place: u32::try_from(*place).ok()? };
+        Some((mismatch, header.subject(&sealing.root()?)))
     }
 
     /// Holds what the entry published against the list, once both are there.

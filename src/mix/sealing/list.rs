@@ -34,7 +34,9 @@ impl Mix {
             return self.abort_round(round, AbortReason::Lost);
         }
         collected.leave_out(self.convicts.evicted().iter().copied());
-        let struck = self.struck(epoch).clone();
+        let mut struck = self.struck(epoch).clone();
+        // A mix between them may have spoilt the MACs: these are listed as if struck out, by the signatures that they came with.
+        struck.strike(&collected.relayed(self.network.roster.clients.len()), round);
         let Ok((list, forged)) = EntryList::assemble(rules, collected.records.clone(), &struck, &self.key) else {
             return self.abort_round(round, AbortReason::TooFewClients);
         };
@@ -188,6 +190,10 @@ impl Mix {
             self.reject("bad_list", 1);
             return self.void(round, AbortReason::BadList);
         };
+        if let Some(why) = self.left_out(round, taken.list()) {
+            self.reject(why, 1);
+            return self.void(round, AbortReason::LeftOut);
+        }
         let Some(sealing) = self.sealings.get_mut(&round) else { return };
         let answer = taken.answer(&self.key);
         sealing.listing = Listing::Taken(taken);
@@ -256,6 +262,7 @@ impl Mix {
             return;
         }
         sealing.kept.entry = complete.signatures.first().copied();
+        self.hand_overs.remove(&round);
         self.advance(now, round);
     }
 }

@@ -6,8 +6,10 @@
 mod burn;
 mod echo;
 mod list;
+mod numbers;
 mod statement;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,9 +17,11 @@ use crate::blame::SignedStatement;
 use crate::crypto::{Defence, Digest, Signature};
 use crate::packet::Echo;
 use crate::round::seal::{Event as SealEvent, Position, Seal, Stage};
-use crate::round::{Collected, EntryList, List, ListPlace, OutgoingBatch, Phase, Pieces, ReturnPath, TakenList};
+use crate::round::{
+    Collected, EntryList, List, ListPlace, OutgoingBatch, Phase, Pieces, ReturnPath, Shuffled, TakenList,
+};
 use crate::wire::{
-    AbortReason, Confirm, Headers, ListComplete, Mismatch, PeerMessage, SecondList, SignedBatchHeader,
+    AbortReason, Confirm, Headers, ListComplete, Mismatch, OnionKey, PeerMessage, SecondList, SignedBatchHeader,
     SignedEchoHeader, SignedListHeader,
 };
 
@@ -40,8 +44,8 @@ pub(super) struct Sealing {
     lists: [Option<SignedListHeader>; 2],
     /// What each mix confirms.
     confirms: Vec<Option<(Confirm, Signature)>>,
-    /// Published onion keys: of a round that all have burnt.
-    pub keys: Vec<Option<[u8; 32]>>,
+    /// Published onion keys, and what each mix says that it added: of a round that all have burnt.
+    pub keys: Vec<Option<(OnionKey, Signature)>>,
     /// What an own accusation is about.
     subject: Option<Digest>,
     /// What the verdict says of it if it burns.
@@ -73,6 +77,10 @@ enum Listing {
     /// At the entry, with the submissions until all have signed.
     Made(Box<EntryList>, Option<Collected>),
 }
+
+/// What was said in rounds that are over at this mix and may not be at others.
+#[derive(Default)]
+pub(super) struct SaidBefore(BTreeMap<u64, Vec<(To, PeerMessage)>>);
 
 #[derive(Clone, Copy)]
 enum To {
@@ -208,6 +216,14 @@ impl Mix {
         }
     }
 
+    /// This mix's own noise, for the same case.
+    pub(super) fn keep_noise(&mut self, round: u64, batch: &Shuffled) {
+        if let Some(sealing) = self.sealings.get_mut(&round) {
+            let (places, packets): (Vec<_>, Vec<_>) = batch.noise().unzip();
+            sealing.kept.noise = (places.into(), packets.concat().into());
+        }
+    }
+
     /// The entry's batch, from which it can restore what clients sent.
     pub(super) fn keep_batch(&mut self, round: u64, batch: Arc<OutgoingBatch>) {
         if let Some(sealing) = self.sealings.get_mut(&round).filter(|_| self.own == 0) {
@@ -261,6 +277,7 @@ impl Mix {
             self.sealed_event(round, SealEvent::Forwarded);
         }
         self.check_published(round);
+        self.numbers_follow(round);
         let Some(transcript) = self.transcript(round) else { return };
         self.phase_ended(now, round, Phase::Echo);
         self.sealed_event(round, SealEvent::Echoed(transcript));
@@ -297,9 +314,22 @@ impl Mix {
         }
     }
 
+    /// This mix has signed the verdict of a round. Where fewer than all open one it may be stored while a mix has not heard
+    /// everything; that mix signs only when it has, so it is said again as long as rounds wait for its signature.
+    pub(super) fn sealing_over(&mut self, round: u64) {
+        let sealing = self.sealings.remove(&round).filter(|_| !self.position().needs_all());
+        let Some(mut sealing) = sealing else { return };
+        // But for the share: the exit has decided.
+        sealing.said.retain(|(_, message)| !matches!(message, PeerMessage::Release { .. }));
+        self.said_before.0.insert(round, sealing.said);
+        while self.said_before.0.len() > self.network.parameters.verdict_rounds as usize * 2 {
+            self.said_before.0.pop_first();
+        }
+    }
+
     /// A mix is back: it may have missed what was said of rounds without a verdict.
     pub(super) fn say_again(&mut self, to: usize) {
-        let said = self.sealings.values().flat_map(|sealing| &sealing.said);
+        let said = self.sealings.values().map(|sealing| &sealing.said).chain(self.said_before.0.values()).flatten();
         let theirs = said.filter(|(whom, _)| matches!(whom, To::All) || matches!(whom, To::One(one) if *one == to));
         let messages: Vec<PeerMessage> = theirs.map(|(_, message)| message.clone()).collect();
         messages.into_iter().for_each(|message| self.send(to, message));

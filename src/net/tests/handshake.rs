@@ -15,6 +15,30 @@ async fn both_ends_know_each_other() {
 }
 
 #[tokio::test]
+async fn both_ends_of_a_connection_and_nobody_else_know_its_binding() {
+    let (server, client) = (server(Limits::default()), dialling(1));
+    let first = Pair::new(server.clone(), client.clone()).await;
+    let second = Pair::new(server, dialling(2)).await;
+    let binding = |connection: &Connection| connection.binding().unwrap();
+    assert_eq!(binding(&first.accepted), binding(&first.dialled));
+    assert_eq!(binding(&second.accepted), binding(&second.dialled));
+    assert_ne!(binding(&first.accepted), binding(&second.accepted));
+    assert_ne!(binding(&first.accepted), [0; 32]);
+}
+
+#[tokio::test]
+async fn one_socket_dials_as_whoever_it_has_the_key_of() {
+    let (server, client) = (server(Limits::default()), dialling(1));
+    for number in [3, 4] {
+        let _dialled =
+            client.connect_as(&key(number), &address(&server), identity(SERVER), Dial::Client).await.unwrap();
+        assert_eq!(server.accept().await.unwrap().peer(), identity(number));
+    }
+    let stranger = client.connect_as(&key(STRANGER), &address(&server), identity(SERVER), Dial::Client).await;
+    assert!(matches!(stranger.err(), Some(NetError::NotAdmitted)));
+}
+
+#[tokio::test]
 async fn host_names_are_resolved() {
     let server = server(Limits::default());
     // A socket of IPv4, which passes over the addresses of IPv6 that the name has too.

@@ -87,3 +87,24 @@ async fn a_receiver_can_stop_a_sender() {
     };
     assert!(matches!(error, NetError::Stopped), "{error}");
 }
+
+#[tokio::test]
+async fn bytes_are_scattered_into_buffers_and_what_follows_stays() {
+    let pair = Pair::loopback().await;
+    let bytes: Vec<u8> = (0..300_000u32).map(|at| (at % 251) as u8).collect();
+    let (mut sender, mut receiver) = pair.stream(&bytes).await;
+    // Buffers of all lengths, empty ones among them, that end anywhere within a datagram.
+    let mut buffers: Vec<Vec<u8>> = (0..700).map(|at| vec![0; at]).collect();
+    let all: usize = buffers.iter().map(Vec::len).sum();
+    receiver.scatter(buffers.iter_mut().map(Vec::as_mut_slice), all).await.unwrap();
+    assert_eq!(buffers.concat(), bytes[..all]);
+    let mut rest = vec![0; bytes.len() - all];
+    receiver.raw(&mut rest).await.unwrap();
+    assert_eq!(rest, bytes[all..]);
+
+    let mut more = [0; 8];
+    sender.raw(&[7; 4]).await.unwrap();
+    sender.finish().unwrap();
+    let ended = receiver.scatter([more.as_mut_slice()], 8).await;
+    assert!(matches!(ended, Err(NetError::Truncated)), "{ended:?}");
+}

@@ -8,8 +8,8 @@ use cascade::{Cascade, Forward};
 use super::*;
 use crate::crypto::{Backend, Csprng};
 use crate::packet::{EnvelopeKey, Kind, open_letter};
-use crate::round::{Noise, NoiseError, Shuffled, noise_added};
-use crate::wire::BatchHeader;
+use crate::round::{Noise, Shuffled};
+use crate::wire::{BatchHeader, NoiseError};
 
 const LENGTHS: [usize; 4] = [2, 3, 5, 7];
 
@@ -99,7 +99,7 @@ fn noise_is_a_dummy_like_a_clients_to_whoever_gets_it() {
             batch = Shuffled::new(&mut cascade.rng, cascade.geometry, segments);
         }
         let envelope = EnvelopeKey::new(context, &cascade.envelope, Backend::Dalek);
-        batch.for_each_mut(|packet| {
+        batch.packets_mut().for_each(|packet| {
             let opened = envelope.open(cascade.geometry, packet).expect("an envelope");
             let owner = cascade.network.roster.mailboxes.iter().position(|mailbox| mailbox.id == opened.mailbox);
             let owner = owner.expect("a mailbox of the network");
@@ -121,18 +121,18 @@ fn noise_is_a_dummy_like_a_clients_to_whoever_gets_it() {
 fn the_numbers_in_headers_must_add_up() {
     let header = |hop, count, noise| BatchHeader { hop, count, noise, ..cascade::header() };
     let first = header(1, 43, 3);
-    assert_eq!(noise_added(40, 5, None, &first), Ok(3));
-    assert_eq!(noise_added(40, 5, Some(&first), &header(2, 48, 8)), Ok(5));
-    assert_eq!(noise_added(40, 5, Some(&first), &header(2, 43, 3)), Ok(0));
-    assert_eq!(noise_added(40, 5, None, &header(2, 50, 10)), Ok(10));
+    assert_eq!(first.noise_added(40, 5, None), Ok(3));
+    assert_eq!(header(2, 48, 8).noise_added(40, 5, Some(&first)), Ok(5));
+    assert_eq!(header(2, 43, 3).noise_added(40, 5, Some(&first)), Ok(0));
+    assert_eq!(header(2, 50, 10).noise_added(40, 5, None), Ok(10));
 
     let count = |noise, count| NoiseError::Count { hop: 2, count, listed: 40, noise };
-    assert_eq!(noise_added(40, 5, Some(&first), &header(2, 47, 8)), Err(count(8, 47)));
-    assert_eq!(noise_added(40, 5, None, &header(2, 41, 0)), Err(count(0, 41)));
-    assert_eq!(noise_added(40, 5, None, &header(2, 39, u32::MAX)), Err(count(u32::MAX, 39)));
+    assert_eq!(header(2, 47, 8).noise_added(40, 5, Some(&first)), Err(count(8, 47)));
+    assert_eq!(header(2, 41, 0).noise_added(40, 5, None), Err(count(0, 41)));
+    assert_eq!(header(2, 39, u32::MAX).noise_added(40, 5, None), Err(count(u32::MAX, 39)));
     let much = |noise, most| NoiseError::TooMuch { hop: 2, noise, most };
-    assert_eq!(noise_added(40, 5, Some(&first), &header(2, 49, 9)), Err(much(9, 8)));
-    assert_eq!(noise_added(40, 5, None, &header(2, 51, 11)), Err(much(11, 10)));
+    assert_eq!(header(2, 49, 9).noise_added(40, 5, Some(&first)), Err(much(9, 8)));
+    assert_eq!(header(2, 51, 11).noise_added(40, 5, None), Err(much(11, 10)));
     let dropped = NoiseError::Dropped { hop: 2, noise: 2, before: 3 };
-    assert_eq!(noise_added(40, 5, Some(&first), &header(2, 42, 2)), Err(dropped));
+    assert_eq!(header(2, 42, 2).noise_added(40, 5, Some(&first)), Err(dropped));
 }

@@ -10,14 +10,14 @@ use crate::wire::{
 
 use super::{AnswerFault, Impossible, List, ListFault, ListRules, Struck, named};
 
-/// Why the entry does not take a client's records.
+/// Why a mix does not take a client's records from it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Inadmissible {
-    /// The MACs for the entry are wrong.
-    #[error("the MACs for the entry are wrong")]
+    /// The MACs for the mix are wrong.
+    #[error("the MACs for the mix are wrong")]
     Mac,
-    /// The client was struck out in this epoch, and its signature does not hold.
-    #[error("the signature of a client that was struck out before does not hold")]
+    /// It is taken by its signature, because it was struck out in this epoch or handed over, and that does not hold.
+    #[error("the signature of a client that was struck out before, or handed over, does not hold")]
     Signature,
 }
 
@@ -34,6 +34,19 @@ impl ListRules {
         let key = keys.get(records.index());
         let good = key.is_some_and(|key| records.rows(0).all(|row| key.check(self.context.round, &row)));
         if good || !self.network.defences.stands(Defence::MacCheck) { Ok(()) } else { Err(Inadmissible::Mac) }
+    }
+
+    /// Whether the mix at place `own`, counted from 0, can vouch for a client's records: its MACs are right and so is the
+    /// signature, which convinces others.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn vouch(&self, keys: &ListKeys, own: usize, records: &ClientRecords) -> Result<(), Inadmissible> {
+        let key = keys.get(records.index());
+        if !key.is_some_and(|key| records.rows(own).all(|row| key.check(self.context.round, &row))) {
+            return Err(Inadmissible::Mac);
+        }
+        if self.is_signed(records) { Ok(()) } else { Err(Inadmissible::Signature) }
     }
 
     fn is_signed(&self, records: &ClientRecords) -> bool {

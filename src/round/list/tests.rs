@@ -148,6 +148,7 @@ fn parameters() -> Parameters {
         mix_delay_ms: (0, 0),
         payload: 256,
         packets_per_client: PACKETS as u32,
+        noise_packets: 0,
         dummy_payload: vec![],
         max_message: 1 << 20,
         epoch_rounds: 60,

@@ -16,11 +16,13 @@ pub(super) enum Seen {
     Ask(RequestId, Request),
     Poll { id: RequestId, round: u64, acknowledged: u64 },
     Submit { id: RequestId, round: u64, packets: Vec<u8>, records: Vec<u8> },
+    HandOver { id: RequestId, mix: usize, round: u64, packets: Vec<u8>, records: Vec<u8> },
     Cancel(RequestId),
     Settle(u64, bool),
     Abandon(u64),
     Epoch(u64),
     Deliver(RequestId, Vec<Arrival>),
+    Contradicted(Contradiction),
     Note(Note),
     Stopped,
 }
@@ -96,6 +98,10 @@ impl Client {
                 let text = format!("submit {round} {} {}", packets.len(), records.len());
                 (text, Some(Seen::Submit { id, round, packets, records }))
             }
+            Action::HandOver { id, mix, round, packets, records } => {
+                let text = format!("hand over {round} to {mix}: {} {}", packets.len(), records.len());
+                (text, Some(Seen::HandOver { id, mix, round, packets, records }))
+            }
             Action::Cancel { id } => (format!("cancel {id:?}"), Some(Seen::Cancel(id))),
             Action::Reserve { round, expiry, count } => {
                 let result = match self.used.insert(round) {
@@ -125,6 +131,7 @@ impl Client {
                 self.local(Event::Opened(job.run()), self.opens);
                 ("open".to_owned(), None)
             }
+            Action::Contradicted(contradiction) => ("contradicted".to_owned(), Some(Seen::Contradicted(contradiction))),
             Action::Note(note) => (format!("{note:?}"), Some(Seen::Note(note))),
             Action::Stopped => ("stopped".to_owned(), Some(Seen::Stopped)),
         };

@@ -47,7 +47,16 @@ impl Fake {
     }
 
     pub(super) fn named(name: &str) -> Self {
-        let mixes: Vec<_> = (1..=2).map(|i| IdentityKey::from_seed(&[i; 32])).collect();
+        Self::made(name, 2)
+    }
+
+    /// Of so many mixes.
+    pub(super) fn of(mixes: usize) -> Self {
+        Self::made("test", mixes)
+    }
+
+    fn made(name: &str, mixes: usize) -> Self {
+        let mixes: Vec<_> = (1..=mixes as u8).map(|i| IdentityKey::from_seed(&[i; 32])).collect();
         let parameters = Parameters {
             network: name.to_owned(),
             messages_per_round: 1000,
@@ -59,6 +68,7 @@ impl Fake {
             mix_delay_ms: (0, 0),
             payload: 256,
             packets_per_client: PACKETS,
+            noise_packets: 0,
             dummy_payload: b"dummy".to_vec(),
             max_message: 10_000,
             epoch_rounds: 20,
@@ -67,7 +77,7 @@ impl Fake {
             poll_letters: POLL_LETTERS,
             mailbox_letters: 100,
             history_rounds: 16_384,
-            threshold: 2,
+            threshold: mixes.len() as u32,
             sealed: true,
         };
         let entry = |(i, key): (usize, &IdentityKey)| MixEntry {

@@ -1,5 +1,6 @@
 mod driver;
 mod fake;
+mod handover;
 mod hostile;
 mod letters;
 mod rounds;

@@ -2,7 +2,7 @@
 
 use super::driver::*;
 use super::fake::*;
-use crate::crypto::{Digest, SecretKey};
+use crate::crypto::{Digest, SecretKey, Signature};
 use crate::session::*;
 use crate::wire::*;
 
@@ -175,6 +175,34 @@ fn documents_come_in_order_and_only_one_of_a_number() {
     assert_eq!((client.counters().documents_forked, client.counters().documents_stale), (1, 1));
     assert!(client.notes().contains(&Note::EpochFork { epoch: 2 }));
     assert_eq!((remembered(&client), client.session.status().epoch), (2, 2));
+}
+
+#[test]
+fn two_documents_or_verdicts_with_one_mixs_signature_are_handed_on_for_evidence() {
+    let fake = Fake::new();
+    let first = fake.first_epoch();
+    let mut client = Client::joined(&fake, 31);
+    let contradictions = |client: &Client| -> Vec<Contradiction> {
+        let seen = client.seen.iter();
+        seen.filter_map(|seen| if let Seen::Contradicted(found) = seen { Some(found.clone()) } else { None }).collect()
+    };
+    let ticket = |round, chain, verdicts| Ticket { round, closes_in_ms: 500, chain, verdicts };
+    client.ticket_with(ticket(1, vec![first.clone()], Vec::new()));
+    // One mix alone has signed another: it holds for nobody, and convicts that mix.
+    let mut other = first.document.clone();
+    other.proposed_at_ms += 1;
+    let mut forged = fake.sign(other);
+    forged.signatures[1..].fill(Signature([0; 64]));
+    let mut nobodys = forged.clone();
+    nobodys.signatures[0] = Signature([0; 64]);
+    client.ticket_with(ticket(2, vec![nobodys, forged.clone()], Vec::new()));
+    assert_eq!(contradictions(&client), [Contradiction::Documents(Box::new([first, forged]))]);
+
+    let settles = fake.stored(1);
+    let contradicts = fake.verdict(1, Outcome::OpenedNotStored, &[0]);
+    client.ticket_with(ticket(20, Vec::new(), vec![settles.clone(), settles.clone(), contradicts.clone()]));
+    assert_eq!(contradictions(&client)[1..], [Contradiction::Verdicts(Box::new([settles, contradicts]))]);
+    assert_eq!(client.settled(), [(1, true)], "the first one counts");
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! How the world lets malicious parties act.
 
+use crate::crypto::{IdentityKey, SecretKey};
 use crate::packet::Slots;
 use crate::round::{Done, Submission};
 use crate::session;
-use crate::wire::{PeerMessage, Request, SignedBatchHeader};
+use crate::wire::{PeerMessage, Reply, Request, SignedBatchHeader};
 
 use super::super::traffic::{Incident, Parcel};
 use super::super::{Party, World};
@@ -64,6 +65,15 @@ impl World {
         done
     }
 
+    /// A mix has made a batch: malicious ones are told what of it is noise.
+    pub(in crate::sim) fn overhear(&mut self, maker: usize, done: &Done) {
+        let Done::Shuffled { batch, .. } = done else { return };
+        let others = self.mixes.iter_mut().enumerate().filter(|(mix, _)| *mix != maker);
+        for rogue in others.filter_map(|(_, mix)| mix.rogue.as_mut()) {
+            batch.noise().for_each(|(_, packet)| rogue.overhears(packet));
+        }
+    }
+
     /// What a mix's engine gets of what a client asks.
     pub(in crate::sim) fn asked(
         &mut self,
@@ -84,6 +94,15 @@ impl World {
             self.toll.forges(round, client as u32);
         }
         Some((request, Some(taken)))
+    }
+
+    /// What a client gets of what a mix's engine answers it.
+    pub(in crate::sim) fn answered(&mut self, own: usize, client: usize, reply: Reply) -> Reply {
+        if self.mixes[own].rogue.is_none() {
+            return reply;
+        }
+        let given = reply.clone();
+        self.as_rogue(own, |rogue, me| rogue.answers(me, client as u32, given)).unwrap_or(reply)
     }
 
     /// A malicious mix acts.
@@ -118,7 +137,9 @@ impl World {
         let document = epochs.into_iter().rev().map(|signed| signed.document);
         let document = document.into_iter().find(|document| document.position(round).is_some());
         let (Some(document), Some(mut rogue)) = (document, client.rogue.take()) else { return };
-        let me = Member { index: own as u32, secrets: &client.secrets, document, geometry, packets };
+        let identity = IdentityKey::from_seed(&client.secrets.identity);
+        let list = SecretKey::from_bytes(client.secrets.list);
+        let me = Member { index: own as u32, identity: &identity, list: &list, document, geometry, packets };
         let sent = rogue.submits(&me, round, submission);
         client.rogue = Some(rogue);
         for (packets, records) in sent {

@@ -63,12 +63,18 @@ pub(super) const ALL: &[Behaviour] = &[
     by("non-canonical-point", By::Packets(Touch::NonCanonical)),
     by("low-order-point", By::Packets(Touch::LowOrder)),
     by("swap-layers", By::Packets(Touch::SwapHeads)),
+    by("copied-layer", By::Packets(Touch::CopyBody)),
     by("replay-packet", By::Packets(Touch::ReplayPacket)),
     by("replay-batch", By::Packets(Touch::ReplayBatch)),
     by("wrong-round", By::Packets(Touch::WrongRound)),
     by("wrong-count", By::Packets(Touch::WrongCount)),
     by("twice-one-byte", By::Packets(Touch::TwiceFlipped)),
     seen("twice-well-made", By::Packets(Touch::TwiceWellMade), Defence::OnceRule, 0),
+    seen("drop-noise", By::Packets(Touch::DropNoise), Defence::EchoCheck, 1),
+    by("less-noise", By::Packets(Touch::LessNoise)),
+    by("too-much-noise", By::Packets(Touch::TooMuchNoise)),
+    by("hidden-noise", By::Packets(Touch::HiddenNoise)),
+    by("bad-noise", By::Packets(Touch::BadNoise)),
     by("spoiled-echo", By::Words(Lie::Echo)),
     by("lying-accuser-of-echo", By::Words(Lie::AccuseOfEcho)),
     by("lying-accuser-of-layer", By::Words(Lie::AccuseOfLayer)),
@@ -87,11 +93,14 @@ pub(super) const ALL: &[Behaviour] = &[
     by("wrong-opening", By::Keys(Cheat::Opening)),
     fewer("wrong-sub-shares", By::Keys(Cheat::SubShares)),
     seen("unproven-key", By::Keys(Cheat::Unproven), Defence::ProofOfPossession, 1),
-    by("two-documents", By::Keys(Cheat::Documents)),
+    by("two-proposals", By::Keys(Cheat::Proposals)),
+    by("two-documents", By::Words(Lie::TwoDocuments)),
+    by("two-documents-to-clients", By::Words(Lie::ClientDocuments)),
     by("leave-one-out", By::Entry(Choice::LeaveOut)),
     by("leave-one-in", By::Entry(Choice::LeaveOneIn)),
     seen("forge-one", By::Entry(Choice::ForgeOne), Defence::MacCheck, 0),
     seen("stuff", By::Entry(Choice::Stuff), Defence::MacCheck, 0),
+    by("copied-onion", By::Entry(Choice::CopyOne)),
     by("submit-twice", By::Client(Mischief::Twice)),
     by("bad-layer", By::ClientAt(|place| Mischief::BadLayer(place + 1))),
     by("false-commitment", By::Client(Mischief::BadCommitment)),
@@ -102,15 +111,36 @@ pub(super) const ALL: &[Behaviour] = &[
     by("client-short", By::Client(Mischief::Short)),
 ];
 
+/// Those named, all if none is, each in every position in a cascade of `mixes`.
+pub(super) fn tries(names: &[String], mixes: usize) -> impl Iterator<Item = (&'static Behaviour, usize)> {
+    let wanted = |behaviour: &&Behaviour| names.is_empty() || names.iter().any(|name| name == behaviour.name);
+    // Fewer than all of two mixes are one, and one alone opens nothing.
+    let possible = move |behaviour: &&Behaviour| mixes > 2 || !behaviour.fewer_open;
+    let behaviours = ALL.iter().filter(wanted).filter(possible);
+    behaviours.flat_map(move |behaviour| behaviour.positions(mixes).into_iter().map(move |place| (behaviour, place)))
+}
+
+/// Its place in the list.
+pub(super) fn number(behaviour: &Behaviour) -> u64 {
+    (0..).zip(ALL).find(|(_, known)| known.name == behaviour.name).map_or(0, |(number, _)| number)
+}
+
 impl Behaviour {
     /// Where it can be tried in a cascade of `mixes`: a mix's place, or of a client that attacks one mix that mix's.
     pub(super) fn positions(&self, mixes: usize) -> Vec<usize> {
         let exit = mixes - 1;
         match self.by {
             // The exit opens last: what it does to packets is done when nobody is left to notice.
+            // Before the entry nobody adds noise.
+            By::Packets(Touch::DropNoise | Touch::LessNoise) => (1..exit).collect(),
             By::Packets(_) => (0..exit).collect(),
-            By::Words(Lie::TwoLists) | By::Keys(Cheat::Documents) | By::Entry(_) | By::Client(_) => vec![0],
-            By::Words(Lie::TwoVerdicts | Lie::OpenEarly) => vec![exit],
+            By::Words(Lie::TwoLists | Lie::ClientDocuments)
+            | By::Keys(Cheat::Proposals)
+            | By::Entry(_)
+            | By::Client(_) => vec![0],
+            By::Words(Lie::OpenEarly) => vec![exit],
+            // Of the others' verdicts nobody hears but from the entry.
+            By::Words(Lie::TwoVerdicts) => vec![0, exit],
             By::Words(Lie::NoShare | Lie::WrongShare | Lie::TwoHeaders) => (0..exit).collect(),
             By::Words(Lie::AccuseOfLayer) | By::Keys(Cheat::Unproven) => (1..mixes).collect(),
             By::Words(_) | By::Keys(Cheat::Opening | Cheat::SubShares) => (0..mixes).collect(),

@@ -2,7 +2,7 @@
 
 use rand::RngExt;
 
-use crate::crypto::{Csprng, IdentityKey, SecretKey};
+use crate::crypto::Csprng;
 use crate::packet::Echo;
 use crate::session::client_records;
 use crate::wire::{COMMITMENT_BYTES, ListKey, ListSecret};
@@ -59,11 +59,10 @@ impl Rascal {
             Mischief::LowOrder => packets[..32].fill(0),
             _ => {}
         }
-        let secret = ListSecret::new(&SecretKey::from_bytes(me.secrets.list), me.document.network, me.document.epoch);
+        let secret = ListSecret::new(me.list, me.document.network, me.document.epoch);
         let keys = me.document.mixes.iter().map(|mix| secret.with_mix(&mix.list_key).ok());
         let keys: Vec<ListKey> = keys.collect::<Option<_>>()?;
-        let identity = IdentityKey::from_seed(&me.secrets.identity);
-        let records = client_records(me.geometry, builder.context(), me.index, &packets, &echoes, &keys, &identity);
+        let records = client_records(me.geometry, builder.context(), me.index, &packets, &echoes, &keys, me.identity);
         let mut records = records.to_bytes();
         match self.mischief {
             Mischief::BadMacs(place) => records[COMMITMENT_BYTES + 16 * place] ^= 1,

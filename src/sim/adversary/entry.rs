@@ -19,19 +19,23 @@ pub(super) enum Choice {
     ForgeOne,
     /// In the place of all but one client's: n - 1.
     Stuff,
+    /// Puts the onions and records of whoever submitted before in the place of one client's.
+    CopyOne,
 }
 
 /// An entry that chooses.
 pub(super) struct Chooser {
     choice: Choice,
     chosen: u32,
+    /// The last submission of another client: its round, packets and records.
+    seen: Option<(u64, Vec<u8>, Vec<u8>)>,
     rng: Csprng,
     acted: bool,
 }
 
 impl Chooser {
     pub(super) fn new(choice: Choice, chosen: u32, seed: u64) -> Self {
-        Self { choice, chosen, rng: rogue::rng(seed), acted: false }
+        Self { choice, chosen, seen: None, rng: rogue::rng(seed), acted: false }
     }
 
     /// Packets of its own under a client's name. It knows the MAC key that it shares with that client, and no other.
@@ -75,11 +79,19 @@ impl RogueMix for Chooser {
     fn takes(&mut self, me: &Insider<'_>, client: u32, round: u64, submission: Submission) -> Option<Submission> {
         let is_chosen = client == self.chosen;
         let concerned = match self.choice {
-            Choice::LeaveOut | Choice::ForgeOne => is_chosen,
+            Choice::LeaveOut | Choice::ForgeOne | Choice::CopyOne => is_chosen,
             Choice::LeaveOneIn | Choice::Stuff => !is_chosen,
         };
         if !concerned {
+            let packets = (0..submission.packets.len()).flat_map(|slot| submission.packets.received(slot).to_vec());
+            self.seen = Some((round, packets.collect(), submission.records.clone()));
             return Some(submission);
+        }
+        if self.choice == Choice::CopyOne {
+            let copied = self.seen.clone().filter(|(seen, ..)| *seen == round);
+            let Some((_, packets, records)) = copied else { return Some(submission) };
+            self.acted = true;
+            return Slots::from_packets(me.geometry, &packets).map(|packets| Submission { packets, records });
         }
         self.acted = true;
         match self.choice {

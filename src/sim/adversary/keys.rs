@@ -17,8 +17,8 @@ pub(super) enum Cheat {
     SubShares,
     /// It commits to a part whose secret it cannot prove to know.
     Unproven,
-    /// It proposes another document to one mix.
-    Documents,
+    /// It proposes another document to one mix. A proposal is not signed, and no honest mix sees two.
+    Proposals,
 }
 
 /// A mix that cheats.
@@ -86,7 +86,7 @@ impl RogueMix for Keys {
                 let opening = self.forged.as_ref().map_or(opening, |(_, forged)| forged.clone());
                 PeerMessage::EpochOpening { epoch, opening }
             }
-            (Cheat::Documents, PeerMessage::EpochProposal { mut document, openings }) => {
+            (Cheat::Proposals, PeerMessage::EpochProposal { mut document, openings }) => {
                 if me.others().last() == Some(to) {
                     self.acted = true;
                     document.proposed_at_ms += 1;

@@ -10,11 +10,15 @@ mod behaviour;
 mod clients;
 mod entry;
 mod follow;
+mod journal;
 mod keys;
 mod packets;
+mod posing;
+mod processes;
 mod rogue;
 mod toll;
 mod trial;
+mod watched;
 mod words;
 
 use std::collections::HashSet;
@@ -26,6 +30,13 @@ use crate::blame::Guilty;
 use crate::crypto::{Defence, Defences};
 
 use super::World;
+
+pub use posing::Posing;
+pub use processes::AdversaryProcesses;
+
+pub(in crate::sim) use journal::Journal;
+pub(in crate::sim) use processes::{ROUND, compare, go_on, tell};
+pub(in crate::sim) use watched::Watched;
 
 pub(in crate::sim) use rogue::{Deed, Insider, Member, RogueClient, RogueMix};
 pub(in crate::sim) use toll::Toll;
@@ -77,7 +88,7 @@ pub struct AdversaryRow {
     pub released: u64,
     /// In which something was seen of an honest mix's shuffle, or of a key, that must not be.
     pub leaked: u64,
-    /// In which honest mixes named the culprit.
+    /// In which all honest mixes named the culprit, or an honest client has evidence against it.
     pub culprit_named: u64,
     /// In which they named somebody else.
     pub honest_named: u64,
@@ -85,6 +96,14 @@ pub struct AdversaryRow {
     pub delivered_later: u64,
     /// Whether any of the bad shows without the defence that the row is about; `None` if it is about none.
     pub control_red: Option<bool>,
+    /// Whether it was tried with real processes, and seen from outside.
+    pub processes: bool,
+    /// Why it is not known whether such a round could be opened; with processes only.
+    pub unknown: Option<String>,
+    /// Whether operators had to start their mixes again until everything had arrived; with processes only.
+    pub restarted: bool,
+    /// What else went wrong; with processes only.
+    pub failures: Vec<String>,
     /// How long it took, summed over threads.
     pub seconds: f64,
     /// The seeds of networks that were bad.
@@ -104,13 +123,7 @@ impl Adversary {
 
     /// Runs it; each row is told as it ends.
     pub fn run(&self, tell: impl Fn(&AdversaryRow) + Sync) -> Vec<AdversaryRow> {
-        let wanted = |name: &str| self.behaviours.is_empty() || self.behaviours.iter().any(|wanted| wanted == name);
-        let behaviours = behaviour::ALL.iter().filter(|behaviour| wanted(behaviour.name));
-        // Fewer than all of two mixes are one, and one alone opens nothing.
-        let behaviours = behaviours.filter(|behaviour| self.mixes > 2 || !behaviour.fewer_open);
-        let tries: Vec<_> = behaviours
-            .flat_map(|behaviour| behaviour.positions(self.mixes).into_iter().map(move |place| (behaviour, place)))
-            .collect();
+        let tries: Vec<_> = behaviour::tries(&self.behaviours, self.mixes).collect();
         let (next, rows) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
         std::thread::scope(|scope| {
             for _ in 0..self.threads.max(1) {
@@ -124,8 +137,7 @@ impl Adversary {
             }
         });
         let mut rows = rows.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let order = |row: &AdversaryRow| (Self::names().position(|name| name == row.behaviour), row.position);
-        rows.sort_by_key(order);
+        rows.sort_by_key(AdversaryRow::order);
         rows
     }
 
@@ -161,6 +173,7 @@ impl AdversaryRow {
         let (seeds, acted, touched, released, leaked, culprit_named, honest_named, delivered_later) =
             Default::default();
         let (control_red, seconds, failed_seeds) = (None, 0.0, Vec::new());
+        let (processes, unknown, restarted, failures) = (false, None, false, Vec::new());
         Self {
             behaviour,
             position,
@@ -173,9 +186,18 @@ impl AdversaryRow {
             honest_named,
             delivered_later,
             control_red,
+            processes,
+            unknown,
+            restarted,
+            failures,
             seconds,
             failed_seeds,
         }
+    }
+
+    /// As the list of behaviours has it.
+    fn order(&self) -> (Option<usize>, usize) {
+        (Adversary::names().position(|name| name == self.behaviour), self.position)
     }
 
     fn add(&mut self, seed: u64, verdict: &trial::Verdict) {
@@ -194,7 +216,7 @@ impl AdversaryRow {
 
     /// Whether nothing was opened or seen that must not be, nobody innocent named, and no message lost.
     pub fn is_good(&self) -> bool {
-        self.failed_seeds.is_empty()
+        self.failed_seeds.is_empty() && self.failures.is_empty()
     }
 
     /// Whether it is good, and its control shows that it could have been otherwise.
@@ -210,12 +232,16 @@ impl AdversaryRow {
             "seeds": self.seeds,
             "acted": self.acted,
             "touched": self.touched,
-            "released": self.released,
+            "released": self.unknown.is_none().then_some(self.released),
             "leaked": self.leaked,
             "culprit_named": self.culprit_named,
             "honest_named": self.honest_named,
             "delivered_later": self.delivered_later,
             "control_red": self.control_red,
+            "processes": self.processes,
+            "unknown": self.unknown,
+            "restarted": self.restarted,
+            "failures": self.failures,
             "seconds": self.seconds,
             "failed_seeds": self.failed_seeds,
         })

@@ -1,10 +1,12 @@
 //! Mixes that do something to the packets of a batch before they hand it on.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use rand::{Rng, RngExt};
 
 use crate::crypto::Csprng;
+use crate::round::Done;
 use crate::wire::{BatchHeader, PeerMessage, SignedBatchHeader};
 
 use super::follow::Follow;
@@ -31,6 +33,8 @@ pub(super) enum Touch {
     LowOrder,
     /// Swaps the heads of two packets.
     SwapHeads,
+    /// Puts what another packet holds under its head: an inner layer under another's outer one.
+    CopyBody,
     /// Puts a packet of the round before in its place.
     ReplayPacket,
     /// Hands on the batch of the round before.
@@ -39,6 +43,16 @@ pub(super) enum Touch {
     WrongRound,
     /// Announces one packet more than there are.
     WrongCount,
+    /// Puts a well-made packet of its own in the place of noise of the mix before.
+    DropNoise,
+    /// Leaves out all noise that it knows, and says that there is less of it.
+    LessNoise,
+    /// Adds one packet more than it may, and says so.
+    TooMuchNoise,
+    /// Adds one packet more than it says.
+    HiddenNoise,
+    /// Flips a bit of its own noise, which its engine does not know.
+    BadNoise,
     /// Hands on the honest batch, breaks the link, and hands it on again with one byte changed.
     TwiceFlipped,
     /// Hands on the honest batch, and soon after it, while it is mixed, another with one packet replaced by a well-made one.
@@ -67,18 +81,26 @@ pub(super) struct Packets {
     touch: Touch,
     rng: Csprng,
     last: Option<Vec<Vec<u8>>>,
+    /// Its own noise, which is its to change, and that of the mix before as it hands it on.
+    own: BTreeSet<Vec<u8>>,
+    theirs: BTreeSet<Vec<u8>>,
+    /// The ephemeral keys of noise that others have made.
+    heads: BTreeSet<[u8; 32]>,
     follow: Follow,
     acted: bool,
 }
 
 impl Packets {
     pub(super) fn new(touch: Touch, seed: u64) -> Self {
-        Self { touch, rng: rogue::rng(seed), last: None, follow: Follow::default(), acted: false }
+        let (own, theirs, heads) = Default::default();
+        Self { touch, rng: rogue::rng(seed), last: None, own, theirs, heads, follow: Follow::default(), acted: false }
     }
 
     fn change(&mut self, me: &Insider<'_>, round: u64, packets: &mut Vec<Vec<u8>>) -> Option<()> {
-        let at = self.rng.random_range(0..packets.len());
-        let other = (at + self.rng.random_range(1..packets.len())) % packets.len();
+        let others: Vec<usize> = (0..packets.len()).filter(|at| !self.own.contains(&packets[*at])).collect();
+        let at = self.rng.random_range(0..others.len());
+        let other = (at + self.rng.random_range(1..others.len())) % others.len();
+        let (at, other) = (others[at], others[other]);
         match self.touch {
             Touch::Drop => drop(packets.remove(at)),
             Touch::Garbage => self.rng.fill_bytes(&mut packets[at]),
@@ -99,8 +121,20 @@ impl Packets {
                 a[..48].swap_with_slice(&mut b[..48]);
                 (packets[at], packets[other]) = (a, b);
             }
+            Touch::CopyBody => {
+                let body = packets[other][48..].to_vec();
+                packets[at][48..].copy_from_slice(&body);
+            }
             Touch::ReplayPacket => packets[at] = self.last.as_ref()?.first()?.clone(),
             Touch::ReplayBatch => *packets = self.last.clone().filter(|last| last.len() == packets.len())?,
+            Touch::DropNoise => {
+                let noise = packets.iter().position(|packet| self.theirs.contains(packet))?;
+                packets[noise] = me.packet(&mut self.rng, round)?;
+            }
+            Touch::LessNoise => packets.retain(|packet| !self.own.contains(packet) && !self.theirs.contains(packet)),
+            Touch::TooMuchNoise | Touch::HiddenNoise => packets.push(me.packet(&mut self.rng, round)?),
+            // Done before its engine signs for the batch.
+            Touch::BadNoise => return None,
             Touch::WrongRound | Touch::WrongCount => {}
         }
         Some(())
@@ -145,6 +179,13 @@ impl RogueMix for Packets {
         self.follow.round(me, round);
         match self.touch {
             Touch::WrongRound => second = BatchHeader { round: round + 1, ..second.header }.sign(me.key),
+            Touch::LessNoise => {
+                let listed = me.network.listed(second.header.members.count());
+                second = BatchHeader { noise: second.header.count - listed, ..second.header }.sign(me.key);
+            }
+            Touch::TooMuchNoise => {
+                second = BatchHeader { noise: second.header.noise + 1, ..second.header }.sign(me.key);
+            }
             Touch::WrongCount => second = BatchHeader { count: second.header.count + 1, ..second.header }.sign(me.key),
             _ => {}
         }
@@ -155,6 +196,33 @@ impl RogueMix for Packets {
 
     fn hears(&mut self, me: &Insider<'_>, from: usize, message: PeerMessage) -> (Option<PeerMessage>, Vec<Deed>) {
         self.follow.hears(me, from, message)
+    }
+
+    fn overhears(&mut self, noise: &[u8]) {
+        self.heads.extend(noise.first_chunk::<32>());
+    }
+
+    fn finds(&mut self, mut done: Done) -> Done {
+        match &mut done {
+            Done::Segment { slots, result: Ok(()), .. } => {
+                let noise = (0..slots.len()).filter(|slot| self.heads.contains(&slots.ephemeral(*slot)));
+                self.theirs.extend(noise.map(|slot| slots.peeled(slot).to_vec()));
+            }
+            Done::Shuffled { batch, digest, .. } => {
+                let spoilt = batch.noise().next().map(|(place, _)| place);
+                if let Some(spoilt) = spoilt.filter(|_| self.touch == Touch::BadNoise) {
+                    let byte = self.rng.random_range(0..batch.geometry().packet());
+                    if let Some(packet) = batch.packets_mut().nth(spoilt as usize) {
+                        packet[byte] ^= 1;
+                    }
+                    *digest = batch.digest();
+                    self.acted = true;
+                }
+                self.own.extend(batch.noise().map(|(_, packet)| packet.to_vec()));
+            }
+            _ => {}
+        }
+        done
     }
 
     fn has_acted(&self) -> bool {

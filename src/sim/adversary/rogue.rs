@@ -9,13 +9,13 @@ use crate::mix::Mix;
 use crate::node;
 use crate::packet::{Address, Body, Builder, Geometry, MessageId, Recipe, RoundContext};
 use crate::round::{Done, Submission};
-use crate::wire::{BatchHeader, EpochDocument, Network, PeerMessage, SignedBatchHeader, batch_digest, onion_digest};
-
-use super::super::Secrets;
+use crate::wire::{
+    BatchHeader, EpochDocument, Network, PeerMessage, Reply, SignedBatchHeader, SignedEpoch, batch_digest, onion_digest,
+};
 
 /// A mix that somebody has taken over. Its engine runs on as the honest mix's would; whoever has taken it over stands
 /// between it and its links.
-pub(in crate::sim) trait RogueMix {
+pub(in crate::sim) trait RogueMix: Send {
     /// Its engine would say this.
     fn says(&mut self, _me: &Insider<'_>, to: usize, message: PeerMessage) -> Vec<Deed> {
         vec![Deed::Say(to, message)]
@@ -36,10 +36,18 @@ pub(in crate::sim) trait RogueMix {
         Some(submission)
     }
 
+    /// Its engine answers a client: what that client gets.
+    fn answers(&mut self, _me: &Insider<'_>, _client: u32, reply: Reply) -> Reply {
+        reply
+    }
+
     /// What its engine is told that a job has come to, so that it signs what is false.
     fn finds(&mut self, done: Done) -> Done {
         done
     }
+
+    /// Another mix adds this packet of noise to a round: more than it could know.
+    fn overhears(&mut self, _noise: &[u8]) {}
 
     /// Whether it has done yet what it is there for.
     fn has_acted(&self) -> bool;
@@ -76,6 +84,11 @@ impl Insider<'_> {
     pub(super) fn document(&self, round: u64) -> Option<EpochDocument> {
         let chain = self.disk.recover().ok()?.chain;
         chain.into_iter().rev().map(|signed| signed.document).find(|document| document.position(round).is_some())
+    }
+
+    /// The newest document that all have signed.
+    pub(super) fn newest(&self) -> Option<SignedEpoch> {
+        self.disk.recover().ok()?.chain.pop()
     }
 
     pub(super) fn others(&self) -> impl Iterator<Item = usize> {
@@ -131,7 +144,7 @@ pub(super) fn rng(seed: u64) -> Csprng {
 }
 
 /// A malicious client: what goes out in place of a submission of its engine's.
-pub(in crate::sim) trait RogueClient {
+pub(in crate::sim) trait RogueClient: Send {
     /// Its engine would submit this: packets and records behind them.
     fn submits(&mut self, me: &Member<'_>, round: u64, submission: (Vec<u8>, Vec<u8>)) -> Vec<(Vec<u8>, Vec<u8>)>;
 
@@ -142,7 +155,8 @@ pub(in crate::sim) trait RogueClient {
 /// All that a client knows.
 pub(in crate::sim) struct Member<'a> {
     pub(in crate::sim) index: u32,
-    pub(in crate::sim) secrets: &'a Secrets,
+    pub(in crate::sim) identity: &'a IdentityKey,
+    pub(in crate::sim) list: &'a SecretKey,
     pub(in crate::sim) document: EpochDocument,
     pub(in crate::sim) geometry: Geometry,
     pub(in crate::sim) packets: usize,

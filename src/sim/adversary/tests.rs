@@ -37,9 +37,23 @@ fn no_attack_opens_a_touched_round_names_the_innocent_or_costs_a_message() {
         assert!(row.is_good() && row.acted == 1, "{}", row.json());
     }
     let named = |name: &str| rows.iter().any(|row| row.behaviour == name && row.culprit_named == 1);
-    for name in
-        ["well-made", "duplicate", "flip", "spoiled-echo", "lying-accuser-of-echo", "bad-layer", "false-commitment"]
-    {
+    for name in [
+        "well-made",
+        "duplicate",
+        "flip",
+        "drop-noise",
+        "less-noise",
+        "too-much-noise",
+        "hidden-noise",
+        "bad-noise",
+        "spoiled-echo",
+        "lying-accuser-of-echo",
+        "two-verdicts",
+        "two-documents",
+        "two-documents-to-clients",
+        "bad-layer",
+        "false-commitment",
+    ] {
         assert!(named(name), "{name}");
     }
 }
@@ -47,7 +61,7 @@ fn no_attack_opens_a_touched_round_names_the_innocent_or_costs_a_message() {
 #[test]
 fn without_its_defence_an_attack_shows() {
     let tries: Vec<_> = behaviour::ALL.iter().filter_map(|behaviour| Some((behaviour, behaviour.control?))).collect();
-    assert_eq!(tries.len(), 6);
+    assert_eq!(tries.len(), 7);
     let rows = each(&tries, |(behaviour, (defence, place))| {
         let mut row = AdversaryRow::new(behaviour.name, place + 1);
         for seed in 1..=CONTROL_SEEDS {

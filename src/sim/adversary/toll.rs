@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::crypto::Digest;
 use crate::round::Job;
-use crate::wire::{Members, PeerMessage, SignedBatchHeader};
+use crate::wire::{Exhibit, Members, PeerMessage, SignedBatchHeader};
 
 use super::super::Party;
 use super::super::traffic::Parcel;
@@ -89,6 +89,12 @@ impl Toll {
         match message {
             PeerMessage::BatchHeader(signed) => {
                 self.members.insert(signed.header.round, signed.header.members.clone());
+            }
+            // What the entry asks for it has refused itself: the client's own packets are in, by way of this mix.
+            PeerMessage::Show { round, exhibit: Exhibit::Submission { client }, .. } => {
+                if let Some(forged) = self.forged.get_mut(round) {
+                    forged.remove(client);
+                }
             }
             PeerMessage::Release { round, .. } if !self.malicious.contains(&from) => {
                 self.released.insert(*round);

@@ -8,6 +8,7 @@ use super::super::{Plan, SimMix, World};
 use super::behaviour::{Behaviour, Villain};
 use super::{convictions, rogue};
 use crate::blame::Guilty;
+use crate::client;
 use crate::crypto::Defences;
 use crate::mix::Event;
 use crate::store::MessageState;
@@ -94,12 +95,20 @@ pub(super) fn run(behaviour: &Behaviour, mixes: usize, position: usize, seed: u6
     });
     let honest_mixes = (0..mixes).filter(|mix| guilty != Guilty::Mix(*mix as u8 + 1));
     let named = convictions(&world, honest_mixes);
-    verdict.culprit_named = named.iter().all(|named| named.contains(&guilty));
-    verdict.honest_named = named.iter().flatten().any(|named| *named != guilty);
+    let shown: Vec<Guilty> = (0..honest).flat_map(|client| shown_to_client(&world, client)).collect();
+    verdict.culprit_named = named.iter().all(|named| named.contains(&guilty)) || shown.contains(&guilty);
+    verdict.honest_named = named.iter().flatten().chain(&shown).any(|named| *named != guilty);
     verdict.touched = world.toll.touched();
     verdict.released = world.toll.opened();
     verdict.leaked = verdict.leaked.or(world.toll.leaks.first().copied());
     verdict
+}
+
+/// Whom a client can prove guilty.
+fn shown_to_client(world: &World, client: usize) -> Vec<Guilty> {
+    let contradictions = world.clients[client].contradictions.iter();
+    let evidence = contradictions.flat_map(|found| client::evidence(&world.network, found));
+    evidence.filter_map(|evidence| Some(evidence.verify(&world.network).ok()?.guilty)).collect()
 }
 
 fn sit_down(world: &mut World, behaviour: &Behaviour, position: usize, seed: u64) {

@@ -1,6 +1,7 @@
 //! Mixes that hand on honest batches and lie in what they say: of echoes, shares and confirms, or to each another thing.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use rand::RngExt;
 
@@ -9,7 +10,8 @@ use crate::packet::PeelError;
 use crate::round::{Done, EchoError, ListPlace};
 use crate::threshold::Share;
 use crate::wire::{
-    AbortReason, BatchHeader, Confirm, ListHeader, Outcome, PeerMessage, Piece, Release, ReleasedShare, Slot, Statement,
+    AbortReason, BatchHeader, Confirm, ListHeader, Outcome, PeerMessage, Piece, Release, ReleasedShare, Reply, Slot,
+    Statement,
 };
 
 use super::{Deed, Insider, RogueMix, rogue};
@@ -39,11 +41,18 @@ pub(super) enum Lie {
     TwoEchoHeaders,
     /// To one mix another confirm.
     TwoConfirms,
-    /// Two verdicts of one round.
+    /// Two verdicts of one round to one mix: the exit as its decision, the entry among the signatures of all.
     TwoVerdicts,
+    /// To the entry, or the entry to one mix, another document of the present epoch's number.
+    TwoDocuments,
+    /// At the entry: to one client another document of the present epoch's number.
+    ClientDocuments,
     /// Its confirm goes to one mix alone, and whatever comes is tried on the round's key at once.
     OpenEarly,
 }
+
+/// How long behind one verdict the other goes.
+const BEHIND: Duration = Duration::from_millis(200);
 
 /// A mix that lies.
 pub(super) struct Words {
@@ -52,13 +61,14 @@ pub(super) struct Words {
     confirmed: BTreeMap<u64, BTreeSet<usize>>,
     shares: BTreeMap<u64, Vec<(u8, [u8; 32])>>,
     acted: bool,
-    early: bool,
+    /// Rounds that it could open before the last confirm had come.
+    early: BTreeSet<u64>,
 }
 
 impl Words {
     pub(super) fn new(lie: Lie, seed: u64) -> Self {
         let confirmed = BTreeMap::new();
-        Self { lie, rng: rogue::rng(seed), confirmed, shares: BTreeMap::new(), acted: false, early: false }
+        Self { lie, rng: rogue::rng(seed), confirmed, shares: BTreeMap::new(), acted: false, early: BTreeSet::new() }
     }
 
     /// `other` goes to the last of the other mixes in place of `message`; if there is only one, after it.
@@ -81,7 +91,9 @@ impl Words {
         let own = engine.own_share(round).map(|share| (me.place as u8 + 1, share));
         let shares: Vec<_> = held.chain(own).collect();
         self.acted = true;
-        self.early |= engine.opens_with(round, &shares);
+        if engine.opens_with(round, &shares) {
+            self.early.insert(round);
+        }
     }
 }
 
@@ -161,6 +173,29 @@ impl RogueMix for Words {
                     Deed::Say(to, PeerMessage::Decision { verdict: other, signature: signed }),
                 ]
             }
+            (Lie::TwoVerdicts, PeerMessage::VerdictComplete(signed)) if me.others().last() == Some(to) => {
+                let mut other = signed.clone();
+                other.verdict.outcome = Outcome::OpenedNotStored;
+                other.signatures[me.place] = other.verdict.sign(me.key);
+                self.acted = true;
+                vec![
+                    Deed::Say(to, PeerMessage::VerdictComplete(signed)),
+                    // What comes before the verdict that holds contradicts nothing yet.
+                    Deed::Later(BEHIND, vec![Deed::Say(to, PeerMessage::VerdictComplete(other))]),
+                ]
+            }
+            (Lie::TwoDocuments, message @ PeerMessage::Confirm { .. }) => {
+                let chosen = if me.place == 0 { me.network.mixes() - 1 } else { 0 };
+                let newest = me.newest().filter(|_| to == chosen);
+                let mut deeds = vec![Deed::Say(to, message)];
+                if let Some(mut other) = newest {
+                    other.document.proposed_at_ms += 1;
+                    other.signatures[me.place] = other.document.sign(me.key);
+                    deeds.push(Deed::Say(to, PeerMessage::EpochComplete(other)));
+                    self.acted = true;
+                }
+                deeds
+            }
             (Lie::OpenEarly, PeerMessage::Confirm { confirm, signature }) => {
                 let round = confirm.slot.round;
                 self.try_key(me, round);
@@ -177,7 +212,12 @@ impl RogueMix for Words {
                 PeerMessage::Confirm { confirm, .. } => {
                     let round = confirm.slot.round;
                     self.try_key(me, round);
-                    self.confirmed.entry(round).or_default().insert(from);
+                    let confirmed = self.confirmed.entry(round).or_default();
+                    confirmed.insert(from);
+                    if confirmed.len() + 1 == me.network.mixes() {
+                        // The last confirm was on its way: whoever released had heard it.
+                        self.early.remove(&round);
+                    }
                 }
                 PeerMessage::Release { round, share, .. } => {
                     self.shares.entry(*round).or_default().push((from as u8 + 1, share.0));
@@ -187,6 +227,18 @@ impl RogueMix for Words {
             }
         }
         (Some(message), Vec::new())
+    }
+
+    fn answers(&mut self, me: &Insider<'_>, client: u32, reply: Reply) -> Reply {
+        let Reply::Ticket(mut ticket) = reply else { return reply };
+        let newest = me.newest().filter(|_| self.lie == Lie::ClientDocuments && client == 0);
+        if let Some(mut other) = newest {
+            other.document.proposed_at_ms += 1;
+            other.signatures[me.place] = other.document.sign(me.key);
+            ticket.chain.push(other);
+            self.acted = true;
+        }
+        Reply::Ticket(ticket)
     }
 
     fn finds(&mut self, mut done: Done) -> Done {
@@ -215,6 +267,6 @@ impl RogueMix for Words {
     }
 
     fn loot(&self) -> Option<&'static str> {
-        self.early.then_some("opened_early")
+        (!self.early.is_empty()).then_some("opened_early")
     }
 }

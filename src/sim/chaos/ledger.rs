@@ -9,11 +9,11 @@
 use std::collections::{HashMap, HashSet};
 
 /// The id that the daemon gave a message.
-pub(super) type Id = [u8; 16];
+pub(in crate::sim) type Id = [u8; 16];
 
 /// A message as its recipient should see it.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub(super) struct Parcel {
+pub(in crate::sim) struct Parcel {
     /// The client that it is for.
     pub to: String,
     /// The client that it is from; `None` for an anonymous one.
@@ -28,7 +28,7 @@ pub(super) struct Parcel {
 
 /// All that is known of the messages of one network.
 #[derive(Default)]
-pub(super) struct Ledger {
+pub(in crate::sim) struct Ledger {
     accepted: HashMap<Id, Parcel>,
     perhaps: Vec<Parcel>,
     refused: u64,
@@ -42,7 +42,7 @@ pub(super) struct Ledger {
 
 /// The comparison at the end.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub(super) struct Verdict {
+pub(in crate::sim) struct Verdict {
     pub accepted: u64,
     /// Accepted, and in the recipient's inbox as sent, or there until it was read.
     pub delivered: u64,
@@ -64,24 +64,24 @@ pub(super) struct Verdict {
 }
 
 impl Ledger {
-    pub(super) fn accept(&mut self, id: Id, parcel: Parcel) {
+    pub(in crate::sim) fn accept(&mut self, id: Id, parcel: Parcel) {
         self.accepted.insert(id, parcel);
     }
 
-    pub(super) fn perhaps(&mut self, parcel: Parcel) {
+    pub(in crate::sim) fn perhaps(&mut self, parcel: Parcel) {
         self.perhaps.push(parcel);
     }
 
-    pub(super) fn refuse(&mut self) {
+    pub(in crate::sim) fn refuse(&mut self) {
         self.refused += 1;
     }
 
-    pub(super) fn hold(&mut self, id: Id) {
+    pub(in crate::sim) fn hold(&mut self, id: Id) {
         self.held.insert(id);
     }
 
     /// An inbox has shown this among its unread messages.
-    pub(super) fn show(&mut self, id: Id, parcel: Parcel) {
+    pub(in crate::sim) fn show(&mut self, id: Id, parcel: Parcel) {
         if self.marked_read.contains(&id) {
             self.twice.insert(id);
         }
@@ -97,22 +97,27 @@ impl Ledger {
     }
 
     /// The daemon is asked to mark these read: whatever it answers, its inbox may forget them from now on.
-    pub(super) fn let_go(&mut self, ids: &[Id]) {
+    pub(in crate::sim) fn let_go(&mut self, ids: &[Id]) {
         self.may_go.extend(ids);
     }
 
     /// The daemon has said that these are marked read: they must not be unread again.
-    pub(super) fn mark_read(&mut self, ids: &[Id]) {
+    pub(in crate::sim) fn mark_read(&mut self, ids: &[Id]) {
         self.marked_read.extend(ids);
     }
 
     /// How many accepted messages no inbox has shown.
-    pub(super) fn missing(&self) -> usize {
+    pub(in crate::sim) fn missing(&self) -> usize {
         self.accepted.keys().filter(|id| !self.shown.contains_key(*id)).count()
     }
 
     /// Compares. `unread` and `all` are the last lists of all inboxes, `held` what is still held.
-    pub(super) fn judge(mut self, unread: Vec<(Id, Parcel)>, all: Vec<(Id, Parcel)>, held: &HashSet<Id>) -> Verdict {
+    pub(in crate::sim) fn judge(
+        mut self,
+        unread: Vec<(Id, Parcel)>,
+        all: Vec<(Id, Parcel)>,
+        held: &HashSet<Id>,
+    ) -> Verdict {
         for list in [&unread, &all] {
             let mut met = HashSet::new();
             self.twice.extend(list.iter().filter(|(id, _)| !met.insert(*id)).map(|(id, _)| *id));
@@ -164,7 +169,7 @@ impl Ledger {
 
 impl Verdict {
     /// Whether every message went as it should.
-    pub(super) fn is_good(&self) -> bool {
+    pub(in crate::sim) fn is_good(&self) -> bool {
         self.lost == 0 && self.duplicated == 0 && self.corrupted == 0
     }
 }

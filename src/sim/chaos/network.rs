@@ -14,7 +14,6 @@ use crate::sim::{Impairment, Relay, RelayCounts};
 use crate::testnet::{Layout, Options, Programs, TestnetError};
 use crate::wire::CHAIN_KEPT;
 
-use super::Profile;
 use super::process::Process;
 use super::schedule::{Shape, Step};
 
@@ -34,7 +33,7 @@ const CALM_RETENTION: u64 = 16;
 const INBOX_BYTES: u64 = 1 << 20;
 
 /// The processes, their homes, and what stands between them.
-pub(super) struct Network {
+pub(in crate::sim) struct Network {
     pub layout: Layout,
     pub counts: Arc<RelayCounts>,
     /// Mixes first, entry first.
@@ -44,7 +43,7 @@ pub(super) struct Network {
 
 /// How often everything was done.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
-pub(super) struct Done {
+pub(in crate::sim) struct Done {
     pub kills: u64,
     pub pauses: u64,
     pub partitions: u64,
@@ -55,7 +54,7 @@ pub(super) struct Done {
 
 /// What the processes of one role take up: resident memory of one on average, disk of all.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
-pub(super) struct RoleUsage {
+pub(in crate::sim) struct RoleUsage {
     pub running: u64,
     pub rss_kib: u64,
     /// Of it, what is not the database's file.
@@ -63,18 +62,30 @@ pub(super) struct RoleUsage {
     pub disk_kib: u64,
 }
 
+/// What is special about a network.
+#[derive(Clone, Debug, Default)]
+pub(in crate::sim) struct Setting {
+    /// Nothing goes wrong: what is kept for a time is kept as short as can be.
+    pub calm: bool,
+    /// How many mixes together open a round, if not all.
+    pub threshold: Option<u64>,
+    /// What runs in place of a party's daemon.
+    pub wrappers: BTreeMap<usize, Vec<String>>,
+}
+
 impl Network {
     /// Lays a network out in `dir` and starts everybody.
-    pub(super) async fn start(
+    pub(in crate::sim) async fn start(
         dir: &Path,
         options: &Options,
         programs: &Programs,
         seed: u64,
-        profile: Profile,
+        setting: &Setting,
     ) -> Result<Self, TestnetError> {
         let mut layout = prepare(dir, options, seed)?;
         layout.network.epoch_rounds = EPOCH_ROUNDS;
-        if profile == Profile::Calm {
+        layout.network.threshold = setting.threshold.or(layout.network.threshold);
+        if setting.calm {
             layout.network.history_rounds = CALM_HISTORY;
             layout.network.retention_epochs = CALM_RETENTION;
         }
@@ -103,11 +114,12 @@ impl Network {
         let mixes = layout.mixes.iter().map(|home| (home, &programs.mixnode));
         let clients = layout.clients.iter().map(|home| (home, &programs.mixclient));
         let mut parties = Vec::new();
-        for ((home, program), file) in mixes.chain(clients).zip(files) {
+        for (place, ((home, program), file)) in mixes.chain(clients).zip(files).enumerate() {
             // A home's own network file goes before the one beside it.
             let path = home.dir.join("network.yaml");
             write(&path, file.to_yaml()).map_err(io("write", &path))?;
-            parties.push(Process::new(home.clone(), program));
+            let wrapper = setting.wrappers.get(&place).cloned().unwrap_or_default();
+            parties.push(Process::new(home.clone(), program, wrapper));
         }
         for party in &mut parties {
             party.start(0)?;
@@ -148,7 +160,7 @@ impl Network {
     }
 
     /// Starts again whoever has ended by itself, and says so.
-    pub(super) fn look_for_dead(&mut self) -> Result<Vec<String>, TestnetError> {
+    pub(in crate::sim) fn look_for_dead(&mut self) -> Result<Vec<String>, TestnetError> {
         let mut said = Vec::new();
         for party in &mut self.parties {
             if let Some(words) = party.obituary() {
@@ -160,7 +172,7 @@ impl Network {
     }
 
     /// Stops everybody, clients first; what there is to say of those that did not stop well.
-    pub(super) async fn stop(&mut self) -> Vec<String> {
+    pub(in crate::sim) async fn stop(&mut self) -> Vec<String> {
         let mixes = self.layout.mixes.len();
         let mut said = Vec::new();
         let (mixes, clients) = self.parties.split_at_mut(mixes);
@@ -175,7 +187,7 @@ impl Network {
     }
 
     /// What everybody takes up at present, by role.
-    pub(super) fn usage(&self) -> BTreeMap<&'static str, RoleUsage> {
+    pub(in crate::sim) fn usage(&self) -> BTreeMap<&'static str, RoleUsage> {
         let exit = self.layout.mixes.len() - 1;
         let mut roles = BTreeMap::<&'static str, RoleUsage>::new();
         for (place, party) in self.parties.iter().enumerate() {

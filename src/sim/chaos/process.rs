@@ -16,9 +16,11 @@ use crate::testnet::{TestnetError, daemon, last_words};
 const STOPPING: Duration = Duration::from_secs(20);
 
 /// One party's daemon. It is killed when this is dropped.
-pub(super) struct Process {
+pub(in crate::sim) struct Process {
     pub home: Home,
     program: PathBuf,
+    /// What becomes the daemon, or runs in its place.
+    wrapper: Vec<String>,
     log: PathBuf,
     running: Option<Running>,
 }
@@ -31,7 +33,7 @@ struct Running {
 
 /// What a running daemon takes up.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Usage {
+pub(in crate::sim) struct Usage {
     /// Resident memory, what it has of its database's file included.
     pub resident_kib: u64,
     /// Resident memory that is its own: what a leak adds to.
@@ -40,14 +42,20 @@ pub(super) struct Usage {
 }
 
 impl Process {
-    /// The daemon of `home`; it does not run yet.
-    pub(super) fn new(home: Home, program: &Path) -> Self {
-        Self { log: home.dir.join("log"), home, program: program.into(), running: None }
+    /// The daemon of `home`; it does not run yet. `wrapper` is a program with arguments that becomes the daemon, or runs in its
+    /// place; empty for none.
+    pub(in crate::sim) fn new(home: Home, program: &Path, wrapper: Vec<String>) -> Self {
+        Self { log: home.dir.join("log"), home, program: program.into(), wrapper, running: None }
+    }
+
+    /// From its next start on it is the daemon itself.
+    pub(in crate::sim) fn give_back(&mut self) {
+        self.wrapper.clear();
     }
 
     /// Starts it, its monotonic clock `clock` seconds off if that is not 0.
-    pub(super) fn start(&mut self, clock: i64) -> Result<(), TestnetError> {
-        let wrapper = if clock == 0 { Vec::new() } else { off_by(clock) };
+    pub(in crate::sim) fn start(&mut self, clock: i64) -> Result<(), TestnetError> {
+        let wrapper = if clock == 0 { self.wrapper.clone() } else { off_by(clock) };
         let mut command = daemon(&self.program, &wrapper, &self.home, &self.log)?;
         let started = command.kill_on_drop(true).spawn();
         let mut child =
@@ -57,21 +65,21 @@ impl Process {
         Ok(())
     }
 
-    pub(super) async fn kill(&mut self) {
+    pub(in crate::sim) async fn kill(&mut self) {
         if let Some(mut running) = self.running.take() {
             // It may have ended by itself a moment ago.
             let _ended = running.child.kill().await;
         }
     }
 
-    pub(super) fn signal(&self, signal: Signal) {
+    pub(in crate::sim) fn signal(&self, signal: Signal) {
         if let Some(pid) = self.pid() {
             let _gone = kill(Pid::from_raw(pid), signal);
         }
     }
 
     /// What there is to say if it has ended by itself; it does not run then.
-    pub(super) fn obituary(&mut self) -> Option<String> {
+    pub(in crate::sim) fn obituary(&mut self) -> Option<String> {
         let status = self.running.as_mut()?.child.try_wait().ok().flatten()?;
         self.running = None;
         Some(self.last_words("ended", status))
@@ -79,7 +87,7 @@ impl Process {
 
     /// No file of its own may grow beyond its store's present length and `room` bytes; `None` lifts that. Whether the
     /// system did it.
-    pub(super) async fn limit(&self, room: Option<u64>) -> bool {
+    pub(in crate::sim) async fn limit(&self, room: Option<u64>) -> bool {
         let Some(pid) = self.pid() else { return false };
         let store = std::fs::metadata(self.store().join("data.mdb")).map_or(0, |found| found.len());
         let size = room.map_or("unlimited".into(), |room| (store + room).to_string());
@@ -90,7 +98,7 @@ impl Process {
     }
 
     /// Waits for it to stop, as it has been told to; what there is to say if it does not do so well.
-    pub(super) async fn wait(&mut self) -> Option<String> {
+    pub(in crate::sim) async fn wait(&mut self) -> Option<String> {
         let mut running = self.running.take()?;
         match timeout(STOPPING, running.child.wait()).await {
             Ok(Ok(status)) if status.success() => None,
@@ -104,7 +112,7 @@ impl Process {
     }
 
     /// `None` if it does not run.
-    pub(super) fn usage(&self) -> Option<Usage> {
+    pub(in crate::sim) fn usage(&self) -> Option<Usage> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()?)).ok()?;
         let number = |name| {
             let line = status.lines().find_map(|line| line.strip_prefix(name))?;
@@ -130,7 +138,7 @@ impl Process {
 }
 
 /// Whether a process can be given another monotonic clock here: user and time namespaces, without privileges.
-pub(super) async fn clocks_can_jump() -> bool {
+pub(in crate::sim) async fn clocks_can_jump() -> bool {
     const FAR: i64 = 1_000_000;
     let uptime = |text: &str| text.split('.').next().and_then(|seconds| seconds.parse::<i64>().ok());
     let wrapper = off_by(FAR);
@@ -146,7 +154,7 @@ pub(super) async fn clocks_can_jump() -> bool {
 }
 
 /// Whether the size of another process's files can be limited here.
-pub(super) async fn disks_can_fill() -> bool {
+pub(in crate::sim) async fn disks_can_fill() -> bool {
     let mut command = Command::new("prlimit");
     command.arg("--version");
     matches!(quiet(command).await, Some(status) if status.success())
@@ -183,7 +191,7 @@ mod tests {
         let mut permissions = std::fs::metadata(&stays).expect("there").permissions();
         std::os::unix::fs::PermissionsExt::set_mode(&mut permissions, 0o700);
         std::fs::set_permissions(&stays, permissions).expect("ours");
-        let mut process = Process::new(home.clone(), &stays);
+        let mut process = Process::new(home.clone(), &stays, Vec::new());
         assert!(process.usage().is_none() && process.obituary().is_none(), "it does not run yet");
         process.start(0).expect("starts");
         let usage = process.usage().expect("it runs");
@@ -194,7 +202,7 @@ mod tests {
         process.kill().await;
         assert!(process.usage().is_none() && process.obituary().is_none(), "we did it");
 
-        let mut ends = Process::new(home, Path::new("/bin/false"));
+        let mut ends = Process::new(home, Path::new("/bin/false"), Vec::new());
         ends.start(0).expect("starts");
         let words = loop {
             match ends.obituary() {

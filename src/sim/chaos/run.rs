@@ -15,11 +15,11 @@ use crate::crypto::Csprng;
 use crate::testnet::{Options, TestnetError, ready, status};
 
 use super::ledger::{Id, Ledger, Parcel};
-use super::network::Network;
+use super::network::{Network, Setting};
 use super::report::{Sample, SeedReport};
 use super::schedule::{self, Moment, Shape, Step};
 use super::users::{Offer, User};
-use super::{Chaos, Means, remove};
+use super::{Chaos, Means, Profile, remove};
 
 /// Time for everything to arrive once nothing goes wrong any more, beside what a file needs.
 const SETTLING: Duration = Duration::from_secs(120);
@@ -55,7 +55,8 @@ impl Run<'_> {
         remove(&dir);
         let options = options(chaos);
         let mut report = SeedReport::new(seed);
-        match Network::start(&dir, &options, &chaos.programs, seed, chaos.profile).await {
+        let setting = Setting { calm: chaos.profile == Profile::Calm, ..Setting::default() };
+        match Network::start(&dir, &options, &chaos.programs, seed, &setting).await {
             Ok(network) => {
                 let mut run = Run::new(chaos, seed, means, say, network, report);
                 if let Err(error) = run.go_through().await {

@@ -29,9 +29,12 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const ANSWER: Duration = Duration::from_secs(10);
 /// Fragments of a large message, at most: ten rounds of its sender.
 const LARGE: usize = 40;
+/// The same where nothing goes wrong: with a message in every round, large ones would queue behind each other, and a
+/// store's file is as long as its longest queue has been.
+const CALM_LARGE: usize = 9;
 
 /// The user of one client.
-pub(super) struct User {
+pub(in crate::sim) struct User {
     pub name: String,
     control: PathBuf,
     /// The names of all clients; one may write to oneself.
@@ -39,6 +42,8 @@ pub(super) struct User {
     payload: usize,
     /// Between two messages.
     mean_gap: Duration,
+    /// Fragments of its largest message.
+    largest: usize,
     /// Whether what has been read is marked so.
     marks_read: bool,
     pub ledger: Arc<Mutex<Ledger>>,
@@ -46,7 +51,7 @@ pub(super) struct User {
 
 /// What became of a message that was given to a daemon.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Offer {
+pub(in crate::sim) enum Offer {
     Accepted,
     Refused,
     /// The answer was lost.
@@ -56,7 +61,7 @@ pub(super) enum Offer {
 }
 
 impl User {
-    pub(super) fn new(
+    pub(in crate::sim) fn new(
         place: usize,
         profile: Profile,
         control: PathBuf,
@@ -66,15 +71,27 @@ impl User {
     ) -> Self {
         let (name, payload) = (everybody[place].clone(), network.payload as usize);
         let calm = profile == Profile::Calm;
-        let send_every = if calm { CALM_SEND_EVERY } else { SEND_EVERY };
+        let (send_every, largest) = if calm { (CALM_SEND_EVERY, CALM_LARGE) } else { (SEND_EVERY, LARGE) };
         let mean_gap = Duration::from_secs_f64(send_every * network.round_seconds);
         // What is not marked read is seen again and again, and stays: not where disks should become steady.
         let marks_read = calm || place % 2 == 1;
-        Self { name, control, everybody, payload, mean_gap, marks_read, ledger }
+        Self { name, control, everybody, payload, mean_gap, largest, marks_read, ledger }
+    }
+
+    /// One who sends only what it is told to, and marks nothing read.
+    pub(in crate::sim) fn passive(
+        place: usize,
+        control: PathBuf,
+        everybody: Arc<Vec<String>>,
+        network: &NetworkFile,
+        ledger: Arc<Mutex<Ledger>>,
+    ) -> Self {
+        let user = Self::new(place, Profile::All, control, everybody, network, ledger);
+        Self { marks_read: false, ..user }
     }
 
     /// Sends messages, drawn from `seed`, until `stop`.
-    pub(super) async fn send_on(&self, seed: u64, stop: &CancellationToken) {
+    pub(in crate::sim) async fn send_on(&self, seed: u64, stop: &CancellationToken) {
         let mut random = Csprng::seed_from_u64(seed);
         for number in 0_u64.. {
             let uniform: f64 = random.random_range(f64::EPSILON..1.0);
@@ -88,7 +105,7 @@ impl User {
     }
 
     /// Reads what comes and sends again what is held, until `stop`.
-    pub(super) async fn look_on(&self, stop: &CancellationToken) {
+    pub(in crate::sim) async fn look_on(&self, stop: &CancellationToken) {
         while stop.run_until_cancelled(sleep(LOOK_EVERY)).await.is_some() {
             if self.marks_read {
                 self.look().await;
@@ -98,7 +115,7 @@ impl User {
     }
 
     /// Gives a message to the daemon.
-    pub(super) async fn offer(&self, parcel: Parcel, data: &[u8]) -> Offer {
+    pub(in crate::sim) async fn offer(&self, parcel: Parcel, data: &[u8]) -> Offer {
         let Ok(mut daemon) = Stream::connect(&self.control).await else { return Offer::Nobody };
         let outgoing = Outgoing {
             to: parcel.to.clone(),
@@ -131,7 +148,7 @@ impl User {
     }
 
     /// Reads the unread messages, and marks them so if this user does that. Whether the daemon went along.
-    pub(super) async fn look(&self) -> bool {
+    pub(in crate::sim) async fn look(&self) -> bool {
         let Some(unread) = self.list(false).await else { return false };
         let ids: Vec<Id> = unread.iter().map(|(id, _)| *id).collect();
         unread.into_iter().for_each(|(id, parcel)| self.ledger().show(id, parcel));
@@ -148,12 +165,12 @@ impl User {
     }
 
     /// The messages in the inbox; `None` if the daemon does not show them all.
-    pub(super) async fn list(&self, all: bool) -> Option<Vec<(Id, Parcel)>> {
+    pub(in crate::sim) async fn list(&self, all: bool) -> Option<Vec<(Id, Parcel)>> {
         timeout(ANSWER, self.read(all)).await.ok()?.ok()
     }
 
     /// Sends again what the daemon holds; what that is, or `None` if it does not say.
-    pub(super) async fn retry(&self) -> Option<HashSet<Id>> {
+    pub(in crate::sim) async fn retry(&self) -> Option<HashSet<Id>> {
         let held = self.held().await?;
         for message in &held {
             self.ledger().hold(*message);
@@ -164,14 +181,14 @@ impl User {
     }
 
     /// What the daemon holds.
-    pub(super) async fn held(&self) -> Option<HashSet<Id>> {
+    pub(in crate::sim) async fn held(&self) -> Option<HashSet<Id>> {
         let status = status(&self.control).await?;
         let ids = status["outbox"]["held"].as_array()?.iter().filter_map(|held| from_hex(held["id"].as_str()?));
         Some(ids.collect())
     }
 
     /// Whether nothing waits in the outbox, beside what is held.
-    pub(super) async fn is_done(&self) -> bool {
+    pub(in crate::sim) async fn is_done(&self) -> bool {
         let outbox = status(&self.control).await.map(|status| status["outbox"].clone());
         outbox.is_some_and(|outbox| outbox["queued"] == 0 && outbox["in_flight"] == 0)
     }
@@ -213,7 +230,7 @@ impl User {
             1 => 1,
             2..=11 => random.random_range(2..self.payload),
             12..=18 => random.random_range(self.payload..self.payload * 8),
-            _ => random.random_range(self.payload * 8..self.payload * LARGE),
+            _ => random.random_range(self.payload * 8..self.payload * self.largest),
         };
         let name = random.random_bool(0.2).then(|| format!("{number}.bin"));
         let named = random.random_bool(0.8);
@@ -228,7 +245,7 @@ impl User {
     }
 
     /// What the recipient of `data` should see.
-    pub(super) fn parcel(&self, to: String, named: bool, name: Option<String>, data: &[u8]) -> Parcel {
+    pub(in crate::sim) fn parcel(&self, to: String, named: bool, name: Option<String>, data: &[u8]) -> Parcel {
         let from = named.then(|| self.name.clone());
         Parcel { to, from, name, bytes: data.len() as u64, digest: sha256(data) }
     }

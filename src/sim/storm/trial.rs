@@ -164,7 +164,8 @@ impl Trial {
         let plan = &self.world.plan;
         let delay = plan.mixes + 3;
         // Dummies that are not yet acknowledged: each mailbox gets its share, and chance gives one more than that.
-        let letters = plan.clients * plan.packets_per_client as usize * (delay + 4) * 2;
+        let noise = (plan.mixes - 1) * plan.noise_packets as usize;
+        let letters = (plan.clients * plan.packets_per_client as usize + noise) * (delay + 4) * 2;
         let none = [Table::Queue, Table::Fragments, Table::Partials, Table::Senders, Table::Unread];
         let mut bounds: Vec<(Table, usize)> = none.map(|table| (table, 0)).into();
         bounds.extend([(Table::Rounds, delay + 3), (Table::Letters, letters)]);

@@ -11,7 +11,7 @@ use crate::session::client_records;
 use crate::wire::{AbortReason, ListKey, ListSecret, Members, PeerMessage, Request, Verdict};
 
 /// A builder of honest packets for the round after the last one opened.
-fn builder(world: &World, plan: &Plan) -> (u64, Builder) {
+pub(super) fn builder(world: &World, plan: &Plan) -> (u64, Builder) {
     let recovered = world.mixes[0].disk.recover().expect("memory");
     let document = &recovered.chain.last().expect("the network runs").document;
     let round = recovered.opened;
@@ -22,9 +22,9 @@ fn builder(world: &World, plan: &Plan) -> (u64, Builder) {
 }
 
 /// Packets of W bytes with the echoes that they must cause.
-type Packets = Vec<(Vec<u8>, Echo)>;
+pub(super) type Packets = Vec<(Vec<u8>, Echo)>;
 
-fn packets(builder: &Builder, plan: &Plan, index: u32, to: Address) -> Packets {
+pub(super) fn packets(builder: &Builder, plan: &Plan, index: u32, to: Address) -> Packets {
     let mut rng = Csprng::seed_from_u64(u64::from(index));
     let one = |_| {
         let body = Body {
@@ -44,7 +44,7 @@ fn packets(builder: &Builder, plan: &Plan, index: u32, to: Address) -> Packets {
 }
 
 /// What a client that says the truth about these packets sends behind them.
-fn records(world: &World, round: u64, client: u32, packets: &Packets) -> Vec<u8> {
+pub(super) fn records(world: &World, round: u64, client: u32, packets: &Packets) -> Vec<u8> {
     let recovered = world.mixes[0].disk.recover().expect("memory");
     let document = &recovered.chain.last().expect("the network runs").document;
     let context = RoundContext { network: document.network, epoch: document.epoch, round };
@@ -57,7 +57,7 @@ fn records(world: &World, round: u64, client: u32, packets: &Packets) -> Vec<u8>
     client_records(geometry, &context, client, &packets.concat(), &echoes, &keys, &identity).to_bytes()
 }
 
-fn rejected(world: &World, mix: usize, reason: &str) -> u64 {
+pub(super) fn rejected(world: &World, mix: usize, reason: &str) -> u64 {
     world.mixes[mix].engine.as_ref().and_then(|engine| engine.status().rejected.get(reason).copied()).unwrap_or(0)
 }
 
@@ -85,7 +85,7 @@ fn next_round(world: &mut World, round: u64) {
     assert!(world.run_until(MINUTE, open));
 }
 
-fn world_without_client_3() -> (World, Plan) {
+pub(super) fn world_without_client_3() -> (World, Plan) {
     let plan = Plan::default();
     let mut world = World::new(plan.clone());
     world.run_for(Duration::from_millis(3300));
@@ -181,7 +181,7 @@ fn a_wrong_mac_for_the_entry_is_refused_there_and_a_lie_about_an_echo_is_not_see
 }
 
 /// The clients of a round as its verdict has them.
-fn members(world: &World, round: u64) -> Vec<u32> {
+pub(super) fn members(world: &World, round: u64) -> Vec<u32> {
     let complete = world.mixes[0].disk.recover().expect("memory").complete;
     let mut ended = complete.into_iter().map(|signed| signed.verdict).filter(|verdict| verdict.outcome.is_stored());
     let verdict = ended.find(|verdict| verdict.round == round).expect("the round is stored");

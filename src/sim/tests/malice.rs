@@ -2,7 +2,8 @@
 //! contents arrive in a later one, exactly once.
 
 use super::*;
-use crate::wire::AbortReason;
+use crate::mix::Event;
+use crate::wire::{AbortReason, PeerMessage};
 
 /// What each behaviour makes of a round.
 fn behaviours() -> Vec<(Malice, AbortReason)> {
@@ -66,4 +67,23 @@ fn an_order_that_is_not_random_is_no_ones_to_see_but_the_next_mixes() {
     world.mixes[0].malice = Some(Malice::Reverse);
     world.send(0, 1, b"shuffled behind");
     assert!(world.run_until(MINUTE, |world| !world.inbox(1).is_empty()), "one honest mix is enough");
+}
+
+#[test]
+fn a_round_that_is_aborted_before_it_opens_is_passed_over_by_an_entry_that_restarts() {
+    let mut world = World::new(Plan::default());
+    world.run_for(Duration::from_secs(4));
+    let (epoch, round) = (epoch(&world), world.mixes[0].disk.recover().expect("memory").opened + 1);
+    assert!(epoch > 0 && round > 1, "rounds run");
+    world.crash_mix(0);
+    let abort = PeerMessage::Abort { epoch, round, reason: AbortReason::BadLayer };
+    world.at_mix(2, Event::Peer { from: 1, message: abort });
+    world.run_for(Duration::from_secs(1));
+    assert!(world.mixes[2].disk.recover().expect("memory").signed.iter().any(|verdict| verdict.round == round));
+    world.start_mix(0);
+    world.send(0, 1, b"goes on");
+    let before = stored(&world);
+    world.run_for(MINUTE);
+    assert!(stored(&world) > before + 30, "{} rounds in a minute", stored(&world) - before);
+    assert_eq!(contents(&world, 1), [b"goes on".to_vec()]);
 }

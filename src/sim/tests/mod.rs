@@ -1,8 +1,11 @@
 mod attacks;
 mod blame;
+mod equivocation;
 mod faults;
+mod handover;
 mod joint;
 mod malice;
+mod noise;
 mod oracle;
 mod sealed;
 mod storm;

@@ -82,7 +82,7 @@ fn read_mix(store: Store, format: u32) {
     if format >= CHAINED {
         assert_eq!(found.bonds[1], (11, Bond::Burning { confirmed: true }));
     }
-    assert_eq!(found.convicted, if format >= CHAINED { vec![Identity([8; 32])] } else { vec![] });
+    assert_eq!(found.convicted, if format >= CHAINED { vec![(Identity([8; 32]), vec![1, 2, 3])] } else { vec![] });
     let refused = Outcome::Stored { refused: 1 };
     assert_eq!(
         found.signed,

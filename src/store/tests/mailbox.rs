@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::wire::Record;
 
@@ -42,6 +44,26 @@ fn letters_stay_until_they_are_acknowledged() {
         assert_eq!(poll(&store, 2, 0, 9).1, [20]);
         assert_eq!(mailbox.totals().unwrap(), MailboxTotals { letters: 1, bytes: 1 });
     });
+}
+
+#[test]
+fn what_many_owners_have_goes_in_one_commit() {
+    let disk = Watched::default();
+    let store = Store::open(disk.clone()).unwrap();
+    store_round(&store, 1, 1, &[(1, 10), (2, 20), (3, 30), (2, 21), (1, 11)]);
+    let mailbox = Mailbox::new(store.clone());
+    let first = poll(&store, 1, 0, 9).0[0];
+    disk.commits();
+    mailbox
+        .acknowledge_all(&BTreeMap::from([(mailbox_id(1), first), (mailbox_id(2), u64::MAX), (mailbox_id(4), 9)]))
+        .unwrap();
+    assert_eq!(disk.commits(), 1);
+    assert_eq!([1, 2, 3].map(|mailbox| poll(&store, mailbox, 0, 9).1), [vec![11], vec![], vec![30]]);
+    assert_eq!(mailbox.totals().unwrap(), MailboxTotals { letters: 2, bytes: 2 });
+    mailbox.acknowledge_all(&BTreeMap::from([(mailbox_id(2), u64::MAX), (mailbox_id(4), 9)])).unwrap();
+    assert_eq!(disk.commits(), 0, "empty mailboxes need none");
+    mailbox.acknowledge_all(&BTreeMap::from([(mailbox_id(1), u64::MAX), (mailbox_id(3), u64::MAX)])).unwrap();
+    assert_eq!(mailbox.totals().unwrap(), MailboxTotals::default());
 }
 
 #[test]

@@ -24,7 +24,7 @@ pub(super) const EPOCH_REFUSALS: [(EpochRefusalReason, &str); 5] = [
     (EpochRefusalReason::Dealing, "Dealing"),
 ];
 
-pub(super) const ABORT_REASONS: [(AbortReason, &str); 13] = [
+pub(super) const ABORT_REASONS: [(AbortReason, &str); 14] = [
     (AbortReason::TooFewClients, "TooFewClients"),
     (AbortReason::LinkDown, "LinkDown"),
     (AbortReason::Lost, "Lost"),
@@ -38,6 +38,7 @@ pub(super) const ABORT_REASONS: [(AbortReason, &str); 13] = [
     (AbortReason::BadList, "BadList"),
     (AbortReason::BadEcho, "BadEcho"),
     (AbortReason::Transcript, "Transcript"),
+    (AbortReason::LeftOut, "LeftOut"),
 ];
 
 /// The seeds of the mixes' identity keys.

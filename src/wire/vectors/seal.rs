@@ -17,13 +17,14 @@ fn sealed_rounds_are_those_of_the_vectors() {
     check("seal.json", file, |_: Value| file());
 }
 
-const MISMATCHES: [(Mismatch, &str); 6] = [
+const MISMATCHES: [(Mismatch, &str); 7] = [
     (Mismatch::Layer { hop: 1, place: 70_000 }, "layer"),
     (Mismatch::Replay { hop: 2, place: 3 }, "replay"),
     (Mismatch::Noise { hop: 2, place: 0 }, "noise"),
     (Mismatch::Echo { place: 250 }, "echo"),
     (Mismatch::Equivocation { hop: 7 }, "equivocation"),
     (Mismatch::Transcript { hop: 3 }, "transcript"),
+    (Mismatch::Header { hop: 2 }, "header"),
 ];
 
 fn slot() -> Slot {
@@ -86,7 +87,9 @@ fn accusation(mismatch: Mismatch, name: &str) -> Value {
             more["place"] = place.into();
         }
         Mismatch::Echo { place } => more["place"] = place.into(),
-        Mismatch::Equivocation { hop } | Mismatch::Transcript { hop } => more["hop"] = hop.into(),
+        Mismatch::Equivocation { hop } | Mismatch::Transcript { hop } | Mismatch::Header { hop } => {
+            more["hop"] = hop.into();
+        }
     }
     more["subject"] = subject().to_string().into();
     statement("accusation", &Accusation { slot: slot(), mismatch, subject: subject() }, more)
@@ -98,9 +101,9 @@ fn subject() -> Digest {
 }
 
 fn onion_key() -> Value {
-    let published = OnionKey { slot: slot(), key: [0x03; 32] };
+    let published = OnionKey { slot: slot(), key: [0x03; 32], noise: vec![0, 7, 70_000] };
     let public = epoch().document.mixes[1].onion_keys[0];
     assert!(published.belongs_to(&public));
-    let more = json!({ "key": to_hex(&published.key), "public": public.to_string() });
+    let more = json!({ "key": to_hex(&published.key), "noise": published.noise, "public": public.to_string() });
     statement("onion_key", &published, more)
 }

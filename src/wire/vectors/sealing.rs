@@ -73,13 +73,15 @@ pub(super) fn messages() -> Vec<Value> {
     let accused = accusation.sign(&key());
     let burnt = Burnt { slot };
     let burnt_by = burnt.sign(&key());
-    let onion_key = OnionKey { slot, key: [0x5e; 32] };
+    let onion_key = OnionKey { slot, key: [0x5e; 32], noise: vec![3, 250, 251] };
     let published = onion_key.sign(&key());
     let exhibits = [
         (Exhibit::Batch { hop: 1 }, json!({ "Batch": { "hop": 1 } })),
         (Exhibit::Echoes { hop: 2 }, json!({ "Echoes": { "hop": 2 } })),
         (Exhibit::Signatures, json!("Signatures")),
         (Exhibit::Onions { segment: 251 }, json!({ "Onions": { "segment": 251 } })),
+        (Exhibit::Noise { hop: 2 }, json!({ "Noise": { "hop": 2 } })),
+        (Exhibit::Submission { client: 251 }, json!({ "Submission": { "client": 251 } })),
     ];
     let asks = exhibits.into_iter().map(|(exhibit, named)| {
         let value = json!({ "Ask": { "round": 300, "exhibit": named, "number": 251 } });
@@ -105,7 +107,7 @@ pub(super) fn messages() -> Vec<Value> {
             "OnionKey",
             PeerMessage::OnionKey { key: onion_key, signature: published },
             json!({ "OnionKey": {
-                "key": { "slot": context_json(), "key": to_hex(&[0x5e; 32]) },
+                "key": { "slot": context_json(), "key": to_hex(&[0x5e; 32]), "noise": [3, 250, 251] },
                 "signature": published.to_string(),
             } }),
         ),
@@ -123,6 +125,16 @@ pub(super) fn messages() -> Vec<Value> {
             "Evidence",
             PeerMessage::Evidence { file: vec![0xab; 5] },
             json!({ "Evidence": { "file": "ababababab" } }),
+        ),
+        message(
+            "RoundOpened",
+            PeerMessage::RoundOpened { epoch: 7, round: 300 },
+            json!({ "RoundOpened": { "epoch": 7, "round": 300 } }),
+        ),
+        message(
+            "HandedOver",
+            PeerMessage::HandedOver { round: 300, clients: members() },
+            json!({ "HandedOver": { "round": 300, "clients": BITMAP } }),
         ),
     ];
     let sealing = vec![

@@ -14,6 +14,7 @@ fn signed_bytes_are_those_of_the_vectors() {
         all.extend(verdicts());
         all.push(batch_header());
         all.push(receipt());
+        all.push(attachment());
         Value::Array(all)
     };
     check("signed.json", file, |_: Value| file());
@@ -31,6 +32,7 @@ fn network_file() -> Vec<Value> {
         mix_delay_ms: (5, 50),
         payload: 65_536,
         packets_per_client: 3,
+        noise_packets: 2,
         dummy_payload: b"dummy".into(),
         max_message: 64 << 20,
         epoch_rounds: 60,
@@ -80,6 +82,7 @@ fn network_file() -> Vec<Value> {
         "mix_delay_ms": parameters.mix_delay_ms,
         "payload": parameters.payload,
         "packets_per_client": parameters.packets_per_client,
+        "noise_packets": parameters.noise_packets,
         "dummy_payload": to_hex(&parameters.dummy_payload),
         "max_message": parameters.max_message,
         "epoch_rounds": parameters.epoch_rounds,
@@ -224,6 +227,20 @@ fn receipt() -> Value {
         "index": 9,
         "packets": packets.map(|packet| to_hex(&packet)),
         "digest": digest.to_string(),
+        "signed": to_hex(&signed),
+        "signers": signed_by(&keys()[..1], &signed),
+    })
+}
+
+fn attachment() -> Value {
+    let attachment = Attachment { network: network(), client: 9, binding: [0xb1; 32] };
+    let (key, signed) = (&keys()[0], attachment.bytes());
+    assert!(attachment.is_signed_by(&key.identity(), &attachment.sign(key)));
+    json!({
+        "kind": "attach",
+        "network": network().to_string(),
+        "client": 9,
+        "binding": to_hex(&attachment.binding),
         "signed": to_hex(&signed),
         "signers": signed_by(&keys()[..1], &signed),
     })

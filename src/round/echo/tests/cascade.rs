@@ -225,6 +225,7 @@ fn network() -> Network {
         mix_delay_ms: (5, 50),
         payload: 256,
         packets_per_client: 2,
+        noise_packets: 5,
         dummy_payload: b"dummy".into(),
         max_message: 64 << 20,
         epoch_rounds: 60,

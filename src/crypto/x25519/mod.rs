@@ -1,34 +1,61 @@
-//! X25519 (RFC 7748) behind one interface with two backends.
+//! X25519 (RFC 7748) behind one interface with three backends.
 //!
-//! x25519-dalek is the reference and the portable backend; aws-lc is 2.5 times as fast where it is
-//! available. Points are checked *before* they are used: non-canonical encodings would let one
-//! point have two spellings, and low-order points give a secret that everybody knows.
+//! x25519-dalek is the reference and the portable backend; aws-lc is 2.5 times as fast where it has assembly; where the
+//! processor has AVX-512, `lanes` does eight at a time. Points are checked *before* they are used: non-canonical
+//! encodings would let one point have two spellings, and low-order points give a secret that everybody knows.
+
+mod batch;
+#[cfg(target_arch = "x86_64")]
+mod lanes;
+#[cfg(not(target_arch = "x86_64"))]
+#[path = "lanes_absent.rs"]
+mod lanes;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 
 use aws_lc_rs::agreement;
+use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use super::PublicKey;
+pub use batch::{BATCH, agree_each, public_keys};
+#[cfg(any(test, feature = "sim"))]
+pub use batch::{Scalars, multiply};
 
 /// Which implementation does the work.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Backend {
+    /// Eight at a time with AVX-512, in batches; what comes alone, and everything on another processor, is aws-lc's.
+    Lanes,
     /// aws-lc through aws-lc-rs, assembly where the processor has it.
-    #[default]
     AwsLc,
     /// x25519-dalek and RustCrypto: pure Rust, the reference.
     Dalek,
 }
 
 impl Backend {
-    /// Both, for tests that compare them.
-    pub const ALL: [Backend; 2] = [Backend::AwsLc, Backend::Dalek];
+    /// All, for tests that compare them.
+    pub const ALL: [Backend; 3] = [Backend::Lanes, Backend::AwsLc, Backend::Dalek];
+
+    /// Whether this processor has what it needs.
+    pub fn is_available(self) -> bool {
+        self != Backend::Lanes || lanes::Lanes::detect().is_some()
+    }
+}
+
+impl Default for Backend {
+    /// The fastest that this processor has.
+    fn default() -> Self {
+        if Backend::Lanes.is_available() { Backend::Lanes } else { Backend::AwsLc }
+    }
 }
 
 impl fmt::Display for Backend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Backend::Lanes => "lanes",
             Backend::AwsLc => "aws-lc",
             Backend::Dalek => "dalek",
         })
@@ -118,22 +145,27 @@ impl SecretKey {
     /// The key ready for use by `backend`; prepare once, agree often.
     pub fn prepare(&self, backend: Backend) -> Agreement {
         match backend {
-            Backend::AwsLc => Agreement::AwsLc(
-                agreement::PrivateKey::from_private_key(&agreement::X25519, &self.0)
-                    .expect("any 32 bytes are an X25519 private key"),
-            ),
+            Backend::Lanes => Agreement::Lanes(Self(self.0), self.aws_lc()),
+            Backend::AwsLc => Agreement::AwsLc(self.aws_lc()),
             Backend::Dalek => Agreement::Dalek(x25519_dalek::StaticSecret::from(self.0)),
         }
     }
 
+    fn aws_lc(&self) -> agreement::PrivateKey {
+        agreement::PrivateKey::from_private_key(&agreement::X25519, &self.0)
+            .expect("any 32 bytes are an X25519 private key")
+    }
+
     /// The public key.
     pub fn public_key(&self) -> PublicKey {
-        self.prepare(Backend::default()).public_key()
+        self.prepare(Backend::AwsLc).public_key()
     }
 }
 
 /// A private key in the form its backend works with; cleared by the backend on drop.
 pub enum Agreement {
+    /// For the lanes, and held by aws-lc for what does not fill them.
+    Lanes(SecretKey, agreement::PrivateKey),
     /// Held by aws-lc.
     AwsLc(agreement::PrivateKey),
     /// Held by x25519-dalek.
@@ -144,6 +176,7 @@ impl Agreement {
     /// The backend that holds the key.
     pub fn backend(&self) -> Backend {
         match self {
+            Agreement::Lanes(..) => Backend::Lanes,
             Agreement::AwsLc(_) => Backend::AwsLc,
             Agreement::Dalek(_) => Backend::Dalek,
         }
@@ -152,7 +185,7 @@ impl Agreement {
     /// The public key.
     pub fn public_key(&self) -> PublicKey {
         match self {
-            Agreement::AwsLc(key) => {
+            Agreement::Lanes(_, key) | Agreement::AwsLc(key) => {
                 let public = key.compute_public_key().expect("aws-lc derives the public key of any private key");
                 PublicKey(public.as_ref().try_into().expect("an X25519 public key has 32 bytes"))
             }
@@ -164,7 +197,7 @@ impl Agreement {
     /// `peer` has passed [`PublicKey::check`].
     pub fn agree(&self, peer: &PublicKey) -> Option<SharedSecret> {
         match self {
-            Agreement::AwsLc(key) => {
+            Agreement::Lanes(_, key) | Agreement::AwsLc(key) => {
                 let peer = agreement::UnparsedPublicKey::new(&agreement::X25519, peer.0);
                 agreement::agree(key, peer, (), |secret| secret.try_into().map(SharedSecret).map_err(drop)).ok()
             }
@@ -181,59 +214,14 @@ impl Agreement {
 pub struct SharedSecret([u8; 32]);
 
 impl SharedSecret {
+    /// `None` of zeros.
+    fn contributory(bytes: &[u8; 32]) -> Option<Self> {
+        let is_zero: bool = bytes.ct_eq(&[0; 32]).into();
+        (!is_zero).then(|| Self(*bytes))
+    }
+
     /// The raw bytes, as input of a KDF.
     pub fn expose(&self) -> &[u8; 32] {
         &self.0
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use rand::SeedableRng;
-
-    use super::*;
-    use crate::crypto::{Csprng, from_hex};
-
-    #[test]
-    fn backends_agree_with_each_other() {
-        let mut rng = Csprng::seed_from_u64(1);
-        for _ in 0..200 {
-            let (a, b) = (SecretKey::random(&mut rng), SecretKey::random(&mut rng));
-            let publics: Vec<_> = Backend::ALL.iter().map(|k| a.prepare(*k).public_key()).collect();
-            assert_eq!(publics[0], publics[1]);
-            let secrets: Vec<_> =
-                Backend::ALL.iter().map(|k| b.prepare(*k).agree(&publics[0]).expect("random point").0).collect();
-            assert_eq!(secrets[0], secrets[1]);
-            assert_eq!(a.prepare(Backend::Dalek).agree(&b.public_key()).expect("random point").0, secrets[0]);
-        }
-    }
-
-    #[test]
-    fn rfc_7748_section_5_2() {
-        let scalar = from_hex("a546e36bf0527c9d3b16154b82465edd62144c0ac1fc5a18506a2244ba449ac4").expect("hex");
-        let point = from_hex("e6db6867583030db3594c1a424b15f7c726624ec26b3353b10a903a6d0ab1c4c").expect("hex");
-        let out = from_hex("c3da55379de9c6908e94ea4df28d084f32eccf03491c71f754b4075577a28552").expect("hex");
-        for backend in Backend::ALL {
-            let secret = SecretKey::from_bytes(scalar).prepare(backend).agree(&PublicKey(point));
-            assert_eq!(secret.expect("a point of large order").0, out);
-        }
-    }
-
-    #[test]
-    fn every_refused_point_is_refused_for_its_reason() {
-        for mut point in LOW_ORDER {
-            assert_eq!(PublicKey(point).check(), Err(PointError::LowOrder));
-            for backend in Backend::ALL {
-                assert!(SecretKey::from_bytes([5; 32]).prepare(backend).agree(&PublicKey(point)).is_none());
-            }
-            point[31] |= 0x80;
-            assert_eq!(PublicKey(point).check(), Err(PointError::NonCanonical));
-        }
-        for add in 0..19u8 {
-            let mut point = FIELD_PRIME;
-            point[0] += add;
-            assert_eq!(PublicKey(point).check(), Err(PointError::NonCanonical), "p + {add}");
-        }
-        assert_eq!(PublicKey([2; 32]).check(), Ok(()));
     }
 }

@@ -1,0 +1,57 @@
+//! `lanes`: the vector X25519 against the library and the reference, for as many points as asked.
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::Args;
+use mixnet::sim::{DALEK_SHARE, Lanes};
+
+/// Arguments of `lanes`.
+#[derive(Args)]
+#[command(
+    after_help = "One thread. Every point with aws-lc, every 64th with x25519-dalek too; the points follow from the seed.
+Exit 1 if a result differs: the scalar and the point are printed. Exit 4 on a processor without AVX-512."
+)]
+pub(super) struct LanesArgs {
+    /// How many points
+    #[arg(long, value_name = "COUNT", default_value_t = 1_000_000)]
+    points: u64,
+    /// What the points follow from
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    seed: u64,
+}
+
+/// Points between two lines on standard error.
+const TELL: u64 = 1_000_000;
+
+/// Compares, and prints how many points were compared.
+pub(super) fn run(args: &LanesArgs) -> ExitCode {
+    let Some(mut lanes) = Lanes::new(args.seed) else {
+        eprintln!("this processor has no AVX-512 F and DQ: there is nothing to compare");
+        return ExitCode::from(super::BROKEN);
+    };
+    let began = Instant::now();
+    let mut told = 0;
+    while lanes.points < args.points {
+        if let Err(difference) = lanes.batch() {
+            eprintln!("after {} points: {difference}", lanes.points);
+            return ExitCode::from(1);
+        }
+        if lanes.points / TELL > told {
+            told = lanes.points / TELL;
+            eprintln!("{} points, {:.0} s, no difference", lanes.points, began.elapsed().as_secs_f64());
+        }
+    }
+    let json = serde_json::json!({
+        "schema": 1,
+        "seed": args.seed,
+        "points": lanes.points,
+        "aws_lc": lanes.points,
+        "dalek": lanes.dalek,
+        "dalek_share": DALEK_SHARE,
+        "different": 0,
+        "seconds": began.elapsed().as_secs_f64(),
+    });
+    println!("{json}");
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,7 @@
+//! The program that measures; everything is in [`mixnet::cli`] and [`mixnet::load`].
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    mixnet::cli::mixload(std::env::args_os())
+}

@@ -1,0 +1,304 @@
+//! The clients while rounds run: tickets, submissions, polls.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use rand::RngExt;
+use tokio::task::{JoinSet, spawn_blocking};
+use tokio::time::{sleep, timeout};
+
+use crate::crypto::os_csprng;
+use crate::wire::{LETTER_HEADER_BYTES, SignedVerdict};
+
+use super::documents::Documents;
+use super::stock::Stock;
+use super::voice::Voice;
+use super::{Crew, LoadError, Options, Progress, Stage, Tell};
+
+/// In which packets are built before rounds of a length of their own begin; what is missing then is built meanwhile.
+const BUILD_AHEAD: Duration = Duration::from_secs(30);
+/// Between two looks at what is not signalled.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
+/// How often letters that are still missing after the last round are asked for, and how often that is done.
+const ASK_AGAIN: Duration = Duration::from_millis(250);
+const LAST_POLLS: u32 = 40;
+/// A run in which nothing happens for as long, beside what its rounds take, is over.
+const STALLED: Duration = Duration::from_secs(30);
+
+/// A submission that was sent.
+#[derive(Clone, Copy)]
+pub(super) struct Sent {
+    /// When it was due, or sent if that was before: what its messages' latency counts from, so that a network that keeps
+    /// its clients waiting does not look fast.
+    pub from: Instant,
+    /// When it was sent.
+    pub at: Instant,
+}
+
+/// An answer with letters in it.
+pub(super) struct Answer {
+    pub at: Instant,
+    pub letters: Vec<u8>,
+}
+
+/// What all clients share while rounds run.
+pub(super) struct Game {
+    pub crew: Arc<Crew>,
+    pub options: Options,
+    pub stock: Stock,
+    pub documents: Arc<Documents>,
+    pub cursors: Arc<[AtomicU64]>,
+    /// The first round and the last.
+    pub rounds: (u64, u64),
+    pub round: Duration,
+    pub began: OnceLock<Instant>,
+    pub sent: Mutex<HashMap<(u32, u64), Sent>>,
+    pub answers: Vec<Mutex<Vec<Answer>>>,
+    pub letters: AtomicU64,
+    pub missed: AtomicU64,
+    /// Moves whenever something happens.
+    pub steps: AtomicU64,
+    pub outcomes: Mutex<BTreeMap<u64, bool>>,
+    pub errors: Mutex<BTreeMap<String, u64>>,
+}
+
+impl Game {
+    /// Rounds from `first` on.
+    pub(super) fn new(
+        crew: Arc<Crew>,
+        options: Options,
+        stock: Stock,
+        documents: Arc<Documents>,
+        cursors: Arc<[AtomicU64]>,
+        first: u64,
+    ) -> Self {
+        Self {
+            answers: (0..crew.len()).map(|_| Mutex::default()).collect(),
+            rounds: (first, first + options.rounds.max(1) - 1),
+            round: Duration::from_millis(crew.network.parameters.round_ms.into()),
+            crew,
+            options,
+            stock,
+            documents,
+            cursors,
+            began: OnceLock::new(),
+            sent: Mutex::default(),
+            letters: AtomicU64::new(0),
+            missed: AtomicU64::new(0),
+            steps: AtomicU64::new(0),
+            outcomes: Mutex::default(),
+            errors: Mutex::default(),
+        }
+    }
+
+    /// Letters that have come so far.
+    pub(super) fn arrived(&self) -> u64 {
+        self.letters.load(Ordering::Relaxed)
+    }
+
+    /// Builds the rounds' packets in order, on the pool's threads; returns when rounds may begin.
+    pub(super) async fn build_ahead(self: &Arc<Self>, tell: &Tell) -> Result<(), LoadError> {
+        let (first, last) = self.rounds;
+        let (game, teller) = (self.clone(), tell.clone());
+        let building = spawn_blocking(move || {
+            for round in first..=last {
+                let document = loop {
+                    match game.documents.of_round(round) {
+                        Some(document) => break document,
+                        // It comes with a ticket, rounds before it is needed.
+                        None if Arc::strong_count(&game) > 1 => std::thread::sleep(LOOK_AGAIN),
+                        None => return Ok(()),
+                    }
+                };
+                game.stock.build(&document, round)?;
+                if game.began.get().is_none() {
+                    teller(Progress { stage: Stage::Build, done: round - first + 1, of: last - first + 1 });
+                }
+            }
+            Ok::<_, LoadError>(())
+        });
+        let began = Instant::now();
+        let enough = |game: &Self| {
+            let known = (first..=last).take_while(|round| game.documents.of_round(*round).is_some()).last();
+            let all = known.is_none_or(|last| game.stock.holds(last));
+            all || (game.stock.holds(first) && !game.round.is_zero() && began.elapsed() > BUILD_AHEAD)
+        };
+        while !enough(self) && !building.is_finished() {
+            sleep(LOOK_AGAIN).await;
+        }
+        match building.is_finished() {
+            true => building.await.map_err(|error| LoadError::Start(error.to_string()))?,
+            false => Ok(()),
+        }
+    }
+
+    /// Everybody takes part in the rounds; returns when all letters are there, or nothing happens any more.
+    pub(super) async fn play(self: &Arc<Self>, voices: &[[Voice; 2]], tell: &Tell) {
+        let mut players = JoinSet::new();
+        for (place, [entry, exit]) in voices.iter().cloned().enumerate() {
+            let (game, other) = (self.clone(), self.clone());
+            players.spawn(async move { game.submit_all(place, entry).await });
+            players.spawn(async move { other.poll_all(place, exit).await });
+        }
+        let packets = u64::from(self.crew.network.parameters.packets_per_client);
+        let total = packets * self.crew.len() as u64 * (self.rounds.1 + 1 - self.rounds.0);
+        let span = Duration::from_millis(self.crew.network.parameters.span_ms().into());
+        let patience = STALLED + if self.round.is_zero() { Duration::ZERO } else { span * 8 };
+        let (mut steps, mut moved) = (0, Instant::now());
+        loop {
+            match timeout(Duration::from_millis(200), players.join_next()).await {
+                Ok(None) => return,
+                Ok(Some(Ok(Err(error)))) => self.failed(&error),
+                Ok(Some(_)) => {}
+                Err(_) => tell(Progress { stage: Stage::Run, done: self.letters.load(Ordering::Relaxed), of: total }),
+            }
+            let now = self.steps.load(Ordering::Relaxed);
+            if now != steps {
+                (steps, moved) = (now, Instant::now());
+            }
+            if moved.elapsed() > patience {
+                self.failed(&LoadError::Start(format!("nothing happened for {} s", patience.as_secs())));
+                return;
+            }
+        }
+    }
+
+    fn failed(&self, error: &LoadError) {
+        // One line each, without who it was: thousands may say the same.
+        let text = match error {
+            LoadError::Net { mix, source, .. } => format!("{mix}: {source}"),
+            other => other.to_string(),
+        };
+        *lock(&self.errors).entry(text.lines().next().unwrap_or_default().into()).or_default() += 1;
+    }
+
+    fn step(&self) {
+        self.steps.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// One ticket after the other, and a submission for each.
+    async fn submit_all(self: Arc<Self>, place: usize, entry: Voice) -> Result<(), LoadError> {
+        let (first, last) = self.rounds;
+        let (mut after, mut unsettled) = (first - 1, first);
+        let mut submissions = JoinSet::new();
+        while after < last {
+            let ticket = entry.next_round(self.documents.newest(), after, unsettled).await?;
+            self.step();
+            let came = Instant::now();
+            self.documents.accept(&ticket.chain);
+            for signed in &ticket.verdicts {
+                unsettled = unsettled.max(signed.verdict.round + 1);
+                self.settled(signed);
+            }
+            after = after.max(ticket.round);
+            if (first..=last).contains(&ticket.round) {
+                let (game, entry) = (self.clone(), entry.clone());
+                let window = Duration::from_millis(ticket.closes_in_ms);
+                submissions.spawn(async move { game.submit(place, &entry, ticket.round, came, window).await });
+            }
+            while let Some(Ok(submitted)) = submissions.try_join_next() {
+                submitted.unwrap_or_else(|error| self.failed(&error));
+            }
+        }
+        while let Some(Ok(submitted)) = submissions.join_next().await {
+            submitted.unwrap_or_else(|error| self.failed(&error));
+        }
+        Ok(())
+    }
+
+    async fn submit(
+        &self,
+        place: usize,
+        entry: &Voice,
+        round: u64,
+        came: Instant,
+        window: Duration,
+    ) -> Result<(), LoadError> {
+        let began = *self.began.get_or_init(|| came);
+        let delay = match self.options.spread {
+            true => (window / 2).mul_f64(os_csprng().random_range(0.0..1.0)),
+            false => Duration::ZERO,
+        };
+        sleep(delay).await;
+        let submission = loop {
+            match self.stock.take(round, place) {
+                Some(submission) => break Some(submission),
+                None if came.elapsed() >= window => break None,
+                None => sleep(LOOK_AGAIN).await,
+            }
+        };
+        let count = u64::from(self.crew.network.parameters.packets_per_client);
+        let Some(submission) = submission else {
+            self.missed.fetch_add(count, Ordering::Relaxed);
+            return Ok(());
+        };
+        let at = Instant::now();
+        let due = began + self.round * (round - self.rounds.0) as u32 + delay;
+        let from = if self.round.is_zero() { at } else { at.min(due) };
+        lock(&self.sent).insert((place as u32, round), Sent { from, at });
+        entry.submit(round, submission).await?;
+        self.step();
+        Ok(())
+    }
+
+    fn settled(&self, signed: &SignedVerdict) {
+        let mut outcomes = lock(&self.outcomes);
+        let round = signed.verdict.round;
+        if (self.rounds.0..=self.rounds.1).contains(&round)
+            && !outcomes.contains_key(&round)
+            && signed.verify(&self.crew.network.mix_identities())
+        {
+            outcomes.insert(round, signed.verdict.outcome.is_stored());
+        }
+    }
+
+    /// One poll after the other, round by round, and a few more if letters are missing at the end.
+    async fn poll_all(self: Arc<Self>, place: usize, exit: Voice) -> Result<(), LoadError> {
+        let (mut round, last) = self.rounds;
+        let letter = LETTER_HEADER_BYTES + self.crew.geometry.letter();
+        let places = self.crew.network.parameters.poll_letters as usize;
+        let capability = self.crew.members[place].secrets.capability.expose();
+        let mut cursor = self.cursors[place].load(Ordering::Relaxed);
+        let (mut got, mut more) = (0, 0);
+        while round <= last || (got < self.owed(place) && more < LAST_POLLS) {
+            if round > last {
+                more += 1;
+                sleep(ASK_AGAIN).await;
+            }
+            let (answer, mut letters) = exit.poll(round.min(last), capability, cursor, places * letter).await?;
+            let at = Instant::now();
+            self.step();
+            let count = (u32::from_le_bytes(answer.count) as usize).min(places);
+            cursor = u64::from_le_bytes(answer.cursor);
+            self.cursors[place].store(cursor, Ordering::Relaxed);
+            if count > 0 {
+                got += count as u64;
+                self.letters.fetch_add(count as u64, Ordering::Relaxed);
+                letters.truncate(count * letter);
+                letters.shrink_to_fit();
+                lock(&self.answers[place]).push(Answer { at, letters });
+            }
+            // A full answer has left something behind.
+            round += u64::from(count < places);
+        }
+        Ok(())
+    }
+
+    /// Letters that have been sent to the member at `place` so far.
+    fn owed(&self, place: usize) -> u64 {
+        let packets = u64::from(self.crew.network.parameters.packets_per_client);
+        let senders = self.options.traffic.senders(place, self.crew.len());
+        let sent = lock(&self.sent);
+        let rounds = self.rounds.0..=self.rounds.1;
+        let taken =
+            |from: usize| rounds.clone().filter(|round| sent.contains_key(&(from as u32, *round))).count() as u64;
+        senders.into_iter().map(taken).sum::<u64>() * packets
+    }
+}
+
+/// No invariant spans a panic in here.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
