@@ -22,9 +22,9 @@ pub use hash::{DigestWriter, PRF_BYTES, PrfKey, prf, sha256};
 pub use identity::{BadIdentityKey, IdentityKey};
 pub use kdf::{LABELS, Label, derive, derive_into, derive_parts};
 pub use locked::{LockedKeys, LockedRow};
-pub use x25519::{Agreement, BATCH, Backend, PointError, SecretKey, SharedSecret, agree_each, public_keys};
 #[cfg(any(test, feature = "sim"))]
-pub use x25519::{Scalars, multiply};
+pub use x25519::multiply;
+pub use x25519::{Agreement, BATCH, Backend, PointError, Scalars, SecretKey, SharedSecret, agree_each, public_keys};
 
 /// The generator every engine draws from: ChaCha20 seeded by the operating system in a daemon, by
 /// a number in a test.

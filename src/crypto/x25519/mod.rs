@@ -20,9 +20,9 @@ use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use super::PublicKey;
-pub use batch::{BATCH, agree_each, public_keys};
 #[cfg(any(test, feature = "sim"))]
-pub use batch::{Scalars, multiply};
+pub use batch::multiply;
+pub use batch::{BATCH, Scalars, agree_each, public_keys};
 
 /// Which implementation does the work.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
