@@ -49,7 +49,11 @@ fn reply(reply: Reply) {
         Reply::Receipt(receipt) => {
             assert!(!receipt.verify(&MIXES[0], &NETWORK.id(), 1, &Digest([7; 32])), "nobody has signed it");
         }
-        Reply::Registered { .. } | Reply::Letters(_) | Reply::Refused(_) => {}
+        Reply::Registered { .. }
+        | Reply::Letters(_)
+        | Reply::Refused(_)
+        | Reply::Attached { .. }
+        | Reply::HandedOver { .. } => {}
     }
 }
 
