@@ -1,31 +1,29 @@
 //! What sealing a round costs at the entry, at a mix between and at the exit: the work of one round with and without it, in turn,
 //! on one thread. The ratio is what counts; both sides run in the same process, so that noise of the machine hits both.
 //!
-//! `cargo bench --bench sealed [-- PACKETS]`. Left out: what is done once a round and not once a packet (signatures of mixes,
+//! `cargo bench --bench sealed [-- PACKETS]`; writes `target/bench/sealed.json`. Left out: what is done once a round and not once a packet (signatures of mixes,
 //! of which there are ten or so), once an epoch (agreeing on MAC keys), and the time on the wire.
 #![expect(clippy::print_stdout, reason = "a bench tells its figures")]
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::hint::black_box;
-use std::time::Duration;
+use std::path::Path;
 
 use mixnet::crypto::{Csprng, Digest, IdentityKey, SecretKey};
 use mixnet::packet::{Commitment, Echo, Geometry, NO_EXTRA, Slots};
 use mixnet::round::{
     EntryList, ListPlace, ListRules, ReturnPath, Shuffled, Struck, TakenList, check_echoes, first_echoes, published,
 };
-use mixnet::sim::{BurntRound, Plan};
+use mixnet::sim::{BurntRound, Contest, Plan, Row, processor_time, write_raw_data};
 use mixnet::wire::{
     ClientRecords, ListContext, ListKey, ListKeys, ListRecord, ListSecret, SignedListHeader, batch_digest, onion_digest,
 };
-use nix::time::{ClockId, clock_gettime};
 use rand::{Rng, SeedableRng};
 
 /// Packets of the entry's clients in each round, four of each.
 const PACKETS: usize = 4096;
 const OF_EACH: usize = 4;
-/// Runs of either kind; their median counts.
-const RUNS: usize = 9;
 
 /// A round of many clients, as the mixes meet it.
 struct Bench {
@@ -38,12 +36,6 @@ struct Bench {
     /// Of each mix.
     keys: Vec<ListKeys>,
     echoes: Vec<Echo>,
-}
-
-/// One round's time at one mix.
-struct Cost {
-    unsealed: Duration,
-    sealed: Duration,
 }
 
 impl Bench {
@@ -149,59 +141,49 @@ impl Bench {
         self.check();
     }
 
-    fn cost(&mut self, hop: u8) -> Cost {
-        let packets = self.packets(hop);
-        let list = self.list();
+    /// A round with and without it.
+    fn cost(&mut self, hop: u8, name: &str) -> Vec<Row> {
+        let (packets, list, count) = (self.packets(hop), self.list(), self.echoes.len());
         let (header, body) =
             (list.header().clone(), if hop == 1 { Vec::new() } else { list.body(usize::from(hop) - 1) });
-        let (mut unsealed, mut sealed) = (Vec::new(), Vec::new());
-        for _ in 0..RUNS {
-            let begun = now();
-            drop(black_box(self.pass(hop, &packets)));
-            unsealed.push(now() - begun);
-
-            let begun = now();
-            let (segments, path) = self.pass(hop, &packets);
-            match (hop, path) {
-                (1, Some(path)) => self.seal_at_entry(path),
-                (_, Some(path)) => {
-                    self.seal_behind(hop, &header, &body);
-                    drop(black_box(path.back(&self.echoes)));
-                }
-                (_, None) => {
-                    self.seal_behind(hop, &header, &body);
-                    drop(black_box(first_echoes(self.context.round, &segments)));
-                }
-            }
-            sealed.push(now() - begun);
-        }
-        Cost { unsealed: median(unsealed), sealed: median(sealed) }
+        let bench = RefCell::new(self);
+        let mut contest = Contest::default();
+        let unsealed = contest
+            .add(format!("{name}/unsealed"), count, &[], || processor_time(|| bench.borrow_mut().pass(hop, &packets)));
+        contest.add(format!("{name}/sealed"), count, &[unsealed], || {
+            processor_time(|| bench.borrow_mut().sealed(hop, &packets, &header, &body))
+        });
+        contest.run()
     }
-}
 
-/// Processor time of this thread: what other programs take of the machine is not in it.
-fn now() -> Duration {
-    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).expect("a thread has a clock").into()
-}
-
-fn median(mut times: Vec<Duration>) -> Duration {
-    times.sort_unstable();
-    times[times.len() / 2]
+    fn sealed(&mut self, hop: u8, packets: &[u8], header: &SignedListHeader, body: &[u8]) {
+        let (segments, path) = self.pass(hop, packets);
+        match (hop, path) {
+            (1, Some(path)) => self.seal_at_entry(path),
+            (_, Some(path)) => {
+                self.seal_behind(hop, header, body);
+                drop(black_box(path.back(&self.echoes)));
+            }
+            (_, None) => {
+                self.seal_behind(hop, header, body);
+                drop(black_box(first_echoes(self.context.round, &segments)));
+            }
+        }
+    }
 }
 
 fn main() {
     let packets = std::env::args().skip(1).find_map(|word| word.parse().ok()).unwrap_or(PACKETS);
-    println!(
-        "{packets} packets a round, {OF_EACH} a client, medians of {RUNS} runs in turn, processor microseconds a packet"
-    );
-    println!("payload  mix     unsealed   sealed   fewer packets a second");
+    println!("{packets} packets a round, {OF_EACH} a client");
+    let mut rows = Vec::new();
     for payload in [256, 1024, 2048, 16 << 10] {
         let mut bench = Bench::new(payload, packets);
-        for (hop, name) in [(1, "entry"), (2, "middle"), (3, "exit")] {
-            let Cost { unsealed, sealed } = bench.cost(hop);
-            let each = |time: Duration| time.as_secs_f64() * 1e6 / packets as f64;
-            let fewer = (1.0 - unsealed.as_secs_f64() / sealed.as_secs_f64()) * 100.0;
-            println!("{payload:>7}  {name:<6}  {:>8.2} {:>8.2}   {fewer:>5.1} %", each(unsealed), each(sealed));
+        for (hop, mix) in [(1, "entry"), (2, "middle"), (3, "exit")] {
+            let found = bench.cost(hop, &format!("{mix}/{payload}"));
+            found.iter().for_each(|row| println!("{row}"));
+            rows.extend(found);
         }
     }
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/bench/sealed.json");
+    write_raw_data(&rows, "cargo bench --bench sealed", &path).expect("target can be written");
 }

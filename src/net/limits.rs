@@ -112,7 +112,7 @@ impl Limits {
     }
 
     /// Of connections that we dial. The dialling side alone keeps them alive.
-    pub(super) fn dialling(&self) -> Arc<TransportConfig> {
+    pub fn dialling(&self) -> Arc<TransportConfig> {
         let mut transport = self.transport(&self.mix);
         transport.keep_alive_interval(Some(self.keep_alive));
         Arc::new(transport)

@@ -3,6 +3,7 @@
 //! One task owns the engine (`engine`); every connection has a task that turns its streams into inputs; jobs go to
 //! the thread pool, records to one thread that owns the disk. Nothing here decides anything about a round.
 
+mod batch;
 mod chores;
 mod clients;
 mod convicted;
@@ -33,6 +34,7 @@ use crate::round::NoisePolicy;
 use crate::store::{Store, StoreError};
 use crate::wire::Network;
 
+pub use batch::{IncomingPackets, send_batch};
 pub use disk::Disk;
 #[cfg(any(test, feature = "sim"))]
 pub use intruder::{Deed, Intruder};
@@ -214,6 +216,12 @@ impl Observer {
     #[cfg(any(test, feature = "sim"))]
     pub async fn refuse(&self, clients: Vec<u32>) {
         let _stopped = self.0.send(Input::Refuse(clients)).await;
+    }
+
+    /// Has a mix do what whoever has taken it over wants done.
+    #[cfg(any(test, feature = "sim"))]
+    pub async fn commit(&self, deeds: Vec<Deed>) {
+        let _stopped = self.0.send(Input::Deeds(deeds)).await;
     }
 
     /// Goes on after mixes were proven guilty; whether anything stood still. `None` once the mix has stopped.

@@ -3,17 +3,15 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use bytes::BytesMut;
 use tokio::sync::{Semaphore, mpsc, watch};
 
-use crate::crypto::BATCH;
 use crate::mix::Event;
 use crate::net::{CloseReason, Connection, NetError, Receiver};
-use crate::packet::Slots;
 use crate::round::OutgoingBatch;
 use crate::wire::{PeerMessage, SignedBatchHeader};
 
 use super::World;
+use super::batch::{IncomingPackets, send_batch};
 use super::engine::{Input, is_batch};
 
 /// What goes to another mix.
@@ -26,14 +24,6 @@ pub(super) enum Outgoing {
 const WAITING: usize = 256;
 /// Messages and batches that are being written to one mix, as many as it lets us have streams; the others wait in order.
 const WRITTEN: usize = 64;
-/// Bytes that are written at a time: large enough for the socket, small enough to overlap.
-const PIECE_BYTES: usize = 256 << 10;
-/// Bytes that are peeled at a time, at most, unless a packet is longer.
-const PEEL_BYTES: usize = 2 << 20;
-/// Packets that are peeled at a time, at most: more would gain nothing.
-const PEEL_PACKETS: usize = BATCH;
-/// Pieces of a small batch end where a vector of the lanes does.
-const LANES: usize = 8;
 
 static NUMBERS: AtomicU64 = AtomicU64::new(1);
 
@@ -139,65 +129,31 @@ impl World {
         Ok(())
     }
 
-    /// Reads a batch straight into the slots in which it will be peeled, a piece at a time.
-    async fn receive_batch(self, from: usize, header: SignedBatchHeader, mut stream: Receiver) -> Result<(), NetError> {
+    /// Gives a batch to the engine, a piece at a time.
+    async fn receive_batch(self, from: usize, header: SignedBatchHeader, stream: Receiver) -> Result<(), NetError> {
         let (round, number) = (header.header.round, next_number());
-        let mut left = (header.header.count as usize).min(self.network.most_packets(from + 1));
+        let count = (header.header.count as usize).min(self.network.most_packets(from + 1));
         if self.inputs.send(Input::Event(Event::Batch { from, stream: number, header })).await.is_err() {
             return Ok(());
         }
-        let piece = piece(left, self.geometry.packet(), rayon::current_num_threads());
-        while left > 0 {
-            let count = left.min(piece);
-            let mut slots = Slots::zeroed(self.geometry, count);
-            stream.scatter(slots.all_received_mut(), count * self.geometry.packet()).await?;
-            left -= count;
+        let mut packets = IncomingPackets::new(stream, self.geometry, count);
+        while let Some(slots) = packets.next().await? {
             let event = Event::Segment { from, stream: number, round, slots };
             if self.inputs.send(Input::Event(event)).await.is_err() {
                 return Ok(());
             }
         }
-        stream.end().await
+        Ok(())
     }
-}
-
-/// How many of `count` packets of `size` bytes are peeled at a time: enough to fill a batch, so few that every core gets
-/// some of a small one and that memory is bounded.
-fn piece(count: usize, size: usize, cores: usize) -> usize {
-    let share = count.div_ceil(cores.max(1)).next_multiple_of(LANES);
-    share.min(PEEL_PACKETS).min(PEEL_BYTES / size).max(1)
 }
 
 async fn send(connection: &Connection, outgoing: Outgoing) -> Result<(), NetError> {
-    let mut stream = connection.open_uni().await?;
     match outgoing {
-        Outgoing::Message(message) => stream.message(&*message).await?,
-        Outgoing::Batch(batch) => {
-            stream.message(&PeerMessage::ForwardBatch(batch.header.clone())).await?;
-            let mut piece = BytesMut::with_capacity(PIECE_BYTES);
-            for index in 0..batch.packets.len() {
-                piece.extend_from_slice(batch.packets.packet(index));
-                if piece.len() >= PIECE_BYTES {
-                    stream.raw_chunk(piece.split().freeze()).await?;
-                }
-            }
-            stream.raw_chunk(piece.freeze()).await?;
+        Outgoing::Message(message) => {
+            let mut stream = connection.open_uni().await?;
+            stream.message(&*message).await?;
+            stream.finish()
         }
-    }
-    stream.finish()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pieces_fill_lanes_use_all_cores_and_stay_small() {
-        assert_eq!(piece(100_000, 2400, 2), 512);
-        assert_eq!(piece(600, 2400, 2), 304, "two cores, whole vectors");
-        assert_eq!(piece(3, 2400, 4), 8);
-        assert_eq!(piece(0, 2400, 2), 1);
-        assert_eq!(piece(100_000, 33_000, 2), 63);
-        assert_eq!(piece(100_000, 4 << 20, 2), 1);
+        Outgoing::Batch(batch) => send_batch(connection, &batch).await,
     }
 }

@@ -21,15 +21,37 @@ struct Candidate<'a> {
     items: f64,
     /// Whose time is divided by this one's: the places of earlier candidates.
     against: Vec<usize>,
-    /// Does its work once, and says how long that took; what it prepares before is not in it.
-    work: Box<dyn FnMut() -> Duration + 'a>,
+    work: Work<'a>,
     slices: Vec<f64>,
+}
+
+enum Work<'a> {
+    /// Does it once, and says how long that took; what it prepares before is not in it.
+    Done(Box<dyn FnMut() -> Duration + 'a>),
+    /// What earlier candidates take together.
+    Sum(Vec<usize>),
 }
 
 /// Candidates that are measured together.
 #[derive(Default)]
 pub struct Contest<'a> {
     candidates: Vec<Candidate<'a>>,
+}
+
+impl Candidate<'_> {
+    /// Microseconds of one thing, in a slice in which an earlier candidate has taken what `earlier` says.
+    fn slice(&mut self, earlier: impl Fn(usize) -> f64) -> f64 {
+        let work = match &mut self.work {
+            Work::Sum(parts) => return parts.iter().map(|part| earlier(*part)).sum(),
+            Work::Done(work) => work,
+        };
+        let (mut took, mut times) = (Duration::ZERO, 0);
+        while took < SLICE {
+            took += work();
+            times += 1;
+        }
+        took.as_secs_f64() * 1e6 / f64::from(times) / self.items
+    }
 }
 
 /// What a candidate came to, in microseconds a thing.
@@ -63,7 +85,16 @@ impl<'a> Contest<'a> {
         against: &[usize],
         work: impl FnMut() -> Duration + 'a,
     ) -> usize {
-        let (name, items, against, work) = (name.into(), items as f64, against.to_vec(), Box::new(work));
+        self.push(name.into(), items, against, Work::Done(Box::new(work)))
+    }
+
+    /// Adds what the earlier candidates `parts`, at their places, take together in each slice: nothing is done for it.
+    pub fn add_sum(&mut self, name: impl Into<String>, parts: &[usize], against: &[usize]) -> usize {
+        self.push(name.into(), 1, against, Work::Sum(parts.to_vec()))
+    }
+
+    fn push(&mut self, name: String, items: usize, against: &[usize], work: Work<'a>) -> usize {
+        let (items, against) = (items as f64, against.to_vec());
         self.candidates.push(Candidate { name, items, against, work, slices: Vec::new() });
         self.candidates.len() - 1
     }
@@ -72,16 +103,15 @@ impl<'a> Contest<'a> {
     pub fn run(mut self) -> Vec<Row> {
         // Once unmeasured: caches, tables, the processor's clock.
         for candidate in &mut self.candidates {
-            black_box((candidate.work)());
+            if let Work::Done(work) = &mut candidate.work {
+                black_box(work());
+            }
         }
-        for _ in 0..SLICES {
-            for candidate in &mut self.candidates {
-                let (mut took, mut times) = (Duration::ZERO, 0);
-                while took < SLICE {
-                    took += (candidate.work)();
-                    times += 1;
-                }
-                candidate.slices.push(took.as_secs_f64() * 1e6 / f64::from(times) / candidate.items);
+        for slice in 0..SLICES {
+            for place in 0..self.candidates.len() {
+                let (before, candidate) = self.candidates.split_at_mut(place);
+                let took = candidate[0].slice(|part| before[part].slices[slice]);
+                candidate[0].slices.push(took);
             }
         }
         self.candidates.iter().flat_map(|candidate| self.rows(candidate)).collect()
@@ -122,10 +152,14 @@ pub fn wall_time<T>(work: impl FnOnce() -> T) -> Duration {
     begun.elapsed()
 }
 
-/// Rows with what is needed to judge them, as one JSON object: `{schema, machine, commit, command, rows}`.
+/// Rows with what is needed to judge them, as one JSON object: `{schema, machine, kernel, load, commit, command, rows}`. `load` is how many
+/// threads wanted a core in the last 5 minutes, the bench's own among them.
 pub fn raw_data(rows: &[Row], command: &str) -> Value {
     let rows: Vec<Value> = rows.iter().map(Row::json).collect();
-    json!({ "schema": 1, "machine": machine(), "commit": commit(), "command": command, "rows": rows })
+    json!({
+        "schema": 2, "machine": machine(), "kernel": kernel("ostype") + " " + &kernel("osrelease"), "load": load(),
+        "commit": commit(), "command": command, "rows": rows,
+    })
 }
 
 /// Writes [`raw_data`] to `path`, whose directories are made.
@@ -171,6 +205,15 @@ fn machine() -> String {
     format!("{cores} cores of {model} (family {family}, model {number}), AVX-512 {}", if avx512 { "yes" } else { "no" })
 }
 
+fn kernel(what: &str) -> String {
+    std::fs::read_to_string(Path::new("/proc/sys/kernel").join(what)).unwrap_or_default().trim().to_owned()
+}
+
+fn load() -> Option<f64> {
+    let load = std::fs::read_to_string("/proc/loadavg").ok()?;
+    load.split_whitespace().nth(1)?.parse().ok()
+}
+
 fn commit() -> String {
     let git = |arguments: &[&str]| {
         let output = Command::new("git").args(arguments).output().ok().filter(|output| output.status.success())?;
@@ -198,6 +241,18 @@ mod tests {
         assert_eq!(json["rows"][1]["ratio_to"], "slow");
         assert_eq!(json["rows"][1]["ratio"], 2.0);
         assert_eq!(json["rows"][0]["unit"], "us");
+    }
+
+    #[test]
+    fn a_sum_is_that_of_its_parts_in_each_slice() {
+        let mut contest = Contest::default();
+        let one = contest.add("one", 1, &[], || Duration::from_millis(40));
+        let other = contest.add("other", 2, &[], || Duration::from_millis(40));
+        let sum = contest.add_sum("both", &[one, other], &[]);
+        contest.add("whole", 1, &[sum], || Duration::from_millis(80));
+        let rows = contest.run();
+        assert_eq!(rows[2].median, 60_000.0);
+        assert_eq!(rows[3].ratio.clone(), Some(("both".into(), 0.75)));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::client::{Client, ClientConfig, ClientError, DiskLimits};
 use crate::config::{Capability, ClientSecrets, Contact, ContactError, Contacts};
 use crate::crypto::{Backend, IdentityKey, SecretKey};
 use crate::net::{Endpoint, EndpointConfig, Limits, NetError};
-use crate::node::{Node, NodeConfig, NodeError, Observer};
+use crate::node::{Intruder, Node, NodeConfig, NodeError, Observer};
 use crate::store::Store;
 use crate::wire::Network;
 
@@ -85,7 +85,21 @@ impl Loopback {
     /// # Errors
     /// If its port is taken.
     pub fn start_mix(&mut self, mix: usize) -> Result<(), LoopbackError> {
-        let config = NodeConfig {
+        self.nodes[mix] = Some(Node::start(self.config(mix))?);
+        Ok(())
+    }
+
+    /// As [`Loopback::start_mix`], with somebody between its engine and its links.
+    ///
+    /// # Errors
+    /// As [`Loopback::start_mix`].
+    pub fn start_taken_over(&mut self, mix: usize, intruder: Box<dyn Intruder>) -> Result<(), LoopbackError> {
+        self.nodes[mix] = Some(Node::start_taken_over(self.config(mix), intruder)?);
+        Ok(())
+    }
+
+    fn config(&self, mix: usize) -> NodeConfig {
+        NodeConfig {
             network: self.network.clone(),
             key: IdentityKey::from_pkcs8(self.keys[mix].expose_pkcs8()).expect("a key is its own encoding"),
             listen: self.addresses[mix],
@@ -93,9 +107,7 @@ impl Loopback {
             limits: Limits::default(),
             backend: Backend::default(),
             evidence: Some(self.evidence(mix)),
-        };
-        self.nodes[mix] = Some(Node::start(config)?);
-        Ok(())
+        }
     }
 
     /// Stops a mix; its store stays.

@@ -6,7 +6,7 @@
 //! would. A [`Witness`] sees what no party can see alone. [`Storm`] does all of it at once, for as many rounds as asked,
 //! and counts what arrived. A round of a small network takes a few milliseconds.
 //!
-//! [`Contest`] measures what is to be compared side by side.
+//! [`Contest`] measures what is to be compared side by side; [`Performance`] runs all benches and writes down what they found.
 //!
 //! [`Chaos`] breaks networks of real processes, whose datagrams go through a [`Relay`].
 //!
@@ -29,9 +29,11 @@ mod loopback;
 mod mischief;
 mod oracles;
 mod party;
+mod performance;
 mod plan;
 mod relay;
 mod storm;
+mod threads;
 mod timing;
 mod traffic;
 mod witness;
@@ -51,9 +53,11 @@ pub use loopback::{Loopback, LoopbackError};
 pub use mischief::Mischief;
 pub use oracles::{Oracle, OracleRow, Oracles};
 pub use party::{SimClient, SimMix};
+pub use performance::{Performance, PerformanceError};
 pub use plan::{Plan, Secrets};
 pub use relay::{Impairment, Relay, RelayCounts};
 pub use storm::{Control, Storm, StormReport};
+pub use threads::Threads;
 pub use timing::{T_BOUND, Timing, timing};
 pub use traffic::Party;
 pub use witness::{Violation, Witness};

@@ -8,6 +8,7 @@ mod crowd;
 mod kills;
 mod lanes;
 mod oracles;
+mod performance;
 mod rogue;
 mod storm;
 mod timing;
@@ -44,6 +45,8 @@ enum Command {
     Blame(blame::BlameArgs),
     /// X25519 under fixed and random scalars is timed; says whether the time tells them apart
     Timing(timing::TimingArgs),
+    /// All benches, and the document of what they found; says whether the ratios that are asked for are met
+    Performance(performance::PerformanceArgs),
     /// The vector X25519 is held against the library and the reference; says how many points agree
     Lanes(lanes::LanesArgs),
 }
@@ -70,6 +73,7 @@ fn main() -> ExitCode {
         Command::Storm(args) => storm::run(&args),
         Command::Blame(args) => blame::run(&args),
         Command::Timing(args) => timing::run(&args),
+        Command::Performance(args) => performance::run(&args),
         Command::Lanes(args) => lanes::run(&args),
     }
 }

@@ -1,0 +1,90 @@
+//! A batch on the link between two mixes: its header, then the packets, a piece at a time.
+
+use bytes::BytesMut;
+
+use crate::crypto::BATCH;
+use crate::net::{Connection, NetError, Receiver};
+use crate::packet::{Geometry, Slots};
+use crate::round::OutgoingBatch;
+use crate::wire::PeerMessage;
+
+/// Bytes that are written at a time: large enough for the socket, small enough to overlap.
+const PIECE_BYTES: usize = 256 << 10;
+/// Bytes that are peeled at a time, at most, unless a packet is longer.
+const PEEL_BYTES: usize = 2 << 20;
+/// Packets that are peeled at a time, at most: more would gain nothing.
+const PEEL_PACKETS: usize = BATCH;
+/// Pieces of a small batch end where a vector of the lanes does.
+const LANES: usize = 8;
+
+/// Sends `batch` on a stream of its own.
+///
+/// # Errors
+/// The stream's or the connection's end; a slow peer.
+pub async fn send_batch(connection: &Connection, batch: &OutgoingBatch) -> Result<(), NetError> {
+    let mut stream = connection.open_uni().await?;
+    stream.message(&PeerMessage::ForwardBatch(batch.header.clone())).await?;
+    let mut piece = BytesMut::with_capacity(PIECE_BYTES);
+    for index in 0..batch.packets.len() {
+        piece.extend_from_slice(batch.packets.packet(index));
+        if piece.len() >= PIECE_BYTES {
+            stream.raw_chunk(piece.split().freeze()).await?;
+        }
+    }
+    stream.raw_chunk(piece.freeze()).await?;
+    stream.finish()
+}
+
+/// The packets behind a batch's header, read straight into the slots in which they will be peeled.
+pub struct IncomingPackets {
+    stream: Receiver,
+    geometry: Geometry,
+    left: usize,
+    piece: usize,
+}
+
+impl IncomingPackets {
+    /// `count` packets that come on `stream`, whose header has been read.
+    pub fn new(stream: Receiver, geometry: Geometry, count: usize) -> Self {
+        let piece = piece(count, geometry.packet(), rayon::current_num_threads());
+        Self { stream, geometry, left: count, piece }
+    }
+
+    /// The next ones, as many as are peeled at a time; `None` behind the last, where the stream must end.
+    ///
+    /// # Errors
+    /// As [`Receiver::raw`] and [`Receiver::end`].
+    pub async fn next(&mut self) -> Result<Option<Slots>, NetError> {
+        if self.left == 0 {
+            self.stream.end().await?;
+            return Ok(None);
+        }
+        let count = self.left.min(self.piece);
+        let mut slots = Slots::zeroed(self.geometry, count);
+        self.stream.scatter(slots.all_received_mut(), count * self.geometry.packet()).await?;
+        self.left -= count;
+        Ok(Some(slots))
+    }
+}
+
+/// How many of `count` packets of `size` bytes are peeled at a time: enough to fill a batch, so few that every core gets
+/// some of a small one and that memory is bounded.
+fn piece(count: usize, size: usize, cores: usize) -> usize {
+    let share = count.div_ceil(cores.max(1)).next_multiple_of(LANES);
+    share.min(PEEL_PACKETS).min(PEEL_BYTES / size).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_fill_lanes_use_all_cores_and_stay_small() {
+        assert_eq!(piece(100_000, 2400, 2), 512);
+        assert_eq!(piece(600, 2400, 2), 304, "two cores, whole vectors");
+        assert_eq!(piece(3, 2400, 4), 8);
+        assert_eq!(piece(0, 2400, 2), 1);
+        assert_eq!(piece(100_000, 33_000, 2), 63);
+        assert_eq!(piece(100_000, 4 << 20, 2), 1);
+    }
+}
