@@ -10,6 +10,7 @@ mod hash;
 mod identity;
 mod kdf;
 mod locked;
+mod remembered;
 #[cfg(test)]
 pub(crate) mod vectors;
 mod x25519;
@@ -22,6 +23,9 @@ pub use hash::{DigestWriter, PRF_BYTES, PrfKey, prf, sha256};
 pub use identity::{BadIdentityKey, IdentityKey};
 pub use kdf::{LABELS, Label, derive, derive_into, derive_parts};
 pub use locked::{LockedKeys, LockedRow};
+#[cfg(any(test, feature = "sim"))]
+pub(crate) use remembered::remember_checks;
+pub(crate) use remembered::remembered;
 #[cfg(any(test, feature = "sim"))]
 pub use x25519::multiply;
 pub use x25519::{Agreement, BATCH, Backend, PointError, Scalars, SecretKey, SharedSecret, agree_each, public_keys};
