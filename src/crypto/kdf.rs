@@ -69,6 +69,8 @@ labels! {
     ListMac = "mixnet v1 list mac";
     /// The digest of all that was signed on a round's way, which the mixes confirm.
     Transcript = "mixnet v1 transcript";
+    /// The digest of what a confirm rests on.
+    Grounds = "mixnet v1 grounds";
 }
 
 /// Derives a 32-byte digest from `material` under `label`.

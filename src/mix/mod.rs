@@ -322,12 +322,15 @@ impl Mix {
             PeerMessage::List { header, piece } if from_entry => self.list_comes(header, &piece),
             PeerMessage::SecondList(second) if from_entry => self.second_list(now, second),
             PeerMessage::ListComplete(complete) if from_entry => self.list_complete(now, complete),
+            PeerMessage::ListHeader(header) if self.own != 0 => self.list_told(&header),
             PeerMessage::ListSignature(signature) if self.own == 0 => self.list_signed(now, from, &signature),
             PeerMessage::ListComplaint(complaint) if self.own == 0 => self.list_complained(now, from, complaint),
             PeerMessage::BatchHeader(header) => self.batch_told(now, from, header),
             PeerMessage::Echoes { header, piece } => self.echoes_come(now, from, &header, &piece),
             PeerMessage::EchoHeader(header) => self.echoes_told(now, from, &header),
-            PeerMessage::Confirm { confirm, signature } => self.confirmed_by(from, &confirm, &signature),
+            PeerMessage::Confirm { confirm, grounds, signature } => {
+                self.confirmed_by(now, from, confirm, grounds, signature);
+            }
             PeerMessage::Accusation { accusation, signature } => self.accused_by(from, accusation, signature),
             PeerMessage::Burnt { burnt, signature } => self.burnt_by(from, &burnt, &signature),
             PeerMessage::OnionKey { key, signature } => self.onion_key_of(from, &key, &signature),

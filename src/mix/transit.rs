@@ -167,6 +167,7 @@ impl Mix {
         let Some(peeler) =
             self.epochs.peeler(round).filter(|_| !self.signed.contains_key(&round) && !self.is_deciding(round))
         else {
+            self.compare_late_batch(from, &header);
             return self.reject("wrong_round", 1);
         };
         if self.transit.len() >= most {
