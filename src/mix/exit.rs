@@ -171,7 +171,6 @@ impl Mix {
             return;
         }
         match checked {
-            None => {}
             Some(Ok(())) => {
                 self.keep_share(round, from, Share::from_bytes(share.0));
                 match self.is_sealed() {
@@ -179,11 +178,10 @@ impl Mix {
                     false => self.open_released(round),
                 }
             }
-            Some(Err(_)) => {
-                if self.network.parameters.threshold as usize == self.network.mixes() {
-                    self.void(round, AbortReason::WrongShare);
-                }
+            Some(Err(_)) if self.network.parameters.threshold as usize == self.network.mixes() => {
+                self.void(round, AbortReason::WrongShare);
             }
+            _ => {}
         }
     }
 
