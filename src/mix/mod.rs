@@ -367,9 +367,7 @@ impl Mix {
         match done {
             Done::Submission { round, client, judged } => self.submission_judged(now, round, client, judged),
             Done::HandOver { round, client, result } => self.hand_over_judged(round, client, result),
-            Done::Segment { round, stream, segment, slots, result } => {
-                self.segment_peeled(now, round, stream, segment, slots, result);
-            }
+            Done::Segment { round, peeled } => self.segment_peeled(now, round, peeled),
             Done::Shuffled { round, batch, digest } => self.batch_digested(now, round, batch, digest),
             Done::Open { round, letters } => self.opened(round, letters),
             Done::List { round, result } => self.list_checked(now, round, result),

@@ -124,7 +124,7 @@ impl Malice {
             (Malice::LieOfEcho, Done::CheckEchoes { result, .. }) => {
                 *result = Err(EchoError::Commitments(vec![ListPlace { client: 0, packet: 0 }]));
             }
-            (Malice::LieOfLayer, Done::Segment { result, .. }) => *result = Err((0, PeelError::BadTag)),
+            (Malice::LieOfLayer, Done::Segment { peeled, .. }) => peeled.result = Err((0, PeelError::BadTag)),
             _ => {}
         }
         done

@@ -30,7 +30,7 @@ pub use layout::Layout;
 pub use list::{
     COMMITMENT_BYTES, ClientRecords, ClientSignature, ListComplaint, ListComplete, ListContext, ListHeader, ListKey,
     ListKeys, ListRecord, ListRoot, ListRow, ListSecret, ListSignature, RECORD_BYTES, ROW_BYTES, RecordsError,
-    SecondList, SignedListComplaint, SignedListHeader, onion_digest,
+    SecondList, SignedListComplaint, SignedListHeader, onion_digest, onion_digests,
 };
 pub use members::Members;
 pub use messages::{

@@ -271,8 +271,8 @@ impl RogueMix for Words {
                 *result = Err(EchoError::Commitments(vec![ListPlace { client, packet: 0 }]));
                 self.acted = true;
             }
-            (Lie::AccuseOfLayer, Done::Segment { result, .. }) => {
-                *result = Err((0, PeelError::BadTag));
+            (Lie::AccuseOfLayer, Done::Segment { peeled, .. }) => {
+                peeled.result = Err((0, PeelError::BadTag));
                 self.acted = true;
             }
             _ => {}
