@@ -297,7 +297,7 @@ async fn a_mix_that_signs_two_things_for_one_stops_the_network_until_operators_a
     // Who has taken the mix over signs two confirms of one round, and somebody shows both.
     let confirm = |transcript| {
         let slot = Slot { network: network.network.id(), epoch, round: 1 };
-        let confirm = Confirm { slot, transcript: Digest([transcript; 32]) };
+        let confirm = Confirm { slot, transcript: Digest([transcript; 32]), grounds: Digest([0; 32]) };
         let signature = confirm.sign(network.mix_key(1));
         SignedStatement::Confirm { hop: 2, confirm, signature }
     };

@@ -1,13 +1,16 @@
 //! Evidence: a claim with all that is needed to believe it, and nothing else.
 
-use crate::crypto::Digest;
+use crate::crypto::{Digest, Signature};
+use crate::epoch::WrongDealing;
 use crate::packet::PeelError;
+use crate::threshold::Opening;
 use crate::wire::codec::{CodecError, Decode, Encode, decode_file, encode_file};
 use crate::wire::{
-    ClientRecords, DocumentError, EpochDocument, ListRecord, Network, SignedBatchHeader, SignedEpoch, Slot,
-    onion_digest,
+    ClientRecords, Confirm, DocumentError, EpochDocument, Grounds, ListRecord, Network, SignedBatchHeader, SignedEpoch,
+    Slot, onion_digest,
 };
 
+use super::promised::{ConfirmProof, ShareProof, SubShareProof};
 use super::proof::{ClientProof, HeaderProof, Proof, Round};
 use super::taken::Source;
 use super::{Finding, Guilty, Offence, SignedStatement};
@@ -36,8 +39,10 @@ enum Claim {
         document: Option<EpochDocument>,
         statements: [SignedStatement; 2],
     },
-    /// Of a burnt round.
+    /// Of one round.
     Round { document: SignedEpoch, round: u64, proof: Proof },
+    /// Of keys that were being made.
+    SubShare(SubShareProof),
 }
 
 /// Why evidence proves nothing.
@@ -109,6 +114,39 @@ impl Evidence {
         Self { claim: Claim::Round { document: document.clone(), round, proof } }
     }
 
+    /// The evidence in a confirm of the mix at `hop` and what it shows for it; `None` if that makes the transcript that it confirms,
+    /// all of it signed. `document` is the one that serves its round.
+    pub fn false_confirm(
+        network: &Network,
+        document: &SignedEpoch,
+        hop: u8,
+        (confirm, grounds, signature): (&Confirm, &Grounds, Signature),
+    ) -> Option<Self> {
+        let (confirm, grounds) = (confirm.clone(), grounds.clone());
+        let round = confirm.slot.round;
+        let proof = Proof::Confirm(Box::new(ConfirmProof { hop, confirm, signature, grounds }));
+        let evidence = Self::of_round(document, round, proof);
+        evidence.verify(network).is_ok().then_some(evidence)
+    }
+
+    /// Evidence that the mix at `hop` has released a share of `round` that is not its own, with the transcript and the signature
+    /// that it came with, and the openings that show it ([`crate::threshold::is_owed_share`]).
+    pub fn of_share(
+        document: &SignedEpoch,
+        (round, hop): (u64, u8),
+        (transcript, share, signature): (Digest, [u8; 32], Signature),
+        openings: &[Opening],
+    ) -> Self {
+        let openings = openings.iter().map(|opening| opening.as_bytes().to_vec()).collect();
+        let proof = ShareProof { hop, transcript, share, signature, openings };
+        Self::of_round(document, round, Proof::Share(proof))
+    }
+
+    /// Evidence that a mix has dealt what its own commitments contradict.
+    pub fn of_sub_share(wrong: WrongDealing) -> Self {
+        Self { claim: Claim::SubShare(SubShareProof::new(wrong)) }
+    }
+
     /// Evidence that a submission does not open at the entry: of the client at `client`, its onions, the records behind them, which
     /// onion it is and the entry's onion key of the round. `None` if these are no records.
     pub fn of_submission(
@@ -139,6 +177,7 @@ impl Evidence {
                 let slot = Slot { network: network.id(), epoch: document.document.epoch, round: *round };
                 Ok(Finding { slot, guilty, offence })
             }
+            Claim::SubShare(proof) => proof.verify(network),
         }
     }
 
@@ -160,7 +199,7 @@ impl Evidence {
     pub(super) fn proof_mut(&mut self) -> Option<&mut Proof> {
         match &mut self.claim {
             Claim::Round { proof, .. } => Some(proof),
-            Claim::Equivocation { .. } => None,
+            Claim::Equivocation { .. } | Claim::SubShare(_) => None,
         }
     }
 }

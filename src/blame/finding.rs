@@ -46,6 +46,12 @@ pub enum Offence {
     FalseAccusation,
     /// A mix has signed two statements where there is place for one.
     Equivocation,
+    /// A mix has confirmed what is signed by nobody, or another transcript than what it shows for it makes.
+    Confirm,
+    /// A mix has released another share than the one that it had committed to.
+    Share,
+    /// A mix has dealt another sub-share than the one that it had committed to.
+    SubShare,
 }
 
 impl Offence {
@@ -60,6 +66,9 @@ impl Offence {
             Offence::Echo => "echo",
             Offence::FalseAccusation => "false_accusation",
             Offence::Equivocation => "equivocation",
+            Offence::Confirm => "confirm",
+            Offence::Share => "share",
+            Offence::SubShare => "sub_share",
         }
     }
 }
@@ -75,6 +84,9 @@ impl fmt::Display for Offence {
             Offence::Echo => f.write_str("it handed back another echo than its packet causes"),
             Offence::FalseAccusation => f.write_str("it accused others of a fault that is not there"),
             Offence::Equivocation => f.write_str("it signed two different statements where only one can be true"),
+            Offence::Confirm => f.write_str("it confirmed a round that nobody's signatures make"),
+            Offence::Share => f.write_str("it released another share than the one that it had committed to"),
+            Offence::SubShare => f.write_str("it dealt another sub-share than the one that it had committed to"),
         }
     }
 }

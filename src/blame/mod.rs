@@ -11,6 +11,7 @@ mod evidence;
 mod exhibits;
 mod finding;
 mod noise;
+mod promised;
 mod proof;
 mod said;
 mod taken;

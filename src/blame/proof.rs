@@ -4,17 +4,18 @@ use crate::crypto::{Backend, Digest, PublicKey, SecretKey, Signature};
 use crate::packet::{Echo, Geometry, Peeler, RoundContext, Trace, commitment, first_echo, next_echo};
 use crate::wire::codec::{Decode, Encode};
 use crate::wire::{
-    BatchHeader, ClientRecords, EchoHeader, ListContext, ListRecord, Network, RECORD_BYTES, SignedBatchHeader,
-    SignedEchoHeader, SignedEpoch, batch_digest, echoes_digest, onion_digest,
+    BatchHeader, ClientRecords, EchoHeader, EpochDocument, ListContext, ListRecord, Network, RECORD_BYTES,
+    SignedBatchHeader, SignedEchoHeader, SignedEpoch, Slot, batch_digest, echoes_digest, onion_digest,
 };
 
 use super::accused;
 use super::evidence::{mix, same};
 use super::noise::NoiseProof;
+use super::promised::{ConfirmProof, ShareProof};
 use super::taken::{Passed, Source, Taken};
 use super::{EvidenceFault, Guilty, Offence};
 
-type Convicted = Result<(Guilty, Offence), EvidenceFault>;
+pub(super) type Convicted = Result<(Guilty, Offence), EvidenceFault>;
 
 #[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
 pub(super) enum Proof {
@@ -30,6 +31,10 @@ pub(super) enum Proof {
     Header(HeaderProof),
     /// What a mix says that it added is not noise that opens.
     Noise(NoiseProof),
+    /// What a mix confirms is not what it shows for it.
+    Confirm(Box<ConfirmProof>),
+    /// What a mix released is not what it had committed to.
+    Share(ShareProof),
 }
 
 /// All records of a client in a round, signed, and the packet of one of them.
@@ -78,7 +83,9 @@ pub(super) struct Onward {
 /// The round that evidence is about, with everything in its document verified.
 pub(super) struct Round<'a> {
     pub network: &'a Network,
-    /// The digest of the epoch document.
+    /// The epoch document.
+    pub epoch: &'a EpochDocument,
+    /// Its digest.
     pub document: Digest,
     pub context: RoundContext,
     pub geometry: Geometry,
@@ -86,14 +93,18 @@ pub(super) struct Round<'a> {
 }
 
 impl<'a> Round<'a> {
-    pub(super) fn new(network: &'a Network, signed: &SignedEpoch, round: u64) -> Result<Self, EvidenceFault> {
+    pub(super) fn new(network: &'a Network, signed: &'a SignedEpoch, round: u64) -> Result<Self, EvidenceFault> {
         let document = &signed.document;
         document.check(network)?;
         signed.verify(network)?;
         let geometry = Geometry::new(network.mixes(), network.parameters.payload as usize);
         let (geometry, onion_keys) = geometry.zip(document.onion_keys(round)).ok_or(EvidenceFault::Slot)?;
         let context = RoundContext { network: document.network, epoch: document.epoch, round };
-        Ok(Self { network, document: document.digest(), context, geometry, onion_keys })
+        Ok(Self { network, epoch: document, document: document.digest(), context, geometry, onion_keys })
+    }
+
+    pub(super) fn slot(&self) -> Slot {
+        Slot { network: self.context.network, epoch: self.context.epoch, round: self.context.round }
     }
 
     pub(super) fn list_context(&self) -> ListContext {
@@ -141,6 +152,8 @@ impl Proof {
             Proof::FalseAccusation(proof) => proof.verify(round),
             Proof::Header(proof) => proof.verify(round),
             Proof::Noise(proof) => proof.verify(round),
+            Proof::Confirm(proof) => proof.verify(round),
+            Proof::Share(proof) => proof.verify(round),
         }
     }
 }

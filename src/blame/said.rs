@@ -98,7 +98,9 @@ impl SignedStatement {
             (SignedStatement::List(a), SignedStatement::List(b)) => a.header == b.header,
             (SignedStatement::Batch(a), SignedStatement::Batch(b)) => a.header == b.header,
             (SignedStatement::Echo(a), SignedStatement::Echo(b)) => a.header == b.header,
-            (SignedStatement::Confirm { confirm: a, .. }, SignedStatement::Confirm { confirm: b, .. }) => a == b,
+            (SignedStatement::Confirm { confirm: a, .. }, SignedStatement::Confirm { confirm: b, .. }) => {
+                a.transcript == b.transcript
+            }
             (SignedStatement::Document { document: a, .. }, SignedStatement::Document { document: b, .. }) => {
                 a.digest() == b.digest()
             }

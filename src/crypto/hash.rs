@@ -2,6 +2,7 @@
 
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
+use super::blake3_lanes::{Keys, Mode, hash_each};
 use super::{Digest, Label, kdf};
 
 /// Output length of [`prf`].
@@ -27,6 +28,18 @@ pub fn prf(key: &PrfKey, parts: &[&[u8]]) -> [u8; PRF_BYTES] {
     let mut out = [0u8; PRF_BYTES];
     hasher.finalize_xof().fill(&mut out);
     hasher.zeroize();
+    out
+}
+
+/// [`prf`] under each of `keys` of the message in the same place. Messages of one length are hashed side by side where the
+/// processor can.
+///
+/// # Panics
+/// If the lengths differ.
+pub fn prf_each(keys: &[&PrfKey], messages: &[&[u8]]) -> Vec<[u8; PRF_BYTES]> {
+    let keys: Vec<&[u8; 32]> = keys.iter().map(|key| &key.0).collect();
+    let mut out = vec![[0; PRF_BYTES]; messages.len()];
+    hash_each(Mode::Keyed, Keys::Each(&keys), messages, &mut out);
     out
 }
 

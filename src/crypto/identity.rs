@@ -3,7 +3,7 @@
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 use zeroize::Zeroizing;
 
-use super::{Identity, Signature};
+use super::{Identity, Signature, remembered};
 
 /// An Ed25519 key pair; the private half never leaves but as the PKCS#8 text of its key file.
 pub struct IdentityKey {
@@ -55,7 +55,9 @@ impl Identity {
     /// Whether `signature` is this identity's over `message`.
     #[must_use]
     pub fn verify(&self, message: &[u8], signature: &Signature) -> bool {
-        UnparsedPublicKey::new(&ED25519, &self.0).verify(message, &signature.0).is_ok()
+        remembered(&[&self.0, message, &signature.0], || {
+            UnparsedPublicKey::new(&ED25519, &self.0).verify(message, &signature.0).is_ok()
+        })
     }
 }
 

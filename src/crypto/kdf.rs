@@ -5,7 +5,10 @@
 
 use std::sync::LazyLock;
 
+use blake3::hazmat::HasherExt;
+
 use super::Digest;
+use super::blake3_lanes::{Keys, Mode, hash_each};
 
 macro_rules! labels {
     ($($(#[$doc:meta])* $name:ident = $context:literal;)*) => {
@@ -18,9 +21,9 @@ macro_rules! labels {
         /// Every label with its context string, as `wire-spec.md` lists them.
         pub const LABELS: &[(Label, &str)] = &[$((Label::$name, $context),)*];
 
-        /// Hashers with the context already absorbed: hashing it costs as much as a derivation.
-        static CONTEXTS: LazyLock<Vec<blake3::Hasher>> =
-            LazyLock::new(|| vec![$(blake3::Hasher::new_derive_key($context),)*]);
+        /// The contexts' keys: hashing a context costs as much as a derivation.
+        static CONTEXTS: LazyLock<Vec<blake3::hazmat::ContextKey>> =
+            LazyLock::new(|| vec![$(blake3::hazmat::hash_derive_key_context($context),)*]);
     };
 }
 
@@ -69,6 +72,8 @@ labels! {
     ListMac = "mixnet v1 list mac";
     /// The digest of all that was signed on a round's way, which the mixes confirm.
     Transcript = "mixnet v1 transcript";
+    /// The digest of what a confirm rests on.
+    Grounds = "mixnet v1 grounds";
 }
 
 /// Derives a 32-byte digest from `material` under `label`.
@@ -93,8 +98,23 @@ pub fn derive_into(label: Label, material: &[u8], out: &mut [u8]) {
     zeroize::Zeroize::zeroize(&mut hasher);
 }
 
+/// [`derive()`] of each of `messages`, in order. Those of one length are hashed side by side where the processor can.
+pub fn derive_each(label: Label, messages: &[&[u8]]) -> Vec<Digest> {
+    let mut digests = vec![[0; 32]; messages.len()];
+    hash_each(Mode::Derive { secret: false }, Keys::Shared(&CONTEXTS[label as usize]), messages, &mut digests);
+    digests.into_iter().map(Digest).collect()
+}
+
+/// [`derive_into`] of each of `materials` into the same place of `out`, as [`derive_each`]. Nothing of them stays behind.
+///
+/// # Panics
+/// If the lengths differ.
+pub fn derive_each_into<const N: usize>(label: Label, materials: &[&[u8]], out: &mut [[u8; N]]) {
+    hash_each(Mode::Derive { secret: true }, Keys::Shared(&CONTEXTS[label as usize]), materials, out);
+}
+
 pub(super) fn hasher(label: Label) -> blake3::Hasher {
-    CONTEXTS[label as usize].clone()
+    blake3::Hasher::new_from_context_key(&CONTEXTS[label as usize])
 }
 
 #[cfg(test)]

@@ -4,12 +4,14 @@
 //! `Clone`, cleared on drop; public values are plain byte newtypes printed in hex.
 
 mod aead;
+mod blake3_lanes;
 mod bytes;
 mod defences;
 mod hash;
 mod identity;
 mod kdf;
 mod locked;
+mod remembered;
 #[cfg(test)]
 pub(crate) mod vectors;
 mod x25519;
@@ -18,10 +20,13 @@ pub use aead::{AeadKey, KEY_BYTES, TAG_BYTES, Tag};
 pub(crate) use bytes::byte_string;
 pub use bytes::{BadHex, Digest, Identity, MailboxId, PublicKey, Signature, from_hex, to_hex};
 pub use defences::{Defence, Defences};
-pub use hash::{DigestWriter, PRF_BYTES, PrfKey, prf, sha256};
+pub use hash::{DigestWriter, PRF_BYTES, PrfKey, prf, prf_each, sha256};
 pub use identity::{BadIdentityKey, IdentityKey};
-pub use kdf::{LABELS, Label, derive, derive_into, derive_parts};
+pub use kdf::{LABELS, Label, derive, derive_each, derive_each_into, derive_into, derive_parts};
 pub use locked::{LockedKeys, LockedRow};
+#[cfg(any(test, feature = "sim"))]
+pub(crate) use remembered::remember_checks;
+pub(crate) use remembered::remembered;
 #[cfg(any(test, feature = "sim"))]
 pub use x25519::multiply;
 pub use x25519::{Agreement, BATCH, Backend, PointError, Scalars, SecretKey, SharedSecret, agree_each, public_keys};
@@ -39,4 +44,18 @@ pub fn os_csprng() -> Csprng {
     let mut seed = [0u8; 32];
     rand::rngs::SysRng.try_fill_bytes(&mut seed).expect("the operating system provides randomness");
     <Csprng as rand::SeedableRng>::from_seed(seed)
+}
+
+/// More than the frames of the functions that work in lanes: a few kilobytes of spilled registers.
+#[cfg(target_arch = "x86_64")]
+const STACK: usize = 16 << 10;
+
+/// Writes over what functions that work in lanes may have left on the stack.
+#[cfg(target_arch = "x86_64")]
+#[inline(never)]
+fn clear_stack() {
+    use zeroize::Zeroize;
+    // By words: each is a store that the compiler must keep.
+    let mut stack = [0u64; STACK / 8];
+    stack.zeroize();
 }

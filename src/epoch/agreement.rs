@@ -9,7 +9,7 @@ use crate::wire::{
     EpochCall, EpochDocument, EpochRefusalReason, MixKeys, Network, PeerMessage, Record, SignedEpoch, SubShares,
 };
 
-use super::making::Making;
+use super::making::{Making, WrongDealing};
 use super::{EpochKeys, Epochs};
 
 /// What an agreement asks of the mix that takes part in it.
@@ -20,6 +20,8 @@ pub enum Step {
     Tell(usize, PeerMessage),
     /// Put this on disk, then tell the agreement.
     Persist(Record),
+    /// A mix is guilty; the attempt is void.
+    Convict(Box<WrongDealing>),
 }
 
 /// The entry's side: one attempt at one epoch.
@@ -49,6 +51,8 @@ pub enum Proposed {
     Complete(Box<SignedEpoch>, EpochKeys),
     /// A mix sent what no honest mix sends; the attempt is over.
     Failed,
+    /// The same, and what it sent convicts it.
+    Wrong(Box<WrongDealing>),
 }
 
 impl Proposal {
@@ -153,7 +157,9 @@ impl Proposal {
                 Proposed::Sign(Record::EpochSigned { epoch: document.epoch, digest: document.digest() })
             }
             Ok(false) => Proposed::Waiting,
-            Err(_) => Proposed::Failed,
+            Err(error) => {
+                making.wrong_dealing(error).map_or(Proposed::Failed, |wrong| Proposed::Wrong(Box::new(wrong)))
+            }
         }
     }
 
@@ -283,11 +289,12 @@ impl Assent {
         opening.into_iter().chain(tell(making.sub_shares(key))).collect()
     }
 
-    /// What another mix dealt to this one. `None` if it is of another attempt, or more is to come.
-    pub fn sub_shares(&mut self, identity: &Identity, from: usize, sub_shares: SubShares) -> Option<Step> {
+    /// What another mix dealt to this one. Nothing follows if it is of another attempt, or more is to come.
+    pub fn sub_shares(&mut self, identity: &Identity, from: usize, sub_shares: SubShares) -> Vec<Step> {
         let epoch = sub_shares.epoch;
-        let making = self.making.as_mut().filter(|making| making.epoch() == epoch)?;
-        if making.receive(from, identity, sub_shares) { self.sign_if_whole() } else { Some(refusal(epoch)) }
+        let making = self.making.as_mut().filter(|making| making.epoch() == epoch);
+        let Some(making) = making else { return Vec::new() };
+        if making.receive(from, identity, sub_shares) { self.sign_if_whole() } else { vec![refusal(epoch)] }
     }
 
     /// The entry proposes: sign what was called for and holds the own keys, once, when everything dealt has come.
@@ -297,9 +304,9 @@ impl Assent {
         own: usize,
         document: EpochDocument,
         openings: Vec<Vec<u8>>,
-    ) -> Option<Step> {
+    ) -> Vec<Step> {
         let epoch = document.epoch;
-        let refuse = |reason| Some(Step::Say(PeerMessage::EpochRefusal { epoch, reason, newest: None }));
+        let refuse = |reason| vec![Step::Say(PeerMessage::EpochRefusal { epoch, reason, newest: None })];
         if document.check(epochs.network()).is_err() {
             return refuse(EpochRefusalReason::Parameters);
         }
@@ -316,24 +323,27 @@ impl Assent {
         // The keys are what the openings add up to, and these what everybody had committed to before any was shown.
         let joined = as_told.then(|| making.join(openings, epochs.network().defences).ok()).flatten();
         if joined.as_ref() != Some(&document.envelope_keys) {
-            return Some(refusal(epoch));
+            return vec![refusal(epoch)];
         }
         self.proposed = Some(document);
         self.sign_if_whole()
     }
 
-    fn sign_if_whole(&mut self) -> Option<Step> {
-        let document = self.proposed.as_ref()?;
+    fn sign_if_whole(&mut self) -> Vec<Step> {
+        let (Some(document), Some(making)) = (self.proposed.as_ref(), self.making.as_mut()) else { return Vec::new() };
         let epoch = document.epoch;
-        match self.making.as_mut()?.is_whole() {
+        match making.is_whole() {
             Ok(true) => {}
-            Ok(false) => return None,
-            Err(_) => return Some(refusal(epoch)),
+            Ok(false) => return Vec::new(),
+            Err(error) => {
+                let wrong = making.wrong_dealing(error).map(|wrong| Step::Convict(Box::new(wrong)));
+                return [refusal(epoch)].into_iter().chain(wrong).collect();
+            }
         }
         self.highest_signed = epoch;
         let record = Record::EpochSigned { epoch, digest: document.digest() };
         self.signing = self.proposed.take();
-        Some(Step::Persist(record))
+        vec![Step::Persist(record)]
     }
 
     /// The record of `epoch` is on disk: the signature may go out.

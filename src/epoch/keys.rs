@@ -236,6 +236,13 @@ impl Epochs {
         Some(joint.check_share(round, from as u8 + 1, share))
     }
 
+    /// What shows which share the mix at place `from` owes for `round` ([`JointKeys::openings`]); nothing if this mix never had the
+    /// round's keys.
+    pub fn openings(&self, round: u64, from: usize) -> Vec<Opening> {
+        let joint = self.secrets(round).and_then(|(keys, _)| keys.joint.as_ref());
+        joint.map(|joint| joint.openings(from as u8 + 1)).unwrap_or_default()
+    }
+
     /// The key to the envelopes of `round`, from the shares of t mixes, each with its number from 1.
     ///
     /// # Errors

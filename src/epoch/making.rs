@@ -1,10 +1,26 @@
 //! A mix's own part in making an epoch's keys: what it has drawn, and what the others have committed to, shown and dealt.
 
 use crate::crypto::{Csprng, Defences, Digest, Identity, IdentityKey, PublicKey};
-use crate::threshold::{Commitments, Dealing, JointKeyError, JointKeys, Opening, SubShare, Window};
+use crate::threshold::{Commitments, Dealing, Fault, FaultCause, JointKeyError, JointKeys, Opening, SubShare, Window};
 use crate::wire::{MixKeys, SecretPart, SubShares};
 
 use super::EpochKeys;
+
+/// A mix has dealt what its own commitments contradict. Nothing of the attempt is of use any more, so what was dealt is no secret.
+pub struct WrongDealing {
+    /// What keys were being made for.
+    pub window: Window,
+    /// Who dealt, from 1.
+    pub dealer: u8,
+    /// To whom.
+    pub receiver: u8,
+    /// The first round whose sub-share is wrong.
+    pub round: u64,
+    /// The dealer's.
+    pub opening: Opening,
+    /// Of all rounds, signed.
+    pub dealt: SubShares,
+}
 
 /// The keys of an epoch that is being made.
 pub(super) struct Making {
@@ -12,8 +28,8 @@ pub(super) struct Making {
     opening: Opening,
     /// What everybody was told that everybody has committed to.
     told: Option<Vec<Digest>>,
-    /// What each mix dealt to this one, unchecked, with the commitment it belongs to; of use only if t < L.
-    dealt: Vec<Option<(Digest, Vec<SubShare>)>>,
+    /// What each mix dealt to this one, signed and otherwise unchecked; of use only if t < L.
+    dealt: Vec<Option<SubShares>>,
     dealings: Vec<Dealing>,
 }
 
@@ -78,8 +94,7 @@ impl Making {
             && sub_shares.values.len() == window.rounds().count()
             && sub_shares.is_signed_by(identity, window.network(), own);
         if let Some(place) = self.dealt.get_mut(from).filter(|_| sound) {
-            let values = sub_shares.values.iter().map(|value| SubShare::from_bytes(value.0)).collect();
-            *place = Some((sub_shares.dealing, values));
+            *place = Some(sub_shares);
         }
         sound
     }
@@ -116,16 +131,27 @@ impl Making {
         let told = self.told.as_deref().unwrap_or_default();
         let mut others = self.dealt.iter().zip(told).enumerate().filter(|(from, _)| *from != own);
         // What belongs to an earlier attempt counts as missing.
-        let all_there = others.all(|(_, (dealt, told))| dealt.as_ref().is_some_and(|(dealing, _)| dealing == told));
+        let all_there = others.all(|(_, (dealt, told))| dealt.as_ref().is_some_and(|dealt| dealt.dealing == *told));
         if self.dealings.is_empty() || !all_there {
             return Ok(false);
         }
         for (dealing, dealt) in self.dealings.iter().zip(&self.dealt) {
-            for (round, sub_share) in window.rounds().zip(dealt.iter().flat_map(|(_, values)| values)) {
-                self.keys.shares_mut().receive(dealing, round, sub_share)?;
+            for (round, value) in window.rounds().zip(dealt.iter().flat_map(|dealt| &dealt.values)) {
+                self.keys.shares_mut().receive(dealing, round, &SubShare::from_bytes(value.0))?;
             }
         }
         Ok(true)
+    }
+
+    /// What convicts the dealer of a wrong sub-share: found by [`Making::is_whole`], which makes the attempt void.
+    pub(super) fn wrong_dealing(&self, error: JointKeyError) -> Option<WrongDealing> {
+        let JointKeyError::Fault(Fault { mix: dealer, cause: FaultCause::SubShare { round, receiver } }) = error else {
+            return None;
+        };
+        let place = usize::from(dealer) - 1;
+        let opening = self.dealings.get(place)?.opening().clone();
+        let dealt = self.dealt.get(place)?.clone()?;
+        Some(WrongDealing { window: *self.keys.window(), dealer, receiver, round, opening, dealt })
     }
 
     /// What everybody has committed to, as far as this mix was told.

@@ -9,3 +9,4 @@ mod making;
 
 pub use agreement::{Assent, Proposal, Proposed, Step};
 pub use keys::{EpochKeys, Epochs};
+pub use making::WrongDealing;

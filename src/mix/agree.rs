@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::blame::Evidence;
 use crate::crypto::{Digest, Signature};
 use crate::epoch::{EpochKeys, Proposal, Proposed, Step};
 use crate::wire::{
@@ -169,8 +170,8 @@ impl Mix {
     pub(super) fn epoch_sub_shares(&mut self, now: Duration, from: usize, sub_shares: SubShares) {
         let identity = &self.identities[from];
         let Some(entry) = self.entry.as_mut() else {
-            let step = self.assent.sub_shares(identity, from, sub_shares);
-            return step.into_iter().for_each(|step| self.step(step));
+            let steps = self.assent.sub_shares(identity, from, sub_shares);
+            return steps.into_iter().for_each(|step| self.step(step));
         };
         let Some(proposal) = entry.proposal.as_mut() else { return };
         let outcome = proposal.sub_shares(identity, from, sub_shares);
@@ -259,6 +260,10 @@ impl Mix {
                 self.reject("bad_document", 1);
                 self.attempt_failed(now);
             }
+            Proposed::Wrong(wrong) => {
+                self.step(Step::Convict(wrong));
+                self.attempt_failed(now);
+            }
         }
     }
 
@@ -282,8 +287,8 @@ impl Mix {
         if !self.goes_on() {
             return self.reject("stopped", 1);
         }
-        let step = self.assent.proposal(&self.epochs, self.own, document, openings);
-        step.into_iter().for_each(|step| self.step(step));
+        let steps = self.assent.proposal(&self.epochs, self.own, document, openings);
+        steps.into_iter().for_each(|step| self.step(step));
     }
 
     /// A complete document. Streams are not ordered, so that of several that were missed the newest may come first; it
@@ -363,6 +368,10 @@ impl Mix {
                 self.persist(record, Persisting::EpochSigned(epoch));
             }
             Step::Persist(record) => self.persist(record, Persisting::Known),
+            Step::Convict(wrong) => {
+                self.reject("wrong_sub_share", 1);
+                self.found(Evidence::of_sub_share(*wrong));
+            }
         }
     }
 }

@@ -2,14 +2,15 @@
 //! held against it.
 //!
 //! The chain has the documents with all signatures. Of verdicts the entry has them in its docket and history; here is what else was
-//! heard of the newest [`HEARD`] rounds.
+//! heard of the newest [`HEARD`] rounds. Of headers, lists and confirms a round's sealing keeps what was signed until its verdict;
+//! the batch headers outlive it, as a batch may come twice.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::blame::SignedStatement;
 use crate::crypto::Signature;
-use crate::wire::{SignedEpoch, SignedVerdict, Verdict};
+use crate::wire::{SignedBatchHeader, SignedEpoch, SignedVerdict, Verdict};
 
 use super::Mix;
 
@@ -21,6 +22,8 @@ const HEARD: usize = 1024;
 #[derive(Default)]
 pub(super) struct Heard {
     rounds: BTreeMap<u64, BTreeMap<usize, (Arc<Verdict>, Signature)>>,
+    /// Which batches were handed on in the newest rounds that are over here: a second one may come late.
+    batches: BTreeMap<u64, Vec<Option<SignedBatchHeader>>>,
 }
 
 impl Heard {
@@ -34,6 +37,14 @@ impl Heard {
         }
         while self.rounds.len() > HEARD {
             self.rounds.pop_first();
+        }
+    }
+
+    /// A round is over; of at most `most` rounds what was handed on is kept.
+    pub(super) fn keep_batches(&mut self, round: u64, batches: Vec<Option<SignedBatchHeader>>, most: usize) {
+        self.batches.insert(round, batches);
+        while self.batches.len() > most {
+            self.batches.pop_first();
         }
     }
 
@@ -58,6 +69,16 @@ impl Mix {
                 let (document, signature) = (told.document.clone(), *now);
                 self.compare(None, before, SignedStatement::Document { hop, document, signature });
             }
+        }
+    }
+
+    /// The mix at a place shows, signed, which batch it hands on in a round that is over here.
+    pub(super) fn compare_late_batch(&mut self, from: usize, signed: &SignedBatchHeader) {
+        let round = signed.header.round;
+        let known = self.heard.batches.get(&round).and_then(|batches| batches.get(from)?.clone());
+        let document = self.epochs.document(round).cloned();
+        if let Some(known) = known.filter(|known| known.header != signed.header) {
+            self.compare(document, SignedStatement::Batch(known), SignedStatement::Batch(signed.clone()));
         }
     }
 

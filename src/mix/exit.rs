@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use crate::blame::Evidence;
 use crate::crypto::{Digest, Label, MailboxId, Signature, derive_parts};
 use crate::round::Letters;
 use crate::round::seal::Event as SealEvent;
@@ -157,15 +158,19 @@ impl Mix {
         if self.is_sealed() && !self.is_release(from, round, transcript, share, signature) {
             return self.reject("bad_release", 1);
         }
-        if self.epochs.document(round).is_none_or(|document| document.epoch != epoch)
-            || self.signed.contains_key(&round)
-            || self.is_deciding(round)
-        {
+        if self.epochs.document(round).is_none_or(|document| document.epoch != epoch) {
+            return;
+        }
+        let checked = self.epochs.check_share(round, from, &Share::from_bytes(share.0));
+        if matches!(checked, Some(Err(_))) {
+            self.reject("wrong_share", 1);
+            self.wrong_share(from, round, transcript, share, signature);
+        }
+        if self.signed.contains_key(&round) || self.is_deciding(round) {
             // Said again, or of a round that is over.
             return;
         }
-        match self.epochs.check_share(round, from, &Share::from_bytes(share.0)) {
-            None => {}
+        match checked {
             Some(Ok(())) => {
                 self.keep_share(round, from, Share::from_bytes(share.0));
                 match self.is_sealed() {
@@ -173,16 +178,23 @@ impl Mix {
                     false => self.open_released(round),
                 }
             }
-            Some(Err(_)) => {
-                self.reject("wrong_share", 1);
-                if self.network.parameters.threshold as usize == self.network.mixes() {
-                    self.void(round, AbortReason::WrongShare);
-                }
+            Some(Err(_)) if self.network.parameters.threshold as usize == self.network.mixes() => {
+                self.void(round, AbortReason::WrongShare);
             }
+            _ => {}
         }
     }
 
-    /// Whether the mix has signed this release; with it a wrong share proves itself.
+    /// A signed release with a wrong share proves itself.
+    fn wrong_share(&mut self, from: usize, round: u64, transcript: Digest, share: &SecretPart, signature: &Signature) {
+        let Some(document) = self.epochs.signed(round).filter(|_| self.is_sealed()) else { return };
+        let openings = self.epochs.openings(round, from);
+        let released = (transcript, share.0, *signature);
+        let evidence = Evidence::of_share(document, (round, from as u8 + 1), released, &openings);
+        self.found(evidence);
+    }
+
+    /// Whether the mix has signed this release.
     fn is_release(
         &self,
         from: usize,

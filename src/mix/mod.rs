@@ -322,12 +322,15 @@ impl Mix {
             PeerMessage::List { header, piece } if from_entry => self.list_comes(header, &piece),
             PeerMessage::SecondList(second) if from_entry => self.second_list(now, second),
             PeerMessage::ListComplete(complete) if from_entry => self.list_complete(now, complete),
+            PeerMessage::ListHeader(header) if self.own != 0 => self.list_told(&header),
             PeerMessage::ListSignature(signature) if self.own == 0 => self.list_signed(now, from, &signature),
             PeerMessage::ListComplaint(complaint) if self.own == 0 => self.list_complained(now, from, complaint),
             PeerMessage::BatchHeader(header) => self.batch_told(now, from, header),
             PeerMessage::Echoes { header, piece } => self.echoes_come(now, from, &header, &piece),
             PeerMessage::EchoHeader(header) => self.echoes_told(now, from, &header),
-            PeerMessage::Confirm { confirm, signature } => self.confirmed_by(from, &confirm, &signature),
+            PeerMessage::Confirm { confirm, grounds, signature } => {
+                self.confirmed_by(now, from, confirm, grounds, signature);
+            }
             PeerMessage::Accusation { accusation, signature } => self.accused_by(from, accusation, signature),
             PeerMessage::Burnt { burnt, signature } => self.burnt_by(from, &burnt, &signature),
             PeerMessage::OnionKey { key, signature } => self.onion_key_of(from, &key, &signature),
@@ -364,9 +367,7 @@ impl Mix {
         match done {
             Done::Submission { round, client, judged } => self.submission_judged(now, round, client, judged),
             Done::HandOver { round, client, result } => self.hand_over_judged(round, client, result),
-            Done::Segment { round, stream, segment, slots, result } => {
-                self.segment_peeled(now, round, stream, segment, slots, result);
-            }
+            Done::Segment { round, peeled } => self.segment_peeled(now, round, peeled),
             Done::Shuffled { round, batch, digest } => self.batch_digested(now, round, batch, digest),
             Done::Open { round, letters } => self.opened(round, letters),
             Done::List { round, result } => self.list_checked(now, round, result),

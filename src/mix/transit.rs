@@ -6,8 +6,8 @@ use std::time::Duration;
 use rand::{RngExt, SeedableRng};
 
 use crate::crypto::{Csprng, Defence, Digest};
-use crate::packet::{PeelError, Slots};
-use crate::round::{Intake, Job, NoisePlan, OutgoingBatch, Phase, Shuffled};
+use crate::packet::Slots;
+use crate::round::{Intake, Job, NoisePlan, OutgoingBatch, PeeledSegment, Phase, Shuffled};
 use crate::threshold::JointKeyError;
 use crate::wire::{AbortReason, BatchHeader, Members, PeerMessage, SignedBatchHeader};
 
@@ -167,6 +167,7 @@ impl Mix {
         let Some(peeler) =
             self.epochs.peeler(round).filter(|_| !self.signed.contains_key(&round) && !self.is_deciding(round))
         else {
+            self.compare_late_batch(from, &header);
             return self.reject("wrong_round", 1);
         };
         if self.transit.len() >= most {
@@ -207,17 +208,9 @@ impl Mix {
         }
     }
 
-    pub(super) fn segment_peeled(
-        &mut self,
-        now: Duration,
-        round: u64,
-        stream: u64,
-        segment: usize,
-        slots: Slots,
-        result: Result<(), (usize, PeelError)>,
-    ) {
+    pub(super) fn segment_peeled(&mut self, now: Duration, round: u64, peeled: PeeledSegment) {
         let Some(Transit { stage: Stage::Intake(intake), .. }) = self.transit.get_mut(&round) else { return };
-        let whole = match intake.peeled(stream, segment, slots, result) {
+        let whole = match intake.peeled(peeled) {
             Ok(None) => return,
             Ok(Some(segments)) => segments,
             Err(error) => return self.void_intake(round, error),

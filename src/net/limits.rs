@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use quinn::{IdleTimeout, MtuDiscoveryConfig, TransportConfig, VarInt};
+use quinn::{AckFrequencyConfig, IdleTimeout, MtuDiscoveryConfig, TransportConfig, VarInt};
 
 use super::NetError;
 
@@ -95,6 +95,11 @@ impl Default for Limits {
 /// paths a few handshake datagrams are sent twice.
 const INITIAL_RTT: Duration = Duration::from_millis(100);
 
+/// Datagrams that the peer may take without an acknowledgement: one for each ninth, where QUIC alone has one for each
+/// second. Fewer than the first window of a connection has (10, RFC 9002, section 7.2), so that no sender waits for the
+/// timer of a receiver that has all there is.
+const UNACKNOWLEDGED: u32 = 8;
+
 /// Bounds of [`Limits::mtu`]: the least that QUIC needs, the most that has been seen to work with offload.
 const MTU: std::ops::RangeInclusive<u16> = 1200..=6000;
 
@@ -121,6 +126,8 @@ impl Limits {
     fn transport(&self, allowance: &Allowance) -> TransportConfig {
         let mut transport = TransportConfig::default();
         let idle = u32::try_from(self.idle_timeout.as_millis()).unwrap_or(u32::MAX);
+        let mut acknowledgements = AckFrequencyConfig::default();
+        acknowledgements.ack_eliciting_threshold(UNACKNOWLEDGED.into());
         let mut discovery = MtuDiscoveryConfig::default();
         if let Some(mtu) = self.mtu {
             discovery.upper_bound(mtu);
@@ -135,6 +142,7 @@ impl Limits {
             .max_idle_timeout(Some(IdleTimeout::from(VarInt::from_u32(idle))))
             .initial_rtt(INITIAL_RTT)
             .mtu_discovery_config(Some(discovery))
+            .ack_frequency_config(Some(acknowledgements))
             .enable_segmentation_offload(self.segmentation_offload)
             // The spin bit shows round-trip times to whoever watches the path.
             .allow_spin(false)

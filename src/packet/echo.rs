@@ -3,7 +3,7 @@
 //! The key of each step is derived from the packet itself at that hop, so nobody can compute the echo of a packet
 //! that the hop did not peel.
 
-use crate::crypto::{Label, PRF_BYTES, PrfKey, derive_parts, prf};
+use crate::crypto::{Digest, Label, PRF_BYTES, PrfKey, derive_each, derive_parts, prf, prf_each};
 
 use super::{Geometry, RoundContext};
 
@@ -18,9 +18,38 @@ pub fn first_echo(key: &PrfKey, geometry: Geometry, round: u64, packet: &[u8]) -
     of_envelope(key, round, &packet[..geometry.envelope()])
 }
 
+/// [`first_echo`] of each of `packets` under the key in the same place, side by side.
+///
+/// # Panics
+/// If there is not one key for each packet.
+pub fn first_echoes<'a>(
+    keys: &[&PrfKey],
+    geometry: Geometry,
+    round: u64,
+    packets: impl Iterator<Item = &'a [u8]>,
+) -> Vec<Echo> {
+    let envelopes: Vec<&[u8]> = packets.map(|packet| &packet[..geometry.envelope()]).collect();
+    let begin = |digest: Digest| -> [u8; 40] {
+        let mut message = [0; 40];
+        message[..8].copy_from_slice(&round.to_le_bytes());
+        message[8..].copy_from_slice(&digest.0);
+        message
+    };
+    let messages: Vec<[u8; 40]> = derive_each(Label::Envelope, &envelopes).into_iter().map(begin).collect();
+    prf_each(keys, &messages.iter().map(<[u8; 40]>::as_slice).collect::<Vec<_>>())
+}
+
 /// Every other hop's step towards the client: the echo that hop i + 1 handed back becomes hop i's.
 pub fn next_echo(key: &PrfKey, echo: &Echo) -> Echo {
     prf(key, &[echo])
+}
+
+/// [`next_echo`] of each of `echoes` under the key in the same place, side by side.
+///
+/// # Panics
+/// If there is not one key for each.
+pub fn next_echoes(keys: &[&PrfKey], echoes: &[Echo]) -> Vec<Echo> {
+    prf_each(keys, &echoes.iter().map(Echo::as_slice).collect::<Vec<_>>())
 }
 
 /// A client's commitment to its echo: H("commit" | network | epoch | round | index | x), 16 bytes.
@@ -29,7 +58,27 @@ pub fn commitment(context: &RoundContext, index: u32, echo: &Echo) -> Commitment
         Label::Commit,
         &[&context.network.0, &context.epoch.to_le_bytes(), &context.round.to_le_bytes(), &index.to_le_bytes(), echo],
     );
+    cut(&digest)
+}
+
+fn cut(digest: &Digest) -> Commitment {
     digest.0[..16].try_into().expect("a digest has 32 bytes")
+}
+
+/// [`commitment`] of each client to its echo, side by side.
+pub fn commitments(context: &RoundContext, echoes: impl Iterator<Item = (u32, Echo)>) -> Vec<Commitment> {
+    let material = |(index, echo): (u32, Echo)| -> [u8; 68] {
+        let mut material = [0; 68];
+        material[..32].copy_from_slice(&context.network.0);
+        material[32..40].copy_from_slice(&context.epoch.to_le_bytes());
+        material[40..48].copy_from_slice(&context.round.to_le_bytes());
+        material[48..52].copy_from_slice(&index.to_le_bytes());
+        material[52..].copy_from_slice(&echo);
+        material
+    };
+    let materials: Vec<[u8; 68]> = echoes.map(material).collect();
+    let digests = derive_each(Label::Commit, &materials.iter().map(<[u8; 68]>::as_slice).collect::<Vec<_>>());
+    digests.iter().map(cut).collect()
 }
 
 /// The echo that a packet must cause, by its layers' echo keys, outermost first.

@@ -7,7 +7,7 @@ use crate::crypto::{Agreement, Backend, Digest, Label, MailboxId, PrfKey, Public
 
 use super::body::TAG_AT;
 use super::peel::parse_head;
-use super::seal::{HopKeys, LETTER_HOP, Place, agree_in_groups};
+use super::seal::{HopKeys, LETTER_HOP, Place, Seal, keys_in_groups};
 use super::{Body, BodyError, Geometry, PeelError, RoundContext, SEAL_BYTES};
 
 /// The two static keys of a pair of correspondents, from one side: enough to make and to check sender tags.
@@ -98,14 +98,13 @@ pub fn open_letters<'a>(
     mut each: impl FnMut(&RoundContext, Result<OpenedLetter<'_>, LetterError>),
 ) {
     let public = own.public_key();
-    let seals = letters.map(|(context, letter)| (parse_head(&letter[..SEAL_BYTES]).0, (context, letter)));
-    agree_in_groups(own, seals, |ephemeral, (context, letter), secret| {
-        let place = Place::inner(LETTER_HOP);
-        let opened = secret.map_err(LetterError::from).and_then(|secret| {
-            let keys = HopKeys::derive(&secret, &context, place, ephemeral, &public);
-            open_with(&keys, geometry, own.backend(), ephemeral, letter)
-        });
-        each(&context, opened);
+    let seals = letters.map(|(context, letter)| {
+        let (ephemeral, place) = (parse_head(&letter[..SEAL_BYTES]).0, Place::inner(LETTER_HOP));
+        Seal { ephemeral, context, place, of: (context, letter) }
+    });
+    keys_in_groups(own, &public, seals, |ephemeral, (context, letter), keys| {
+        let opened = keys.map_err(LetterError::from);
+        each(&context, opened.and_then(|keys| open_with(&keys, geometry, own.backend(), ephemeral, letter)));
     });
 }
 

@@ -18,7 +18,7 @@ mod trace;
 
 pub use body::{Body, BodyError, Kind, MessageId};
 pub use build::{Address, Builder, Ephemerals, Order, Recipe};
-pub use echo::{Commitment, Echo, commitment, first_echo, next_echo};
+pub use echo::{Commitment, Echo, commitment, commitments, first_echo, first_echoes, next_echo, next_echoes};
 pub use geometry::{BODY_HEADER_BYTES, Geometry, MAX_MIXES, MAX_PAYLOAD, MIN_MIXES, MIN_PAYLOAD, SEAL_BYTES};
 pub use letter::{Correspondent, LetterError, OpenedLetter, open_letter, open_letters};
 pub use peel::{EnvelopeKey, OpenedEnvelope, PeelError, Peeler};

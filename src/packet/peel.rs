@@ -1,10 +1,8 @@
 //! Peeling: what a mix does to a packet, and opening: what the exit does to an envelope.
 
-use crate::crypto::{
-    Agreement, Backend, MailboxId, PointError, PrfKey, PublicKey, SecretKey, SharedSecret, TAG_BYTES, Tag,
-};
+use crate::crypto::{Agreement, Backend, MailboxId, PointError, PrfKey, PublicKey, SecretKey, TAG_BYTES, Tag};
 
-use super::seal::{ENVELOPE_HOP, HopKeys, Place, agree_in_groups};
+use super::seal::{ENVELOPE_HOP, HopKeys, Place, Seal, keys_in_groups};
 use super::{Geometry, NO_EXTRA, RoundContext, SEAL_BYTES, Slots};
 
 /// Why a packet is refused at a hop. What it means for the round is the engine's business: at hop 1 the
@@ -94,15 +92,15 @@ impl Peeler {
             slots.iter_mut().enumerate().map(move |(i, place)| (number, i, index, place))
         });
         let seals = slots.map(|slot| {
-            let (_, _, _, (bytes, _)) = &slot;
-            (parse_head(&bytes[..SEAL_BYTES]).0, slot)
+            let (_, _, index, (bytes, _)) = &slot;
+            let (ephemeral, place) = (parse_head(&bytes[..SEAL_BYTES]).0, self.place(*index));
+            Seal { ephemeral, context: self.context, place, of: slot }
         });
-        agree_in_groups(&self.agreement, seals, |ephemeral, (number, i, index, (slot, echo_key)), secret| {
+        keys_in_groups(&self.agreement, &self.public, seals, |_, (number, i, _, (slot, echo_key)), keys| {
             let result = &mut results[number];
             if result.is_err() {
                 return;
             }
-            let keys = secret.map(|secret| self.hop_keys(&secret, ephemeral, index));
             match keys.and_then(|keys| self.peel_with(&keys, slot)) {
                 Ok(key) => *echo_key = key,
                 Err(error) => *result = Err((i, error)),
@@ -128,10 +126,6 @@ impl Peeler {
         keys.open(self.agreement.backend(), &tag, body)?;
         filler.copy_from_slice(&keys.filler());
         Ok(keys.echo())
-    }
-
-    fn hop_keys(&self, secret: &SharedSecret, ephemeral: &PublicKey, index: u32) -> HopKeys {
-        HopKeys::derive(secret, &self.context, self.place(index), ephemeral, &self.public)
     }
 
     fn place(&self, index: u32) -> Place {
@@ -213,10 +207,11 @@ impl EnvelopeKey {
         packets: impl Iterator<Item = &'a mut [u8]>,
         mut each: impl FnMut(Result<OpenedEnvelope<'_>, PeelError>),
     ) {
-        let seals = packets.map(|packet| (parse_head(&packet[..SEAL_BYTES]).0, packet));
-        agree_in_groups(&self.agreement, seals, |ephemeral, packet, secret| {
-            let place = Place::inner(ENVELOPE_HOP);
-            let keys = secret.map(|secret| HopKeys::derive(&secret, &self.context, place, ephemeral, &self.public));
+        let seals = packets.map(|packet| {
+            let (ephemeral, place) = (parse_head(&packet[..SEAL_BYTES]).0, Place::inner(ENVELOPE_HOP));
+            Seal { ephemeral, context: self.context, place, of: packet }
+        });
+        keys_in_groups(&self.agreement, &self.public, seals, |_, packet, keys| {
             each(keys.and_then(|keys| self.open_with(&keys, geometry, packet)));
         });
     }

@@ -63,6 +63,11 @@ impl Slots {
         self.bytes.chunks_exact_mut(self.geometry.stride()).map(move |slot| &mut slot[..packet])
     }
 
+    /// All slots as [`Slots::received`], in order.
+    pub fn all_received(&self) -> impl Iterator<Item = &[u8]> {
+        (0..self.len()).map(|i| self.received(i))
+    }
+
     /// The packet received in slot `i`, W bytes. After peeling only its first 48 bytes are still those received.
     pub fn received(&self, i: usize) -> &[u8] {
         let at = i * self.geometry.stride();

@@ -4,7 +4,7 @@ use zeroize::Zeroizing;
 
 use crate::crypto::{Csprng, Digest};
 use crate::packet::{Geometry, Slots, permutation};
-use crate::wire::{SignedBatchHeader, batch_digest, onion_digest};
+use crate::wire::{SignedBatchHeader, batch_digest, onion_digests};
 
 use super::{Noise, Origins, ReturnPath};
 
@@ -62,11 +62,11 @@ impl Shuffled {
 
     /// The digest of the batch as it leaves, and of each packet, which stay here.
     pub fn digest(&mut self) -> Digest {
-        self.hashes = self.packets().map(onion_digest).collect();
+        self.hashes = onion_digests(self.packets());
         batch_digest(&self.hashes)
     }
 
-    /// [`onion_digest`] of each packet in its new order; nothing before [`Shuffled::digest`].
+    /// [`crate::wire::onion_digest`] of each packet in its new order; nothing before [`Shuffled::digest`].
     pub fn hashes(&self) -> &[Digest] {
         &self.hashes
     }

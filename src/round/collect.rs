@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::crypto::{Digest, Label};
-use crate::packet::{Peeler, Slots};
+use crate::packet::{Peeler, ReplaySet, Slots};
 use crate::wire::{ClientRecords, Layout, Members};
 
 use super::ListPlace;
@@ -86,8 +86,8 @@ impl Collection {
         self.working -= 1;
         let Judged { digest, slots, result } = judged;
         let records = result?;
-        let keys: BTreeSet<_> = (0..slots.len()).map(|i| slots.ephemeral(i)).collect();
-        if keys.len() < slots.len() {
+        let mut keys = ReplaySet::default();
+        if !(0..slots.len()).all(|i| keys.insert(slots.ephemeral(i))) {
             return Err(SubmissionFault::Replay);
         }
         self.packets += slots.len();

@@ -7,7 +7,7 @@
 use zeroize::Zeroizing;
 
 use crate::crypto::PrfKey;
-use crate::packet::{Commitment, Echo, RoundContext, Slots, commitment, first_echo, next_echo};
+use crate::packet::{self, Commitment, Echo, RoundContext, Slots, next_echoes};
 
 use super::Origins;
 
@@ -92,17 +92,17 @@ impl ReturnPath {
             return Err(EchoError::Noise { place });
         }
         let (returned, _) = returned.as_chunks();
-        let echoes = self.keys.iter().flatten().zip(returned).map(|(key, echo)| next_echo(key, echo)).collect();
-        Ok((echoes, self.origins))
+        let keys: Vec<&PrfKey> = self.keys.iter().flatten().collect();
+        Ok((next_echoes(&keys, returned), self.origins))
     }
 }
 
 /// The exit's echoes of a round, in the order in which it took the packets in. `segments` are its whole batch, peeled,
 /// not yet shuffled, no envelope opened.
 pub fn first_echoes(round: u64, segments: &[Slots]) -> Vec<Echo> {
-    let of_segment = |slots: &Slots| -> Vec<Echo> {
-        let keys = slots.echo_keys().iter().enumerate();
-        keys.map(|(i, key)| first_echo(key, slots.geometry(), round, slots.peeled(i))).collect()
+    let of_segment = |slots: &Slots| {
+        let keys: Vec<&PrfKey> = slots.echo_keys().iter().collect();
+        packet::first_echoes(&keys, slots.geometry(), round, (0..slots.len()).map(|i| slots.peeled(i)))
     };
     segments.iter().flat_map(of_segment).collect()
 }
@@ -137,8 +137,10 @@ pub fn check_echoes(
     let mut differing = Vec::new();
     let of_clients = commitments.chunk_by(|(one, _), (other, _)| one == other);
     let places = of_clients.flat_map(|own| (0..).zip(own).map(|(packet, (client, _))| (*client, packet)));
-    for (((client, packet), (_, committed)), echo) in places.zip(commitments).zip(echoes) {
-        if commitment(context, client, echo) != *committed {
+    let caused =
+        packet::commitments(context, commitments.iter().map(|(client, _)| *client).zip(echoes.iter().copied()));
+    for (((client, packet), (_, committed)), caused) in places.zip(commitments).zip(caused) {
+        if caused != *committed {
             differing.push(ListPlace { client, packet });
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::crypto::{Defence, Defences, Digest};
 use crate::packet::{PeelError, Peeler, ReplaySet, Slots};
-use crate::wire::{AbortReason, SignedBatchHeader, batch_digest, onion_digest};
+use crate::wire::{AbortReason, SignedBatchHeader, batch_digest};
 
 use super::Job;
 
@@ -46,6 +46,20 @@ impl IntakeError {
     }
 }
 
+/// A segment of a batch on which the work is done.
+pub struct PeeledSegment {
+    /// The stream it came on.
+    pub stream: u64,
+    /// Its place in the batch.
+    pub segment: usize,
+    /// [`crate::wire::onion_digest`] of each packet as it came.
+    pub hashes: Vec<Digest>,
+    /// Its packets, peeled.
+    pub slots: Slots,
+    /// The first slot that did not peel, if any.
+    pub result: Result<(), (usize, PeelError)>,
+}
+
 /// The one batch that a mix takes for a round.
 ///
 /// A link that breaks in the middle delivers the same batch again from its start on another stream; what the first
@@ -54,15 +68,14 @@ pub struct Intake {
     header: SignedBatchHeader,
     peeler: Arc<Peeler>,
     stream: u64,
-    /// Of each packet so far, in order.
+    /// How many packets have come.
+    came: usize,
+    /// How many segments these are.
+    segments: usize,
+    /// Those that have been peeled, by their place.
+    peeled: BTreeMap<usize, PeeledSegment>,
+    /// Of each packet, in order, once all have been peeled.
     hashes: Vec<Digest>,
-    /// All are there, and they are the header's.
-    whole: bool,
-    /// Of each segment handed out the place of its first packet.
-    starts: Vec<usize>,
-    peeled: BTreeMap<usize, Slots>,
-    /// The first layer that did not open.
-    failed: Option<(u32, PeelError)>,
     defences: Defences,
 }
 
@@ -73,11 +86,10 @@ impl Intake {
             header,
             peeler: Arc::new(peeler),
             stream,
-            hashes: Vec::new(),
-            whole: false,
-            starts: Vec::new(),
+            came: 0,
+            segments: 0,
             peeled: BTreeMap::new(),
-            failed: None,
+            hashes: Vec::new(),
             defences: Defences::default(),
         }
     }
@@ -102,35 +114,28 @@ impl Intake {
             return Err(IntakeError::SecondBatch);
         }
         self.stream = stream;
-        self.hashes.clear();
-        self.whole = false;
-        self.starts.clear();
+        self.came = 0;
+        self.segments = 0;
         self.peeled.clear();
-        self.failed = None;
+        self.hashes.clear();
         Ok(())
     }
 
     /// Packets have come on `stream`, in order. They become work; `None` from a stream that has been replaced.
     ///
     /// # Errors
-    /// If they are more than the header announced, or all are there and not the header's.
+    /// If they are more than the header announced.
     pub fn segment(&mut self, stream: u64, slots: Slots) -> Result<Option<Job>, IntakeError> {
         if stream != self.stream {
             return Ok(None);
         }
         let count = self.header.header.count as usize;
-        if self.whole || slots.len() > count - self.hashes.len() {
+        if slots.len() > count - self.came {
             return Err(IntakeError::Mismatch);
         }
-        self.starts.push(self.hashes.len());
-        self.hashes.extend((0..slots.len()).map(|i| onion_digest(slots.received(i))));
-        if self.hashes.len() == count {
-            if batch_digest(&self.hashes) != self.header.header.output {
-                return Err(IntakeError::Mismatch);
-            }
-            self.whole = true;
-        }
-        let segment = self.starts.len() - 1;
+        self.came += slots.len();
+        let segment = self.segments;
+        self.segments += 1;
         let round = self.header.header.round;
         Ok(Some(Job::Segment { round, stream, segment, slots, peeler: self.peeler.clone() }))
     }
@@ -139,31 +144,30 @@ impl Intake {
     /// said of a layer before: it may be that of a packet for which nobody has signed.
     ///
     /// # Errors
-    /// If a layer did not open, or an onion came twice.
-    pub fn peeled(
-        &mut self,
-        stream: u64,
-        segment: usize,
-        slots: Slots,
-        result: Result<(), (usize, PeelError)>,
-    ) -> Result<Option<Vec<Slots>>, IntakeError> {
-        if stream != self.stream {
+    /// If all are there and not the header's, a layer did not open, or an onion came twice.
+    pub fn peeled(&mut self, peeled: PeeledSegment) -> Result<Option<Vec<Slots>>, IntakeError> {
+        if peeled.stream != self.stream {
             return Ok(None);
         }
-        let start = self.starts.get(segment).copied().unwrap_or_default();
-        if let Err((slot, error)) = result {
-            let place = (start + slot) as u32;
-            let first = self.failed.is_none_or(|(known, _)| place < known);
-            self.failed = if first { Some((place, error)) } else { self.failed };
-        }
-        self.peeled.insert(segment, slots);
-        if !self.whole || self.peeled.len() < self.starts.len() {
+        self.peeled.insert(peeled.segment, peeled);
+        if self.came < self.header.header.count as usize || self.peeled.len() < self.segments {
             return Ok(None);
         }
-        if let Some((place, error)) = self.failed {
+        let mut segments = Vec::with_capacity(self.segments);
+        let mut failed = None;
+        for peeled in std::mem::take(&mut self.peeled).into_values() {
+            if let Err((slot, error)) = peeled.result {
+                failed = failed.or(Some(((self.hashes.len() + slot) as u32, error)));
+            }
+            self.hashes.extend(peeled.hashes);
+            segments.push(peeled.slots);
+        }
+        if batch_digest(&self.hashes) != self.header.header.output {
+            return Err(IntakeError::Mismatch);
+        }
+        if let Some((place, error)) = failed {
             return Err(IntakeError::Layer { place, error });
         }
-        let segments: Vec<Slots> = std::mem::take(&mut self.peeled).into_values().collect();
         // Whole packets and not their keys: a client that seals two to one key harms nobody else, and nobody could prove
         // who it was if the two are of different clients.
         let mut replay = ReplaySet::default();
@@ -174,7 +178,7 @@ impl Intake {
         }
     }
 
-    /// [`onion_digest`] of each packet that has come, in the order of the batch.
+    /// [`crate::wire::onion_digest`] of each packet, in the order of the batch, once all have been peeled.
     pub fn hashes(&self) -> &[Digest] {
         &self.hashes
     }
@@ -193,7 +197,7 @@ mod tests {
     use crate::crypto::{Backend, Csprng, IdentityKey, MailboxId, SecretKey};
     use crate::packet::{Address, Body, Builder, Ephemerals, Geometry, MessageId, Recipe, RoundContext, SEAL_BYTES};
     use crate::round::Done;
-    use crate::wire::{BatchHeader, Members};
+    use crate::wire::{BatchHeader, Members, onion_digest};
 
     /// The exit of two, and who builds for it.
     struct Exit {
@@ -246,8 +250,8 @@ mod tests {
             for packet in sent {
                 let slots = Slots::from_packets(self.geometry, packet).expect("a whole packet");
                 let Some(job) = intake.segment(1, slots)? else { continue };
-                let Done::Segment { stream, segment, slots, result, .. } = job.run() else { continue };
-                whole = intake.peeled(stream, segment, slots, result)?.map(|segments| segments.len());
+                let Done::Segment { peeled, .. } = job.run() else { continue };
+                whole = intake.peeled(peeled)?.map(|segments| segments.len());
             }
             assert!(whole.is_none() || intake.hashes() == hashes);
             Ok(whole)

@@ -23,7 +23,7 @@ pub use collect::{Collected, Collection};
 pub use docket::{Docket, Ruling};
 pub use echo::{EchoError, ListPlace, ReturnPath, check_echoes, first_echoes, published};
 pub use handover::{HandOverCheck, HandOvers};
-pub use intake::{Intake, IntakeError};
+pub use intake::{Intake, IntakeError, PeeledSegment};
 pub use list::{
     AnswerFault, EntryList, Impossible, Inadmissible, List, ListAnswer, ListFault, ListRules, ListRuling, Struck,
     Suspects, TakenList,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::crypto::{Digest, Label, derive_parts};
 use crate::packet::{Geometry, PeelError, Peeler, Slots};
-use crate::wire::{ClientRecords, ListKeys, onion_digest};
+use crate::wire::{ClientRecords, ListKeys, onion_digests};
 
 use super::{Inadmissible, ListRules};
 
@@ -33,7 +33,7 @@ impl Submission {
 /// The records behind the packets of `client`, of which nothing is checked but the length.
 pub(super) fn parse(client: u32, submission: &Submission, mixes: usize) -> Result<ClientRecords, SubmissionFault> {
     let Submission { packets, records } = submission;
-    let onions: Vec<Digest> = (0..packets.len()).map(|i| onion_digest(packets.received(i))).collect();
+    let onions = onion_digests(packets.all_received());
     ClientRecords::parse(records, client, &onions, mixes).map_err(|_| SubmissionFault::Length)
 }
 

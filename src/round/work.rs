@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use crate::blame::{Case, CaseFault, Evidence, Exhibits, Ruling};
 use crate::crypto::{Csprng, Digest, MailboxId};
-use crate::packet::{Commitment, Echo, EnvelopeKey, NO_EXTRA, PeelError, Peeler, RoundContext, Slots};
-use crate::wire::{ListKeys, Network, SignedListHeader, StoredLetter};
+use crate::packet::{Commitment, Echo, EnvelopeKey, NO_EXTRA, Peeler, RoundContext, Slots};
+use crate::wire::{ListKeys, Network, SignedListHeader, StoredLetter, onion_digests};
 
 use super::batch::{OutgoingBatch, Shuffled};
 use super::submission::{Attempt, Judged, Submission, SubmissionFault};
 use super::{
-    EchoError, HandOverCheck, ListFault, ListRules, NoisePlan, ReturnPath, Struck, TakenList, check_echoes,
-    first_echoes,
+    EchoError, HandOverCheck, ListFault, ListRules, NoisePlan, PeeledSegment, ReturnPath, Struck, TakenList,
+    check_echoes, first_echoes,
 };
 
 /// Work asked for.
@@ -39,7 +39,7 @@ pub enum Job {
         /// What that is held against.
         check: Arc<HandOverCheck>,
     },
-    /// Peel a piece of a batch.
+    /// Digest and peel a piece of a batch.
     Segment {
         /// The round.
         round: u64,
@@ -180,14 +180,8 @@ pub enum Done {
     Segment {
         /// The round.
         round: u64,
-        /// The stream it came on.
-        stream: u64,
-        /// Its place in the batch.
-        segment: usize,
-        /// Its packets, peeled.
-        slots: Slots,
-        /// The first slot that did not peel, if any.
-        result: Result<(), (usize, PeelError)>,
+        /// What has become of it.
+        peeled: PeeledSegment,
     },
     /// Of [`Job::Shuffle`].
     Shuffled {
@@ -323,8 +317,9 @@ impl Job {
                 Done::HandOver { round, client, result: check.check(client, &submission) }
             }
             Job::Segment { round, stream, segment, mut slots, peeler } => {
+                let hashes = onion_digests(slots.all_received());
                 let result = peeler.peel(&mut slots, NO_EXTRA);
-                Done::Segment { round, stream, segment, slots, result }
+                Done::Segment { round, peeled: PeeledSegment { stream, segment, hashes, slots, result } }
             }
             Job::Shuffle { round, mut rng, segments, noise } => {
                 let own = noise.draw(&mut rng);

@@ -356,7 +356,8 @@ impl BurntRound {
         Ok((None, took))
     }
 
-    fn list_context(&self) -> ListContext {
+    /// What its list is bound to.
+    pub fn list_context(&self) -> ListContext {
         ListContext { network: self.context.network, epoch: self.context.epoch, round: self.context.round }
     }
 

@@ -124,7 +124,7 @@ impl Malice {
             (Malice::LieOfEcho, Done::CheckEchoes { result, .. }) => {
                 *result = Err(EchoError::Commitments(vec![ListPlace { client: 0, packet: 0 }]));
             }
-            (Malice::LieOfLayer, Done::Segment { result, .. }) => *result = Err((0, PeelError::BadTag)),
+            (Malice::LieOfLayer, Done::Segment { peeled, .. }) => peeled.result = Err((0, PeelError::BadTag)),
             _ => {}
         }
         done
@@ -144,10 +144,10 @@ impl Malice {
             ) if malice.changes_batches() => None,
             (Malice::WithholdShare, PeerMessage::Release { .. }) => None,
             (Malice::WithholdConfirm, PeerMessage::Confirm { .. }) => None,
-            (Malice::OtherConfirm, PeerMessage::Confirm { mut confirm, .. }) => {
+            (Malice::OtherConfirm, PeerMessage::Confirm { mut confirm, grounds, .. }) => {
                 confirm.transcript.0[0] ^= 1;
                 let signature = confirm.sign(key);
-                Some(PeerMessage::Confirm { confirm, signature })
+                Some(PeerMessage::Confirm { confirm, grounds, signature })
             }
             (Malice::WrongShare, PeerMessage::Release { epoch, round, transcript, mut share, .. }) => {
                 share.0[0] ^= 1;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rand::{Rng, RngExt, SeedableRng};
 
-use crate::crypto::{Csprng, MailboxId};
+use crate::crypto::{Csprng, MailboxId, remember_checks};
 use crate::mix;
 use crate::packet::MessageId;
 use crate::session::{self, Link};
@@ -80,6 +80,7 @@ impl World {
 
     /// As [`World::new`], with links that misbehave from the start.
     pub fn with_faults(plan: Plan, faults: Faults) -> Self {
+        remember_checks();
         let (network, keys, secrets) = plan.network();
         let mixes = keys.into_iter().map(|key| SimMix::new(&plan, &network, key)).collect();
         let clients = secrets.into_iter().map(|secrets| SimClient::new(&network, secrets)).collect();

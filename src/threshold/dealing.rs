@@ -36,6 +36,12 @@ impl Opening {
     pub fn commitment(&self, window: &Window, mix: u8) -> Digest {
         derive_parts(Label::Dealing, &[&window.dealing_context(mix), &self.bytes])
     }
+
+    /// The points of the round at `position` of the window, of an opening that has its length.
+    pub(super) fn points(&self, window: &Window, position: usize) -> &[[u8; 32]] {
+        let round = &self.bytes[position * round_bytes(window)..][..round_bytes(window) - PROOF_BYTES];
+        round.as_chunks().0
+    }
 }
 
 fn round_bytes(window: &Window) -> usize {
@@ -99,7 +105,7 @@ impl Commitments {
                 return Err(fault(FaultCause::Possession { round }).into());
             }
         }
-        Ok(Dealing { window, mix, points })
+        Ok(Dealing { window, mix, points, opening: opening.clone() })
     }
 }
 
@@ -110,6 +116,7 @@ pub struct Dealing {
     mix: u8,
     /// Round by round, the commitments to its coefficients.
     points: Vec<EdwardsPoint>,
+    opening: Opening,
 }
 
 impl Dealing {
@@ -123,16 +130,9 @@ impl Dealing {
         &self.window
     }
 
-    /// Who is wrong about a sub-share that this dealer has signed: the dealer, if its commitments contradict it, else
-    /// `receiver`, which accused it. Anybody can judge.
-    ///
-    /// # Errors
-    /// If there is no such round or receiver, or nothing was dealt.
-    pub fn judge(&self, round: u64, receiver: u8, sub_share: &SubShare) -> Result<Fault, JointKeyError> {
-        Ok(match self.check(round, receiver, sub_share)? {
-            Err(fault) => fault,
-            Ok(()) => Fault { mix: receiver, cause: FaultCause::Accusation { dealer: self.mix, round } },
-        })
+    /// As it was shown.
+    pub fn opening(&self) -> &Opening {
+        &self.opening
     }
 
     /// Feldman's check: f(j) B = C_0 + j C_1 + ... + j^(t-1) C_(t-1).

@@ -43,14 +43,6 @@ pub enum FaultCause {
         /// To whom it was dealt.
         receiver: u8,
     },
-    /// It accused a dealer whose sub-share is right.
-    #[error("it accused mix {dealer} of a sub-share of round {round} that is right")]
-    Accusation {
-        /// Whom it accused.
-        dealer: u8,
-        /// Of which round.
-        round: u64,
-    },
     /// It released a share that is not its own.
     #[error("its released share of round {round} is wrong")]
     Share {

@@ -9,7 +9,7 @@ use crate::crypto::{PublicKey, SecretKey};
 
 use super::dealing::evaluate;
 use super::scalar::SecretScalar;
-use super::{Dealing, Fault, FaultCause, JointKeyError, Share, Window};
+use super::{Dealing, Fault, FaultCause, JointKeyError, Opening, Share, Window};
 
 /// What everybody knows of the joint keys of a window.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -49,6 +49,12 @@ impl JointKeys {
     /// What they were made for.
     pub fn window(&self) -> &Window {
         &self.window
+    }
+
+    /// What shows which share `mix` owes: with t = L its own opening, else those of all, in order.
+    pub fn openings(&self, mix: u8) -> Vec<Opening> {
+        let own = |dealing: &&Dealing| !self.window.scheme().is_additive() || dealing.mix() == mix;
+        self.dealings.iter().filter(own).map(|dealing| dealing.opening().clone()).collect()
     }
 
     /// P of `round` as an X25519 public key: u = (1 + y) / (1 - y). It passes [`PublicKey::check`], as P has order l.

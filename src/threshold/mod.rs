@@ -28,6 +28,7 @@
 mod dealing;
 mod fault;
 mod joint;
+mod judge;
 mod point;
 mod possession;
 mod scalar;
@@ -39,6 +40,7 @@ mod window;
 pub use dealing::{Commitments, Dealing, Opening};
 pub use fault::{Fault, FaultCause, JointKeyError};
 pub use joint::JointKeys;
+pub use judge::{is_owed_share, is_owed_sub_share};
 pub use point::PointFault;
 pub use scalar::{Share, SubShare};
 pub use shares::EpochShares;

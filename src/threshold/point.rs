@@ -3,6 +3,8 @@
 use curve25519_dalek::edwards::{CompressedEdwardsY, EdwardsPoint};
 use curve25519_dalek::traits::Identity;
 
+use crate::crypto::remembered;
+
 /// Why a received point is refused.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum PointFault {
@@ -31,7 +33,7 @@ pub(super) fn decode(bytes: &[u8; 32]) -> Result<EdwardsPoint, PointFault> {
     if point == EdwardsPoint::identity() {
         return Err(PointFault::Identity);
     }
-    if !point.is_torsion_free() {
+    if !remembered(&[b"torsion-free", bytes], || point.is_torsion_free()) {
         return Err(PointFault::Torsion);
     }
     Ok(point)

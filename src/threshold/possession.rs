@@ -4,7 +4,7 @@ use curve25519_dalek::edwards::EdwardsPoint;
 use curve25519_dalek::scalar::Scalar;
 use zeroize::Zeroizing;
 
-use crate::crypto::{Csprng, Label, derive_into};
+use crate::crypto::{Csprng, Label, derive_into, remembered};
 
 use super::Window;
 use super::scalar::SecretScalar;
@@ -39,8 +39,11 @@ pub(super) fn holds(window: &Window, round: u64, mix: u8, point: &EdwardsPoint, 
     let first: [u8; 32] = first.try_into().expect("half of 64 bytes");
     let answer: [u8; 32] = answer.try_into().expect("half of 64 bytes");
     let Some(answer) = Option::<Scalar>::from(Scalar::from_canonical_bytes(answer)) else { return false };
-    let c = challenge(window, round, mix, &point.compress().to_bytes(), &first);
-    EdwardsPoint::vartime_double_scalar_mul_basepoint(&c, &-point, &answer).compress().to_bytes() == first
+    let encoded = point.compress().to_bytes();
+    let c = challenge(window, round, mix, &encoded, &first);
+    remembered(&[c.as_bytes(), &encoded, proof], || {
+        EdwardsPoint::vartime_double_scalar_mul_basepoint(&c, &-point, &answer).compress().to_bytes() == first
+    })
 }
 
 /// c = H(Possession, network 32 | epoch 8 | round 8 | mix 1 | L 1 | A 32 | R 32), 64 bytes, mod l. The place in the hash

@@ -99,12 +99,12 @@ impl Window {
     }
 
     /// Where `round` stands in it.
-    pub(super) fn position(&self, round: u64) -> Option<usize> {
+    pub fn position(&self, round: u64) -> Option<usize> {
         self.rounds().contains(&round).then(|| (round - self.first_round) as usize)
     }
 
     /// Whether `mix` is one of 1 to L.
-    pub(super) fn has_mix(&self, mix: u8) -> bool {
+    pub fn has_mix(&self, mix: u8) -> bool {
         (1..=self.scheme.mixes).contains(&mix)
     }
 

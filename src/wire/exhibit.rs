@@ -1,7 +1,9 @@
 //! What mixes show each other when they are asked: of a round that all have burnt, and what clients have handed over.
 
-use super::codec::{Decode, Encode};
-use super::{SignedBatchHeader, SignedEchoHeader};
+use crate::crypto::{Digest, Label, derive};
+
+use super::codec::{Decode, Encode, encode};
+use super::{ListComplete, SignedBatchHeader, SignedEchoHeader, transcript};
 
 /// A part of a round. Of a burnt one what a replay needs: its length follows from the list and the signed headers.
 #[derive(Clone, Copy, Debug, Decode, Encode, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -49,4 +51,33 @@ pub struct Headers {
     pub batches: Vec<SignedBatchHeader>,
     /// At most one of a hop.
     pub echoes: Vec<SignedEchoHeader>,
+}
+
+/// What a mix shows for its confirm: the signatures under the list and every signed header. With them whoever confirms a
+/// transcript that nobody's signatures make convicts itself.
+#[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
+pub struct Grounds {
+    /// All L signatures under the list.
+    pub list: ListComplete,
+    /// Of hops 1 to L - 1, and 1 to L.
+    pub headers: Headers,
+}
+
+impl Grounds {
+    /// How a confirm names them: signatures included, so that nobody shows others for it later.
+    pub fn digest(&self) -> Digest {
+        derive(Label::Grounds, &encode(self))
+    }
+
+    /// The transcript that they make in a cascade of `mixes`, whoever has signed them; `None` unless there are as many headers as
+    /// that has. `document` is the digest of the epoch document.
+    pub fn transcript(&self, document: &Digest, mixes: usize) -> Option<Digest> {
+        if (self.headers.batches.len() + 1, self.headers.echoes.len()) != (mixes, mixes) {
+            return None;
+        }
+        let batches: Vec<_> = self.headers.batches.iter().map(|signed| signed.header.clone()).collect();
+        // From hop L to 1, as they were handed back.
+        let echoes: Vec<_> = self.headers.echoes.iter().rev().map(SignedEchoHeader::signed_bytes).collect();
+        Some(transcript(document, &self.list.root, &batches, &echoes))
+    }
 }

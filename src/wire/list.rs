@@ -15,7 +15,7 @@ pub use records::{ClientRecords, RecordsError};
 #[cfg(test)]
 pub(super) use {answer::signed_root, records::signed_records};
 
-use crate::crypto::{Digest, DigestWriter, Identity, IdentityKey, Label, PRF_BYTES, Signature, derive};
+use crate::crypto::{Digest, DigestWriter, Identity, IdentityKey, Label, PRF_BYTES, Signature, derive, derive_each};
 
 use super::Layout;
 use super::codec::{Decode, Encode};
@@ -51,6 +51,11 @@ impl ListContext {
 /// The digest of a packet, W bytes, as a mix receives it: how records and batches name it.
 pub fn onion_digest(packet: &[u8]) -> Digest {
     derive(Label::Onion, packet)
+}
+
+/// [`onion_digest`] of each of `packets`, side by side.
+pub fn onion_digests<'a>(packets: impl Iterator<Item = &'a [u8]>) -> Vec<Digest> {
+    derive_each(Label::Onion, &packets.collect::<Vec<_>>())
 }
 
 /// One packet of a list: whose it is, which it is, and the echo that it must cause.

@@ -10,8 +10,8 @@ use crate::crypto::{Digest, Signature};
 
 use super::codec::{Decode, Encode};
 use super::{
-    AbortReason, Accusation, Burnt, Confirm, EpochDocument, Exhibit, Headers, ListComplete, ListSignature, Members,
-    MixKeys, OnionKey, Piece, Receipt, Refusal, SecondList, SecretPart, SignedBatchHeader, SignedEchoHeader,
+    AbortReason, Accusation, Burnt, Confirm, EpochDocument, Exhibit, Grounds, Headers, ListComplete, ListSignature,
+    Members, MixKeys, OnionKey, Piece, Receipt, Refusal, SecondList, SecretPart, SignedBatchHeader, SignedEchoHeader,
     SignedEpoch, SignedListComplaint, SignedListHeader, SignedVerdict, SubShares, Verdict,
 };
 
@@ -270,6 +270,8 @@ pub enum PeerMessage {
     Confirm {
         /// What is confirmed.
         confirm: Confirm,
+        /// What it rests on.
+        grounds: Grounds,
         /// The mix's.
         signature: Signature,
     },
@@ -371,4 +373,6 @@ pub enum PeerMessage {
         /// Perhaps nobody.
         clients: Members,
     },
+    /// To all others but the entry: which list the entry has sent me. Who gets another one has evidence.
+    ListHeader(SignedListHeader),
 }

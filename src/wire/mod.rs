@@ -25,12 +25,12 @@ mod verdict;
 pub use batch::{BatchHeader, NoiseError, SignedBatchHeader, batch_digest};
 pub use echo::{EchoHeader, EchoReader, EchoStreamError, SignedEchoHeader, echoes_digest};
 pub use epoch::{DocumentError, EpochDocument, MAX_EPOCH_ROUNDS, MixKeys, SecretPart, SignedEpoch, SubShares};
-pub use exhibit::{Exhibit, Headers};
+pub use exhibit::{Exhibit, Grounds, Headers};
 pub use layout::Layout;
 pub use list::{
     COMMITMENT_BYTES, ClientRecords, ClientSignature, ListComplaint, ListComplete, ListContext, ListHeader, ListKey,
     ListKeys, ListRecord, ListRoot, ListRow, ListSecret, ListSignature, RECORD_BYTES, ROW_BYTES, RecordsError,
-    SecondList, SignedListComplaint, SignedListHeader, onion_digest,
+    SecondList, SignedListComplaint, SignedListHeader, onion_digest, onion_digests,
 };
 pub use members::Members;
 pub use messages::{

@@ -64,6 +64,8 @@ pub struct Confirm {
     pub slot: Slot,
     /// Of what was signed on its way.
     pub transcript: Digest,
+    /// [`super::Grounds::digest`] of what is shown for it.
+    pub grounds: Digest,
 }
 
 impl Confirm {
@@ -75,7 +77,7 @@ impl Confirm {
 
 impl Statement for Confirm {
     fn signed_bytes(&self) -> Zeroizing<Vec<u8>> {
-        Zeroizing::new(self.slot.layout("mixnet v1 confirm").digest(&self.transcript).finish())
+        Zeroizing::new(self.slot.layout("mixnet v1 confirm").digest(&self.transcript).digest(&self.grounds).finish())
     }
 }
 
@@ -269,9 +271,10 @@ mod tests {
         let accusation = |mismatch| Accusation { slot: slot(), mismatch, subject: digest };
         let other = Slot { round: 301, ..slot() };
         let all: Vec<Box<dyn Statement>> = vec![
-            Box::new(Confirm { slot: slot(), transcript: digest }),
-            Box::new(Confirm { slot: slot(), transcript: Digest([3; 32]) }),
-            Box::new(Confirm { slot: other, transcript: digest }),
+            Box::new(Confirm { slot: slot(), transcript: digest, grounds: digest }),
+            Box::new(Confirm { slot: slot(), transcript: digest, grounds: Digest([3; 32]) }),
+            Box::new(Confirm { slot: slot(), transcript: Digest([3; 32]), grounds: digest }),
+            Box::new(Confirm { slot: other, transcript: digest, grounds: digest }),
             Box::new(release(digest, 4)),
             Box::new(release(digest, 5)),
             Box::new(release(Digest([3; 32]), 4)),
@@ -340,7 +343,7 @@ mod tests {
 
     #[test]
     fn statements_come_back_from_the_codec() {
-        let confirm = Confirm { slot: slot(), transcript: Digest([2; 32]) };
+        let confirm = Confirm { slot: slot(), transcript: Digest([2; 32]), grounds: Digest([3; 32]) };
         assert_eq!(decode(&encode(&confirm)), Ok(confirm));
         let mismatch = Mismatch::Noise { hop: 3, place: 70_000 };
         let accusation = Accusation { slot: slot(), mismatch, subject: Digest([2; 32]) };

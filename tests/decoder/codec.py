@@ -175,6 +175,9 @@ PIECE = Struct(number=U32, bytes=Bytes())
 SLOT = Struct(network=DIGEST, epoch=U64, round=U64)
 ECHO_HEADER = Struct(network=DIGEST, epoch=DIGEST, round=U64, hop=U8, input=DIGEST, count=U32, digest=DIGEST)
 SIGNED_ECHO_HEADER = Struct(header=ECHO_HEADER, signature=SIGNATURE)
+HEADERS = Struct(round=U64, batches=List(SIGNED_BATCH_HEADER), echoes=List(SIGNED_ECHO_HEADER))
+GROUNDS = Struct(list=LIST_COMPLETE, headers=HEADERS)
+CONFIRM = Struct(slot=SLOT, transcript=DIGEST, grounds=DIGEST)
 REFUSAL = Enum("Malformed", "WrongRound", "Late", "Duplicate", "Full", "NotOnRoster", "NotRegistered", "WrongMix",
                "Stopping", "Evicted")
 PLACE = Struct(hop=U8, place=U32)
@@ -227,7 +230,7 @@ PEER_MESSAGE = Enum(
     ("BatchHeader", SIGNED_BATCH_HEADER),
     ("Echoes", Struct(header=SIGNED_ECHO_HEADER, piece=PIECE)),
     ("EchoHeader", SIGNED_ECHO_HEADER),
-    ("Confirm", Struct(confirm=Struct(slot=SLOT, transcript=DIGEST), signature=SIGNATURE)),
+    ("Confirm", Struct(confirm=CONFIRM, grounds=GROUNDS, signature=SIGNATURE)),
     ("Release", Struct(epoch=U64, round=U64, transcript=DIGEST, share=Fixed(32), signature=SIGNATURE)),
     ("Abort", Struct(epoch=U64, round=U64, reason=ABORT_REASON)),
     ("Decision", Struct(verdict=VERDICT, signature=SIGNATURE)),
@@ -236,12 +239,13 @@ PEER_MESSAGE = Enum(
     ("Accusation", Struct(accusation=ACCUSATION, signature=SIGNATURE)),
     ("Burnt", Struct(burnt=Struct(slot=SLOT), signature=SIGNATURE)),
     ("OnionKey", Struct(key=ONION_KEY, signature=SIGNATURE)),
-    ("Headers", Struct(round=U64, batches=List(SIGNED_BATCH_HEADER), echoes=List(SIGNED_ECHO_HEADER))),
+    ("Headers", HEADERS),
     ("Ask", Struct(round=U64, exhibit=EXHIBIT, number=U32)),
     ("Show", Struct(round=U64, exhibit=EXHIBIT, piece=PIECE)),
     ("Evidence", Struct(file=Bytes())),
     ("RoundOpened", Struct(epoch=U64, round=U64)),
     ("HandedOver", Struct(round=U64, clients=MEMBERS)),
+    ("ListHeader", SIGNED_LIST_HEADER),
 )
 MESSAGES = {"Request": REQUEST, "Reply": REPLY, "PeerMessage": PEER_MESSAGE}
 

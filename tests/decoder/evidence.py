@@ -1,6 +1,7 @@
 """Checks of evidence.json: sections 7.12 and 8.9 of wire-spec.md. The names of steps are the ones there."""
 
 import codec
+import joint
 import layouts
 import lists
 import onion
@@ -15,13 +16,12 @@ MAX_EVIDENCE = 64 << 20
 # ---- Section 7.12 ------------------------------------------------------------------------
 
 KEY, RECORD, ROW, ECHO = Fixed(32), Fixed(52), Fixed(68), Fixed(16)
-CONFIRM = Struct(slot=codec.SLOT, transcript=DIGEST)
 ACCUSATION = codec.ACCUSATION
 STATEMENT = Enum(
     ("List", codec.SIGNED_LIST_HEADER),
     ("Batch", codec.SIGNED_BATCH_HEADER),
     ("Echo", codec.SIGNED_ECHO_HEADER),
-    ("Confirm", Struct(hop=U8, confirm=CONFIRM, signature=SIGNATURE)),
+    ("Confirm", Struct(hop=U8, confirm=codec.CONFIRM, signature=SIGNATURE)),
     ("Document", Struct(hop=U8, document=codec.EPOCH_DOCUMENT, signature=SIGNATURE)),
     ("Verdict", Struct(hop=U8, verdict=codec.VERDICT, signature=SIGNATURE)),
 )
@@ -48,10 +48,13 @@ PROOF = Enum(
         ("Taken", TAKEN),
         ("Layer", Struct(place=U32, packet=Bytes(), keys=List(KEY))),
     ))),
+    ("Confirm", Struct(hop=U8, confirm=codec.CONFIRM, signature=SIGNATURE, grounds=codec.GROUNDS)),
+    ("Share", Struct(hop=U8, transcript=DIGEST, share=KEY, signature=SIGNATURE, openings=List(Bytes()))),
 )
 EVIDENCE = Enum(
     ("Equivocation", Struct(document=Option(codec.EPOCH_DOCUMENT), first=STATEMENT, second=STATEMENT)),
     ("Round", Struct(document=codec.SIGNED_EPOCH, round=U64, proof=PROOF)),
+    ("SubShare", Struct(dealer=U8, receiver=U8, first_round=U64, rounds=U32, round=U64, opening=Bytes(), dealt=codec.SUB_SHARES)),
 )
 
 
@@ -113,6 +116,7 @@ class Network:
         }
         self.packets_per_client = value["parameters"]["packets_per_client"]
         self.noise_packets = value["parameters"]["noise_packets"]
+        self.threshold = value["parameters"]["threshold"]
         self.mixes = [unhex(mix["identity"], 32) for mix in value["mixes"]]
         self.clients = [unhex(client["identity"], 32) for client in value["clients"]]
         self.sizes = onion.Sizes(len(self.mixes), value["parameters"]["payload"])
@@ -125,7 +129,7 @@ class Network:
 class Round:
     def __init__(self, network, signed, round_):
         document = signed["document"]
-        self.network, self.sizes = network, network.sizes
+        self.network, self.sizes, self.document = network, network.sizes, document
         self.check_document(document, signed["signatures"])
         self.round = round_
         number = round_ - document["first_round"]
@@ -432,6 +436,53 @@ class Round:
             return onion.commitment(self.context, index, bytes.fromhex(echoes[place])) != record[36:]
         raise Unproven("slot")
 
+    def confirm(self, proof):
+        confirm, grounds, hop = proof["confirm"], proof["grounds"], proof["hop"]
+        need(confirm["slot"] == self.slot, "slot")
+        signed = layouts.confirm(*self.slot.values(), confirm["transcript"], confirm["grounds"])
+        self.network.signed(hop, signed, proof["signature"])
+        need(onion.H("Grounds", codec.GROUNDS.encode(grounds)).hex() == confirm["grounds"], "digest")
+        need(not self.makes(grounds, confirm["transcript"]), "innocent")
+        return "mix", hop, "confirm"
+
+    def makes(self, grounds, transcript):
+        """Whether these grounds make a transcript and are signed by all that should."""
+        mixes, list_ = len(self.keys), grounds["list"]
+        batches, echoes = grounds["headers"]["batches"], grounds["headers"]["echoes"]
+        if (len(batches), len(echoes), len(list_["signatures"])) != (mixes - 1, mixes, mixes) or list_["round"] != self.round:
+            return False
+        headers = [layouts.batch_header(signed["header"]).hex() for signed in batches]
+        back = [echo_signed(signed["header"]).hex() for signed in reversed(echoes)]
+        if layouts.transcript(self.digest, list_["root"], headers, back).hex() != transcript:
+            return False
+        root = lists.root_signed(self.list_context(), bytes.fromhex(list_["root"]))
+        try:
+            for hop, signature in enumerate(list_["signatures"], start=1):
+                self.network.signed(hop, root, signature)
+            for hop, signed in enumerate(batches, start=1):
+                need(signed["header"]["hop"] == hop, "slot")
+                self.check_signed(signed)
+            for hop, signed in enumerate(echoes, start=1):
+                need(signed["header"]["hop"] == hop, "slot")
+                self.check_header(signed["header"], mixes)
+                self.network.signed(hop, echo_signed(signed["header"]), signed["signature"])
+        except Unproven:
+            return False
+        return True
+
+    def share(self, proof):
+        hop, document = proof["hop"], self.document
+        self.network.signed(hop, layouts.release(*self.slot.values(), proof["transcript"], proof["share"]), proof["signature"])
+        keys = joint.Keys(self.network, document["epoch"], document["first_round"], document["rounds"])
+        openings = list(map(bytes.fromhex, proof["openings"]))
+        whose = [hop] if keys.coefficients == 1 else range(1, keys.mixes + 1)
+        for number, opening in zip(whose, openings):
+            need(keys.dealing(number, opening).hex() == document["mixes"][number - 1]["dealing"], "digest")
+        owed = keys.owed_share(openings, keys.place(self.round), hop)
+        need(owed is not None, "digest")
+        need(not joint.is_share(proof["share"], owed), "innocent")
+        return "mix", hop, "share"
+
 
 def parts(statement):
     """Where its signer signs once; what is signed, by whom, with which signature."""
@@ -448,7 +499,8 @@ def parts(statement):
         return (kind, header["network"], header["epoch"], header["round"], header["hop"]), signed, signature
     if kind == "Confirm":
         slot = value["confirm"]["slot"]
-        signed = layouts.confirm(*slot.values(), value["confirm"]["transcript"])
+        confirm = value["confirm"]
+        signed = layouts.confirm(*slot.values(), confirm["transcript"], confirm["grounds"])
         return (kind, *slot.values(), hop), signed, signature
     if kind == "Document":
         document = value["document"]
@@ -467,8 +519,26 @@ def equivocation(network, claim):
     need((None if document is None else layouts.epoch(document).hex()) == named, "digest")
     network.signed(hop, signed, signature)
     network.signed(hop, signed_2, signature_2)
+    if kind == "Confirm":
+        # Of two confirms only what they confirm counts.
+        signed, signed_2 = (claim[which]["Confirm"]["confirm"]["transcript"] for which in ("first", "second"))
     need(signed != signed_2, "innocent")
     return "mix", hop, "equivocation", epoch if document is None else document["epoch"], round_
+
+
+def sub_share(network, claim):
+    dealt, dealer, receiver = claim["dealt"], claim["dealer"], claim["receiver"]
+    keys = joint.Keys(network, dealt["epoch"], claim["first_round"], claim["rounds"])
+    need(1 <= receiver <= len(network.mixes) and receiver != dealer, "slot")
+    network.signed(dealer, layouts.sub_shares(network.id, dealt, receiver), dealt["signature"])
+    opening = bytes.fromhex(claim["opening"])
+    need(keys.dealing(dealer, opening).hex() == dealt["dealing"], "digest")
+    place = keys.place(claim["round"])
+    need(place is not None and len(dealt["values"]) == claim["rounds"], "slot")
+    owed = keys.owed_sub_share(opening, place, receiver)
+    need(owed is not None, "digest")
+    need(not joint.is_share(dealt["values"][place], owed), "innocent")
+    return "mix", dealer, "sub_share", dealt["epoch"], claim["round"]
 
 
 def verify(network, data):
@@ -476,10 +546,12 @@ def verify(network, data):
     kind, claim = next(iter(read(data).items()))
     if kind == "Equivocation":
         return equivocation(network, claim)
+    if kind == "SubShare":
+        return sub_share(network, claim)
     round_ = Round(network, claim["document"], claim["round"])
     proof, content = next(iter(claim["proof"].items()))
     proofs = {"Client": round_.client, "Dropped": round_.dropped, "Echo": round_.echo, "FalseAccusation": round_.false_accusation,
-              "Header": round_.header, "Noise": round_.noise}
+              "Header": round_.header, "Noise": round_.noise, "Confirm": round_.confirm, "Share": round_.share}
     return (*proofs[proof](content), round_.slot["epoch"], round_.slot["round"])
 
 

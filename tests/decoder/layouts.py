@@ -155,8 +155,8 @@ def statement(kind, network, epoch, round, rest):
     return layout("mixnet v1 " + kind, fixed(network), u64(epoch), u64(round), rest)
 
 
-def confirm(network, epoch, round, transcript):
-    return statement("confirm", network, epoch, round, fixed(transcript))
+def confirm(network, epoch, round, transcript, grounds):
+    return statement("confirm", network, epoch, round, fixed(transcript) + fixed(grounds))
 
 
 def release(network, epoch, round, transcript, share):

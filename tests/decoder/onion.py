@@ -37,6 +37,7 @@ LABELS = {
     "List": "mixnet v1 list",
     "ListMac": "mixnet v1 list mac",
     "Transcript": "mixnet v1 transcript",
+    "Grounds": "mixnet v1 grounds",
 }
 
 # Section 3, "Points", rule 2.

@@ -281,7 +281,7 @@ L = 2**252 + 27742317777372353535851937790883648493  # the order of the base poi
 D = -121665 * pow(121666, P - 2, P) % P  # the curve is -x^2 + y^2 = 1 + d x^2 y^2
 SQRT_MINUS_1 = pow(2, (P - 1) // 4, P)
 
-def _point_add(p, q):
+def point_add(p, q):
     """Section 5.1.4.  Points are (X, Y, Z, T): x = X/Z, y = Y/Z, x*y = T/Z.  Also doubles."""
     a = (p[1] - p[0]) * (q[1] - q[0]) % P
     b = (p[1] + p[0]) * (q[1] + q[0]) % P
@@ -290,27 +290,27 @@ def _point_add(p, q):
     e, f, g, h = b - a, d - c, d + c, b + a
     return e * f % P, g * h % P, f * g % P, e * h % P
 
-def _point_multiply(scalar, point):
+def point_multiply(scalar, point):
     """Double and add, from the lowest bit."""
     result = (0, 1, 1, 0)  # the neutral element
     while scalar > 0:
         if scalar & 1:
-            result = _point_add(result, point)
-        point = _point_add(point, point)
+            result = point_add(result, point)
+        point = point_add(point, point)
         scalar >>= 1
     return result
 
-def _point_equal(p, q):
+def point_equal(p, q):
     """x and y are the same: compare X/Z and Y/Z without dividing."""
     return (p[0] * q[2] - q[0] * p[2]) % P == 0 and (p[1] * q[2] - q[1] * p[2]) % P == 0
 
-def _point_encode(point):
+def point_encode(point):
     """Section 5.1.2: y, with the lowest bit of x as the top bit."""
     z_inverse = pow(point[2], P - 2, P)
     x, y = point[0] * z_inverse % P, point[1] * z_inverse % P
     return (y | ((x & 1) << 255)).to_bytes(32, "little")
 
-def _point_decode(encoded):
+def point_decode(encoded):
     """Section 5.1.3.  Returns None where the RFC says that decoding fails."""
     value = int.from_bytes(encoded, "little")
     sign, y = value >> 255, value & (2**255 - 1)
@@ -328,7 +328,7 @@ def _point_decode(encoded):
     return x, y, 1, x * y % P
 
 # Section 5.1: the base point has y = 4/5 and an even x.
-BASE = _point_decode((4 * pow(5, P - 2, P) % P).to_bytes(32, "little"))
+BASE = point_decode((4 * pow(5, P - 2, P) % P).to_bytes(32, "little"))
 
 def _sha512_int(data):
     return int.from_bytes(hashlib.sha512(data).digest(), "little")
@@ -341,14 +341,14 @@ def _expand_seed(seed):
 
 def ed25519_public(seed: bytes) -> bytes:
     """Section 5.1.5."""
-    return _point_encode(_point_multiply(_expand_seed(seed)[0], BASE))
+    return point_encode(point_multiply(_expand_seed(seed)[0], BASE))
 
 def ed25519_sign(seed: bytes, message: bytes) -> bytes:
     """Section 5.1.6."""
     a, prefix = _expand_seed(seed)
-    public = _point_encode(_point_multiply(a, BASE))
+    public = point_encode(point_multiply(a, BASE))
     r = _sha512_int(prefix + message) % L
-    encoded_r = _point_encode(_point_multiply(r, BASE))
+    encoded_r = point_encode(point_multiply(r, BASE))
     k = _sha512_int(encoded_r + public + message) % L
     return encoded_r + ((r + k * a) % L).to_bytes(32, "little")
 
@@ -359,10 +359,10 @@ def ed25519_verify(public: bytes, message: bytes, signature: bytes) -> bool:
     """
     if len(public) != 32 or len(signature) != 64:
         return False
-    a = _point_decode(public)
-    r = _point_decode(signature[:32])
+    a = point_decode(public)
+    r = point_decode(signature[:32])
     s = int.from_bytes(signature[32:], "little")
     if a is None or r is None or s >= L:
         return False
     k = _sha512_int(signature[:32] + public + message) % L
-    return _point_equal(_point_multiply(s, BASE), _point_add(r, _point_multiply(k, a)))
+    return point_equal(point_multiply(s, BASE), point_add(r, point_multiply(k, a)))

@@ -395,13 +395,13 @@ class Ed25519(unittest.TestCase):
 
     def test_point_decoding(self):
         self.assertEqual(
-            p._point_encode(p.BASE).hex(),
+            p.point_encode(p.BASE).hex(),
             "5866666666666666666666666666666666666666666666666666666666666666")
-        self.assertIsNotNone(p._point_decode(le32(1)))
-        self.assertIsNone(p._point_decode(le32(1 + 2**255)))  # x = 0 has no negative
-        self.assertIsNone(p._point_decode(le32(2)))  # no such x
-        self.assertIsNone(p._point_decode(le32(p.P)))  # y is not reduced
-        self.assertIsNone(p._point_decode(le32(p.P + 1)))
+        self.assertIsNotNone(p.point_decode(le32(1)))
+        self.assertIsNone(p.point_decode(le32(1 + 2**255)))  # x = 0 has no negative
+        self.assertIsNone(p.point_decode(le32(2)))  # no such x
+        self.assertIsNone(p.point_decode(le32(p.P)))  # y is not reduced
+        self.assertIsNone(p.point_decode(le32(p.P + 1)))
 
 
 if __name__ == "__main__":

@@ -65,6 +65,7 @@ pub(super) fn every_kind() -> (BurntRound, Vec<(&'static str, Evidence, Guilty)>
     let alone = Evidence::false_header(&round.network, &round.document, &header.sign(&round.mixes[1]), None);
     all.push(("header, alone", alone.expect("guilt"), Guilty::Mix(2)));
     all.extend(noise::every_kind());
+    all.extend(promised::every_kind(&round));
     let document = &round.document.document;
     for ((hop, a, b), name) in pairs(&round).into_iter().zip([
         "equivocation, list",

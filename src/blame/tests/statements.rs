@@ -18,7 +18,7 @@ pub(super) fn pairs(round: &BurntRound) -> Vec<(u8, SignedStatement, SignedState
     let mut echoes = round.echoes[0].0.header.clone();
     echoes.digest = Digest([1; 32]);
     let confirm = |hop, transcript| {
-        let confirm = Confirm { slot, transcript: Digest([transcript; 32]) };
+        let confirm = Confirm { slot, transcript: Digest([transcript; 32]), grounds: Digest([0; 32]) };
         let signature = confirm.sign(key(hop));
         SignedStatement::Confirm { hop, confirm, signature }
     };

@@ -161,7 +161,7 @@ impl Mix {
             round,
             records: list.records().to_vec(),
             listed: list.signatures().to_vec(),
-            entry: sealing.kept.entry?,
+            entry: *sealing.agreed.as_ref()?.signatures.first()?,
             clients: clients(list.members(), list.records(), &signatures),
             batches: batches.collect::<Option<_>>()?,
             echoes: echoes.collect::<Option<_>>()?,

@@ -33,8 +33,6 @@ pub(super) struct Kept {
     /// This mix's own noise: its places in the batch, ascending, and the packets, W bytes each. Which they are is nobody's to
     /// know unless the round burns.
     pub noise: (Zeroizing<Vec<u32>>, Zeroizing<Vec<u8>>),
-    /// The entry's signature under the list.
-    pub entry: Option<Signature>,
     /// At the entry: what it handed on, from which it restores what came.
     pub batch: Option<Arc<OutgoingBatch>>,
 }

@@ -99,9 +99,8 @@ impl Mix {
             ListRuling::Second(second) => self.say(round, To::All, PeerMessage::SecondList(second)),
             ListRuling::TooFewClients => self.abort_round(round, AbortReason::TooFewClients),
             ListRuling::Complete(complete) => {
-                let entry = complete.signatures.first().copied();
                 if let Some(sealing) = self.sealings.get_mut(&round) {
-                    sealing.kept.entry = entry;
+                    sealing.agreed = Some(complete.clone());
                 }
                 self.say(round, To::All, PeerMessage::ListComplete(complete));
                 self.mix_listed(now, round);
@@ -158,7 +157,18 @@ impl Mix {
         }
     }
 
-    /// Which list the entry tells of; whether it has not told of another one of the same attempt.
+    /// Another mix tells which list the entry has sent it.
+    pub(in crate::mix) fn list_told(&mut self, header: &SignedListHeader) {
+        let context = header.header.context;
+        if self.list_rules(context.round).is_none_or(|rules| rules.context != context) {
+            return self.reject("wrong_round", 1);
+        }
+        // Whatever comes of it is done.
+        let _ = self.note_list(header);
+    }
+
+    /// Which list the entry has made; whether it has made no other one of the same attempt. The first one heard of is told on: the
+    /// entry, which alone hears what all sign, tells nobody that they sign different ones.
     fn note_list(&mut self, signed: &SignedListHeader) -> bool {
         let (round, attempt) = (signed.header.context.round, signed.header.attempt);
         if !signed.is_signed_by(&self.identities[0]) {
@@ -166,7 +176,14 @@ impl Mix {
         }
         let Some(sealing) = self.sealing(round) else { return true };
         let Some(place) = sealing.lists.get_mut(usize::from(attempt)) else { return true };
-        let known = place.get_or_insert_with(|| signed.clone()).clone();
+        let Some(known) = place.clone() else {
+            *place = Some(signed.clone());
+            let own = self.own;
+            for mix in (1..self.network.mixes()).filter(|mix| *mix != own) {
+                self.say(round, To::One(mix), PeerMessage::ListHeader(signed.clone()));
+            }
+            return true;
+        };
         let same = known.header == signed.header;
         if !same {
             self.reject("second_list", 1);
@@ -261,7 +278,7 @@ impl Mix {
             sealing.early.1 = Some(complete);
             return;
         }
-        sealing.kept.entry = complete.signatures.first().copied();
+        sealing.agreed = Some(complete);
         self.hand_overs.remove(&round);
         self.advance(now, round);
     }

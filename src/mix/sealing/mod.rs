@@ -4,6 +4,7 @@
 //! back, `statement` confirms and releases. [`Mix::advance`] does whatever has become possible, in any order of arrival.
 
 mod burn;
+mod confirm;
 mod echo;
 mod list;
 mod numbers;
@@ -21,8 +22,8 @@ use crate::round::{
     Collected, EntryList, List, ListPlace, OutgoingBatch, Phase, Pieces, ReturnPath, Shuffled, TakenList,
 };
 use crate::wire::{
-    AbortReason, Confirm, Headers, ListComplete, Mismatch, OnionKey, PeerMessage, SecondList, SignedBatchHeader,
-    SignedEchoHeader, SignedListHeader,
+    AbortReason, Confirm, Grounds, Headers, ListComplete, Mismatch, OnionKey, PeerMessage, SecondList,
+    SignedBatchHeader, SignedEchoHeader, SignedListHeader,
 };
 
 use super::Mix;
@@ -42,8 +43,10 @@ pub(super) struct Sealing {
     pub echoes: Vec<Option<SignedEchoHeader>>,
     /// The first list's and the second's headers, as the entry first said them.
     lists: [Option<SignedListHeader>; 2],
-    /// What each mix confirms.
-    confirms: Vec<Option<(Confirm, Signature)>>,
+    /// The signatures of all under the list.
+    pub agreed: Option<ListComplete>,
+    /// What each other mix confirms.
+    confirms: Vec<Option<Confirmed>>,
     /// Published onion keys, and what each mix says that it added: of a round that all have burnt.
     pub keys: Vec<Option<(OnionKey, Signature)>>,
     /// What an own accusation is about.
@@ -62,6 +65,13 @@ pub(super) struct Sealing {
     checked: bool,
     /// What was said, to be said again to a mix that comes back.
     said: Vec<(To, PeerMessage)>,
+}
+
+/// What a mix has confirmed, and what it shows for it.
+struct Confirmed {
+    confirm: Confirm,
+    grounds: Grounds,
+    signature: Signature,
 }
 
 /// Where the list of a round stands at this mix.
@@ -98,7 +108,8 @@ impl Sealing {
             batches: vec![None; position.mixes - 1],
             echoes: vec![None; position.mixes],
             lists: [None, None],
-            confirms: vec![None; position.mixes],
+            agreed: None,
+            confirms: (0..position.mixes).map(|_| None).collect(),
             keys: vec![None; position.mixes],
             subject: None,
             why: None,
@@ -139,8 +150,7 @@ impl Sealing {
     /// What an accusation of another transcript is about.
     fn confirmed(&self, mismatch: Mismatch) -> Option<Digest> {
         let (Mismatch::Transcript { hop } | Mismatch::Equivocation { hop }) = mismatch else { return None };
-        let (confirm, _) = self.confirms.get(usize::from(hop) - 1)?.as_ref()?;
-        Some(confirm.subject())
+        Some(self.confirms.get(usize::from(hop) - 1)?.as_ref()?.confirm.subject())
     }
 
     fn headers(&self, round: u64) -> Headers {
@@ -278,7 +288,9 @@ impl Mix {
         }
         self.check_published(round);
         self.numbers_follow(round);
-        let Some(transcript) = self.transcript(round) else { return };
+        let transcript = self.transcript(round);
+        self.judge_confirms(round, transcript);
+        let Some(transcript) = transcript else { return };
         self.phase_ended(now, round, Phase::Echo);
         self.sealed_event(round, SealEvent::Echoed(transcript));
     }
@@ -317,12 +329,16 @@ impl Mix {
     /// This mix has signed the verdict of a round. Where fewer than all open one it may be stored while a mix has not heard
     /// everything; that mix signs only when it has, so it is said again as long as rounds wait for its signature.
     pub(super) fn sealing_over(&mut self, round: u64) {
-        let sealing = self.sealings.remove(&round).filter(|_| !self.position().needs_all());
-        let Some(mut sealing) = sealing else { return };
+        let Some(mut sealing) = self.sealings.remove(&round) else { return };
+        let most = self.network.parameters.verdict_rounds as usize * 2;
+        self.heard.keep_batches(round, std::mem::take(&mut sealing.batches), most);
+        if self.position().needs_all() {
+            return;
+        }
         // But for the share: the exit has decided.
         sealing.said.retain(|(_, message)| !matches!(message, PeerMessage::Release { .. }));
         self.said_before.0.insert(round, sealing.said);
-        while self.said_before.0.len() > self.network.parameters.verdict_rounds as usize * 2 {
+        while self.said_before.0.len() > most {
             self.said_before.0.pop_first();
         }
     }

@@ -1,11 +1,8 @@
 //! Confirm and release: what the seal of a round asks for.
 
-use crate::blame::SignedStatement;
-use crate::crypto::Signature;
 use crate::round::seal::{Ending, Event as SealEvent, Fact, Message as SealMessage, Secret, Stage, Step as SealStep};
 use crate::wire::{
-    AbortReason, Bond, Confirm, Outcome, PeerMessage, Record, Release, ReleasedShare, SecretPart, Slot, Statement,
-    Verdict,
+    AbortReason, Bond, Outcome, PeerMessage, Record, Release, ReleasedShare, SecretPart, Slot, Statement, Verdict,
 };
 
 use super::super::blame::Kept;
@@ -49,12 +46,7 @@ impl Mix {
             SealStep::Persist(fact) => self.persist_bond(round, fact),
             // A mix that has stopped confirms nothing: the round is not opened.
             SealStep::Say(SealMessage::Confirm(_)) if !self.goes_on() => {}
-            SealStep::Say(SealMessage::Confirm(transcript)) => {
-                let Some(slot) = self.slot(round) else { return };
-                let confirm = Confirm { slot, transcript };
-                let signature = confirm.sign(&self.key);
-                self.say(round, To::All, PeerMessage::Confirm { confirm, signature });
-            }
+            SealStep::Say(SealMessage::Confirm(transcript)) => self.say_confirm(round, transcript),
             SealStep::Say(SealMessage::Share) => self.release_sealed(round),
             SealStep::Erase(Secret::Share) => {
                 self.epochs.erase_share(round);
@@ -102,22 +94,6 @@ impl Mix {
         self.sealed_event(round, SealEvent::Persisted(fact));
     }
 
-    /// Another mix confirms.
-    pub(in crate::mix) fn confirmed_by(&mut self, from: usize, confirm: &Confirm, signature: &Signature) {
-        let round = confirm.slot.round;
-        let sound = self.slot(round) == Some(confirm.slot) && confirm.is_signed_by(&self.identities[from], signature);
-        if !sound {
-            return self.reject("bad_confirm", 1);
-        }
-        let Some(sealing) = self.sealing(round) else { return };
-        let (first, signed) = sealing.confirms[from].get_or_insert_with(|| (confirm.clone(), *signature)).clone();
-        let hop = from as u8 + 1;
-        let known = SignedStatement::Confirm { hop, confirm: first, signature: signed };
-        let told = SignedStatement::Confirm { hop, confirm: confirm.clone(), signature: *signature };
-        self.sealed_event(round, SealEvent::Confirm { from, transcript: confirm.transcript });
-        self.compare(None, known, told);
-    }
-
     fn release_sealed(&mut self, round: u64) {
         let transcript = self.sealings.get(&round).and_then(|sealing| sealing.seal.transcript());
         let (Some(slot), Some(share), Some(transcript)) = (self.slot(round), self.epochs.share(round), transcript)
@@ -157,14 +133,6 @@ impl Mix {
             }
             (Outcome::OpenedNotStored, _) => true,
         }
-    }
-
-    /// What this mix has confirmed of a round.
-    pub(in crate::mix) fn own_confirm(&self, round: u64) -> Option<PeerMessage> {
-        let transcript = self.sealings.get(&round)?.seal.transcript()?;
-        let confirm = Confirm { slot: self.slot(round)?, transcript };
-        let signature = confirm.sign(&self.key);
-        Some(PeerMessage::Confirm { confirm, signature })
     }
 
     /// This mix is about to sign how the round ended.

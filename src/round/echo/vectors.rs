@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use super::*;
 use crate::crypto::vectors::{Hex, check};
 use crate::crypto::{Backend, Csprng, Digest, IdentityKey, Label, MailboxId, PublicKey, SecretKey, derive};
-use crate::packet::{Address, Body, Builder, Geometry, MessageId, NO_EXTRA, Peeler, Recipe, permutation};
+use crate::packet::{Address, Body, Builder, Geometry, MessageId, NO_EXTRA, Peeler, Recipe, commitment, permutation};
 use crate::round::{Noise, Shuffled};
 use crate::wire::{EchoHeader, echoes_digest};
 

@@ -32,7 +32,7 @@ impl ListRules {
             return if self.is_signed(records) { Ok(()) } else { Err(Inadmissible::Signature) };
         }
         let key = keys.get(records.index());
-        let good = key.is_some_and(|key| records.rows(0).all(|row| key.check(self.context.round, &row)));
+        let good = key.is_some_and(|key| key.check_all(self.context.round, &records.rows(0).collect::<Vec<_>>()));
         if good || !self.network.defences.stands(Defence::MacCheck) { Ok(()) } else { Err(Inadmissible::Mac) }
     }
 
@@ -43,7 +43,7 @@ impl ListRules {
     /// Why not.
     pub fn vouch(&self, keys: &ListKeys, own: usize, records: &ClientRecords) -> Result<(), Inadmissible> {
         let key = keys.get(records.index());
-        if !key.is_some_and(|key| records.rows(own).all(|row| key.check(self.context.round, &row))) {
+        if !key.is_some_and(|key| key.check_all(self.context.round, &records.rows(own).collect::<Vec<_>>())) {
             return Err(Inadmissible::Mac);
         }
         if self.is_signed(records) { Ok(()) } else { Err(Inadmissible::Signature) }

@@ -83,7 +83,7 @@ impl TakenList {
                 return Err(ListFault::Unsigned);
             }
             if rules.network.defences.stands(Defence::MacCheck)
-                && !keys.get(client).is_some_and(|key| rows.iter().all(|row| key.check(round, row)))
+                && !keys.get(client).is_some_and(|key| key.check_all(round, rows))
             {
                 bad.insert(client);
             }

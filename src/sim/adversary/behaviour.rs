@@ -83,6 +83,7 @@ pub(super) const ALL: &[Behaviour] = &[
     fewer("wrong-share-fewer-open", By::Words(Lie::WrongShare)),
     by("withheld-confirm", By::Words(Lie::NoConfirm)),
     by("wrong-confirm", By::Words(Lie::WrongConfirm)),
+    by("forged-confirm", By::Words(Lie::ForgedConfirm)),
     by("two-lists", By::Words(Lie::TwoLists)),
     by("two-headers", By::Words(Lie::TwoHeaders)),
     by("two-echo-headers", By::Words(Lie::TwoEchoHeaders)),
@@ -147,6 +148,27 @@ impl Behaviour {
             // What is wrong at hop 1 the entry refuses.
             By::ClientAt(_) => (1..mixes).collect(),
         }
+    }
+
+    /// Why nobody can be named for it, if so. Whoever signs something false is named in every run.
+    pub(super) fn nameless(&self) -> Option<&'static str> {
+        Some(match self.by {
+            By::Words(Lie::NoShare | Lie::NoConfirm | Lie::OpenEarly) => "it signs nothing that is false",
+            By::Keys(Cheat::Opening | Cheat::Unproven | Cheat::Proposals) => {
+                "it signs nothing of an attempt that fails"
+            }
+            By::Packets(Touch::WrongRound) => "the round that it signs for never has a list that would contradict it",
+            By::Entry(Choice::LeaveOut | Choice::LeaveOneIn) => "nobody signs who was not there",
+            By::Entry(_) => "a MAC convinces one mix and no other",
+            By::ClientAt(mischief) if matches!(mischief(1), Mischief::BadMacs(_)) => {
+                "a MAC convinces one mix and no other"
+            }
+            By::Client(Mischief::Twice) => "a client that has lost its disk does the same",
+            By::Client(Mischief::Flip | Mischief::TopBit | Mischief::LowOrder | Mischief::Short) => {
+                "the entry refuses it before anybody else sees it"
+            }
+            _ => return None,
+        })
     }
 
     /// Whether it must be there from the very beginning, when the first keys are made.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::crypto::Digest;
 use crate::threshold::Share;
-use crate::wire::{Confirm, Exhibit, PeerMessage, Release, ReleasedShare, SecretPart, Slot, Statement};
+use crate::wire::{Exhibit, PeerMessage, Release, ReleasedShare, SecretPart, Slot, Statement};
 
 use super::{Deed, Insider};
 
@@ -50,15 +50,15 @@ impl Follow {
         from: usize,
         message: PeerMessage,
     ) -> (Option<PeerMessage>, Vec<Deed>) {
-        let PeerMessage::Confirm { confirm, .. } = &message else { return (Some(message), Vec::new()) };
+        let PeerMessage::Confirm { confirm, grounds, .. } = &message else { return (Some(message), Vec::new()) };
         let Slot { network, epoch, round } = confirm.slot;
         let Some(share) = self.rounds.get(&round) else { return (Some(message), Vec::new()) };
         let transcript = confirm.transcript;
         let mut deeds = Vec::new();
         if self.transcripts.insert(round, transcript).is_none() {
-            let confirm = Confirm { slot: Slot { network, epoch, round }, transcript };
+            let (confirm, grounds) = (confirm.clone(), grounds.clone());
             let signature = confirm.sign(me.key);
-            deeds = me.tell_all(&PeerMessage::Confirm { confirm, signature });
+            deeds = me.tell_all(&PeerMessage::Confirm { confirm, grounds, signature });
         }
         let confirmed = self.confirmed.entry(round).or_default();
         confirmed.insert(from);

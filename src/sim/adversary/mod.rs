@@ -44,6 +44,9 @@ pub(in crate::sim) use toll::Toll;
 /// Seeds for which a row is tried without the defence that it names, at most: the first that shows it is enough.
 const CONTROL_SEEDS: u64 = 20;
 
+/// Why a run of a control names nobody: what shows there must be worse than that.
+const WITHOUT: &str = "a defence is missing";
+
 /// The defences that can be taken out, with their words on the command line.
 pub const CONTROLS: [(&str, Defence); 6] = [
     ("no-echo-check", Defence::EchoCheck),
@@ -90,6 +93,8 @@ pub struct AdversaryRow {
     pub leaked: u64,
     /// In which all honest mixes named the culprit, or an honest client has evidence against it.
     pub culprit_named: u64,
+    /// Why nobody can be named for this; `None` where everybody who does it must be.
+    pub nameless: Option<&'static str>,
     /// In which they named somebody else.
     pub honest_named: u64,
     /// In which every accepted message arrived exactly once afterwards.
@@ -143,7 +148,10 @@ impl Adversary {
 
     fn row(&self, behaviour: &behaviour::Behaviour, place: usize) -> AdversaryRow {
         let began = Instant::now();
-        let mut row = AdversaryRow::new(behaviour.name, place + 1);
+        let mut row = AdversaryRow::new(behaviour, place + 1);
+        if self.defences != Defences::default() {
+            row.nameless = Some(WITHOUT);
+        }
         for seed in (0..self.seeds).map(|number| self.seed.wrapping_add(number)) {
             row.add(seed, &trial::run(behaviour, self.mixes, place, seed, self.defences));
         }
@@ -151,7 +159,8 @@ impl Adversary {
         // The exit hands on nothing in which a packet could be seen twice; the echoes tell of it there.
         let control = control.filter(|(defence, _)| *defence != Defence::DuplicateCheck || place + 2 < self.mixes);
         if let Some((defence, _)) = control {
-            let mut without = AdversaryRow::new(behaviour.name, place + 1);
+            let mut without = AdversaryRow::new(behaviour, place + 1);
+            without.nameless = Some(WITHOUT);
             for seed in (0..CONTROL_SEEDS).map(|number| self.seed.wrapping_add(number)) {
                 let defences = Defences::default().without(defence);
                 without.add(seed, &trial::run(behaviour, self.mixes, place, seed, defences));
@@ -169,7 +178,8 @@ impl Adversary {
 }
 
 impl AdversaryRow {
-    fn new(behaviour: &'static str, position: usize) -> Self {
+    fn new(behaviour: &behaviour::Behaviour, position: usize) -> Self {
+        let (behaviour, nameless) = (behaviour.name, behaviour.nameless());
         let (seeds, acted, touched, released, leaked, culprit_named, honest_named, delivered_later) =
             Default::default();
         let (control_red, seconds, failed_seeds) = (None, 0.0, Vec::new());
@@ -183,6 +193,7 @@ impl AdversaryRow {
             released,
             leaked,
             culprit_named,
+            nameless,
             honest_named,
             delivered_later,
             control_red,
@@ -209,12 +220,14 @@ impl AdversaryRow {
         self.culprit_named += u64::from(verdict.culprit_named);
         self.honest_named += u64::from(verdict.honest_named);
         self.delivered_later += u64::from(verdict.delivered);
-        if verdict.released || verdict.leaked.is_some() || verdict.honest_named || !verdict.delivered {
+        let unnamed = verdict.acted && !verdict.culprit_named && self.nameless.is_none();
+        if verdict.released || verdict.leaked.is_some() || verdict.honest_named || unnamed || !verdict.delivered {
             self.failed_seeds.push(seed);
         }
     }
 
-    /// Whether nothing was opened or seen that must not be, nobody innocent named, and no message lost.
+    /// Whether nothing was opened or seen that must not be, nobody innocent named, everybody who signed something false, and no
+    /// message lost.
     pub fn is_good(&self) -> bool {
         self.failed_seeds.is_empty() && self.failures.is_empty()
     }
@@ -235,6 +248,7 @@ impl AdversaryRow {
             "released": self.unknown.is_none().then_some(self.released),
             "leaked": self.leaked,
             "culprit_named": self.culprit_named,
+            "nameless": self.nameless,
             "honest_named": self.honest_named,
             "delivered_later": self.delivered_later,
             "control_red": self.control_red,

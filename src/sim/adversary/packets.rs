@@ -6,7 +6,7 @@ use std::time::Duration;
 use rand::{Rng, RngExt};
 
 use crate::crypto::Csprng;
-use crate::round::Done;
+use crate::round::{Done, PeeledSegment};
 use crate::wire::{BatchHeader, PeerMessage, SignedBatchHeader};
 
 use super::follow::Follow;
@@ -204,7 +204,7 @@ impl RogueMix for Packets {
 
     fn finds(&mut self, mut done: Done) -> Done {
         match &mut done {
-            Done::Segment { slots, result: Ok(()), .. } => {
+            Done::Segment { peeled: PeeledSegment { slots, result: Ok(()), .. }, .. } => {
                 let noise = (0..slots.len()).filter(|slot| self.heads.contains(&slots.ephemeral(*slot)));
                 self.theirs.extend(noise.map(|slot| slots.peeled(slot).to_vec()));
             }

@@ -78,7 +78,7 @@ impl AdversaryProcesses {
             running.spawn(async move {
                 let _place = places.acquire_owned().await.expect("nobody closes it");
                 let began = Instant::now();
-                let mut row = AdversaryRow::new(behaviour.name, place + 1);
+                let mut row = AdversaryRow::new(behaviour, place + 1);
                 row.processes = true;
                 let dir = setup.dir.join(format!("{}-{}", behaviour.name, place + 1));
                 let seen = match Trial::start(&setup, behaviour, place, &dir).await {

@@ -10,8 +10,8 @@ use crate::packet::PeelError;
 use crate::round::{Done, EchoError, ListPlace};
 use crate::threshold::Share;
 use crate::wire::{
-    AbortReason, BatchHeader, Confirm, ListHeader, Outcome, PeerMessage, Piece, Release, ReleasedShare, Reply, Slot,
-    Statement,
+    AbortReason, BatchHeader, Confirm, Grounds, ListHeader, Outcome, PeerMessage, Piece, Release, ReleasedShare, Reply,
+    Slot, Statement,
 };
 
 use super::{Deed, Insider, RogueMix, rogue};
@@ -33,6 +33,8 @@ pub(super) enum Lie {
     NoConfirm,
     /// Its confirm, which is of another transcript.
     WrongConfirm,
+    /// The same, and what it shows for it makes that transcript; not all of it is signed.
+    ForgedConfirm,
     /// To one mix another list.
     TwoLists,
     /// To one mix another batch header.
@@ -97,10 +99,22 @@ impl Words {
     }
 }
 
-fn other_confirm(me: &Insider<'_>, mut confirm: Confirm) -> PeerMessage {
+fn other_confirm(me: &Insider<'_>, mut confirm: Confirm, grounds: Grounds) -> PeerMessage {
     confirm.transcript.0[0] ^= 1;
     let signature = confirm.sign(me.key);
-    PeerMessage::Confirm { confirm, signature }
+    PeerMessage::Confirm { confirm, grounds, signature }
+}
+
+/// Of a transcript that what is shown for it makes: with a header of another mix, which that mix has not signed.
+fn forged_confirm(me: &Insider<'_>, mut confirm: Confirm, mut grounds: Grounds) -> PeerMessage {
+    let other = me.others().next().unwrap_or_default();
+    grounds.headers.echoes[other].header.digest.0[0] ^= 1;
+    let document = me.newest().map(|signed| signed.document.digest());
+    let transcript = document.and_then(|document| grounds.transcript(&document, me.network.mixes()));
+    confirm.transcript = transcript.unwrap_or(confirm.transcript);
+    confirm.grounds = grounds.digest();
+    let signature = confirm.sign(me.key);
+    PeerMessage::Confirm { confirm, grounds, signature }
 }
 
 impl RogueMix for Words {
@@ -117,13 +131,17 @@ impl RogueMix for Words {
                 self.acted = true;
                 vec![Deed::Say(to, PeerMessage::Release { epoch, round, transcript, share, signature })]
             }
-            (Lie::WrongConfirm, PeerMessage::Confirm { confirm, .. }) => {
+            (Lie::WrongConfirm, PeerMessage::Confirm { confirm, grounds, .. }) => {
                 self.acted = true;
-                vec![Deed::Say(to, other_confirm(me, confirm))]
+                vec![Deed::Say(to, other_confirm(me, confirm, grounds))]
             }
-            (Lie::TwoConfirms, PeerMessage::Confirm { confirm, signature }) => {
-                let other = other_confirm(me, confirm.clone());
-                self.otherwise_to_one(me, to, PeerMessage::Confirm { confirm, signature }, other)
+            (Lie::ForgedConfirm, PeerMessage::Confirm { confirm, grounds, .. }) => {
+                self.acted = true;
+                vec![Deed::Say(to, forged_confirm(me, confirm, grounds))]
+            }
+            (Lie::TwoConfirms, PeerMessage::Confirm { confirm, grounds, signature }) => {
+                let other = other_confirm(me, confirm.clone(), grounds.clone());
+                self.otherwise_to_one(me, to, PeerMessage::Confirm { confirm, grounds, signature }, other)
             }
             (Lie::TwoHeaders, PeerMessage::BatchHeader(signed)) => {
                 let mut other: BatchHeader = signed.header.clone();
@@ -196,10 +214,10 @@ impl RogueMix for Words {
                 }
                 deeds
             }
-            (Lie::OpenEarly, PeerMessage::Confirm { confirm, signature }) => {
+            (Lie::OpenEarly, PeerMessage::Confirm { confirm, grounds, signature }) => {
                 let round = confirm.slot.round;
                 self.try_key(me, round);
-                let told = Deed::Say(to, PeerMessage::Confirm { confirm, signature });
+                let told = Deed::Say(to, PeerMessage::Confirm { confirm, grounds, signature });
                 if me.others().next() == Some(to) { vec![told] } else { Vec::new() }
             }
             (_, honest) => vec![Deed::Say(to, honest)],
@@ -253,8 +271,8 @@ impl RogueMix for Words {
                 *result = Err(EchoError::Commitments(vec![ListPlace { client, packet: 0 }]));
                 self.acted = true;
             }
-            (Lie::AccuseOfLayer, Done::Segment { result, .. }) => {
-                *result = Err((0, PeelError::BadTag));
+            (Lie::AccuseOfLayer, Done::Segment { peeled, .. }) => {
+                peeled.result = Err((0, PeelError::BadTag));
                 self.acted = true;
             }
             _ => {}

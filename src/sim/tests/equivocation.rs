@@ -2,7 +2,7 @@
 //! and evidence comes from what mixes and clients keep by themselves.
 
 use super::*;
-use crate::blame::{Guilty, Offence};
+use crate::blame::Offence;
 use crate::crypto::Signature;
 use crate::mix::Event;
 use crate::wire::{AbortReason, PeerMessage, SignedEpoch, SignedVerdict, Verdict};
@@ -20,15 +20,9 @@ fn told(world: &mut World, to: usize, from: usize, message: PeerMessage) {
     world.run_for(Duration::from_secs(2));
 }
 
-/// Every mix but this one names it, and stands still; `None`: nobody names anybody.
+/// Every mix but this one names it, for two statements; `None`: nobody names anybody.
 fn named(world: &World, guilty: Option<usize>) {
-    for (place, mix) in world.mixes.iter().enumerate().filter(|(place, _)| Some(*place) != guilty) {
-        let found: Vec<_> = mix.convictions.iter().map(|found| (found.guilty, found.offence)).collect();
-        let expected = guilty.map(|mix| (Guilty::Mix(mix as u8 + 1), Offence::Equivocation));
-        assert_eq!(found, expected.into_iter().collect::<Vec<_>>(), "at mix {place}");
-        let stopped = mix.engine.as_ref().expect("it runs").status().stopped;
-        assert_eq!(stopped.is_some(), guilty.is_some(), "{stopped:?}");
-    }
+    all_name(world, guilty.map(|mix| (mix, Offence::Equivocation)));
 }
 
 /// The document of `epoch` at a mix, another of its number, and on it the signature of `signer` alone.

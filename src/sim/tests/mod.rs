@@ -13,6 +13,7 @@ mod storm;
 use std::time::Duration;
 
 use super::*;
+use crate::blame::{Guilty, Offence};
 use crate::mix::Note;
 use crate::wire::Outcome;
 
@@ -40,6 +41,19 @@ fn epoch(world: &World) -> u64 {
 fn resume(world: &mut World) {
     world.mixes.iter_mut().for_each(|mix| mix.malice = None);
     (0..world.mixes.len()).for_each(|mix| world.at_mix(mix, crate::mix::Event::Resume));
+}
+
+/// Every mix but this one names it, for this, and stands still; `None`: nobody names anybody.
+#[track_caller]
+fn all_name(world: &World, guilty: Option<(usize, Offence)>) {
+    let honest = |place: &usize| guilty.is_none_or(|(mix, _)| mix != *place);
+    for (place, mix) in world.mixes.iter().enumerate().filter(|(place, _)| honest(place)) {
+        let found: Vec<_> = mix.convictions.iter().map(|found| (found.guilty, found.offence)).collect();
+        let expected = guilty.map(|(mix, offence)| (Guilty::Mix(mix as u8 + 1), offence));
+        assert_eq!(found, expected.into_iter().collect::<Vec<_>>(), "at mix {place}");
+        let stopped = mix.engine.as_ref().expect("it runs").status().stopped;
+        assert_eq!(stopped.is_some(), guilty.is_some(), "{stopped:?}");
+    }
 }
 
 /// The contents of a client's inbox, sorted.

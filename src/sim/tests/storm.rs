@@ -17,7 +17,7 @@ fn whatever_dies_everything_accepted_arrives_once() {
 
 #[test]
 fn without_synchronised_commits_messages_are_lost_and_rounds_used_twice() {
-    let report = storm(120, 60, 1, Control::NoFsync);
+    let report = storm(360, 60, 1, Control::NoFsync);
     assert!(report.lost > 0 && report.violations.contains_key("resent_without_verdict"), "{}", report.json());
 }
 

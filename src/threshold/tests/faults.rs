@@ -204,7 +204,7 @@ fn parts_that_cancel_out_or_do_not_belong_together_make_no_key() {
 }
 
 #[test]
-fn a_wrong_sub_share_names_its_dealer_and_a_false_complaint_its_accuser() {
+fn a_wrong_sub_share_names_its_dealer_and_a_right_one_nobody() {
     let mut rng = Csprng::seed_from_u64(37);
     for (threshold, mixes) in [(2, 3), (3, 5), (2, 7)] {
         let mut all = Mixes::new(&mut rng, window(threshold, mixes, 2));
@@ -219,14 +219,18 @@ fn a_wrong_sub_share_names_its_dealer_and_a_false_complaint_its_accuser() {
             let sub_share = SubShare::from_bytes(bytes);
             let (secrets, dealing) = (&mut all.secrets[0], &all.dealings[1]);
             assert_eq!(secrets.receive(dealing, FIRST, &sub_share), Err(guilty.into()));
-            assert_eq!(dealing.judge(FIRST, 1, &sub_share), Ok(guilty));
+            let judged = is_owed_sub_share(dealing.window(), dealing.opening(), FIRST, 1, &sub_share);
+            assert_eq!(judged, Some(false));
             let missing = JointKeyError::MissingSubShare { dealer: 2, round: FIRST };
             assert_eq!(secrets.share(FIRST).map(drop), Err(missing), "nothing wrong is kept");
         }
-        let liar = Fault { mix: 1, cause: FaultCause::Accusation { dealer: 2, round: FIRST } };
-        assert_eq!(all.dealings[1].judge(FIRST, 1, &right), Ok(liar));
-        assert_eq!(all.dealings[1].judge(FIRST, 0, &right), Err(JointKeyError::UnknownMix(0)));
-        assert_eq!(all.dealings[1].judge(FIRST + 2, 1, &right), Err(JointKeyError::UnknownRound(FIRST + 2)));
+        let judge = |round, receiver| {
+            let dealing = &all.dealings[1];
+            is_owed_sub_share(dealing.window(), dealing.opening(), round, receiver, &right)
+        };
+        assert_eq!(judge(FIRST, 1), Some(true));
+        assert_eq!(judge(FIRST, 0), None, "there is no such mix");
+        assert_eq!(judge(FIRST + 2, 1), None, "there is no such round");
         let other = Mixes::new(&mut rng, window(threshold, mixes, 3));
         assert_eq!(all.secrets[0].receive(&other.dealings[1], FIRST, &right), Err(JointKeyError::Contributions));
         assert_eq!(all.secrets[0].receive(&all.dealings[1], FIRST, &right), Ok(()));
@@ -234,8 +238,9 @@ fn a_wrong_sub_share_names_its_dealer_and_a_false_complaint_its_accuser() {
     }
     let all = Mixes::new(&mut rng, window(3, 3, 1));
     assert_eq!(all.secrets[0].sub_share(FIRST, 2).map(drop), Err(JointKeyError::NothingDealt));
-    let judged = all.dealings[0].judge(FIRST, 2, &SubShare::from_bytes([0; 32]));
-    assert_eq!(judged, Err(JointKeyError::NothingDealt));
+    let dealing = &all.dealings[0];
+    let judged = is_owed_sub_share(dealing.window(), dealing.opening(), FIRST, 2, &SubShare::from_bytes([0; 32]));
+    assert_eq!(judged, None, "nothing is dealt");
 }
 
 #[test]
@@ -284,4 +289,36 @@ fn flipped(bytes: &[u8; 32], bit: usize) -> [u8; 32] {
     let mut bytes = *bytes;
     bytes[bit / 8] ^= 1 << (bit % 8);
     bytes
+}
+
+#[test]
+fn whoever_has_the_openings_can_tell_a_wrong_share() {
+    let mut rng = Csprng::seed_from_u64(38);
+    for (threshold, mixes) in [(2, 2), (3, 3), (2, 3), (3, 5)] {
+        let mut all = Mixes::new(&mut rng, window(threshold, mixes, 2));
+        if threshold < mixes {
+            all.deal(FIRST + 1);
+        }
+        let joint = JointKeys::new(all.dealings.clone()).expect("one of each mix");
+        for mix in 1..=mixes {
+            let openings = joint.openings(mix);
+            let share = all.secrets[usize::from(mix) - 1].share(FIRST + 1).expect("drawn and dealt");
+            let judge = |openings: &[Opening], round, mix, share: &Share| {
+                is_owed_share(joint.window(), openings, round, mix, share)
+            };
+            assert_eq!(judge(&openings, FIRST + 1, mix, &share), Some(true));
+            assert_eq!(joint.check_share(FIRST + 1, mix, &share), Ok(()));
+            for bit in [0, 100, 251, 255] {
+                let wrong = Share::from_bytes(flipped(share.expose(), bit));
+                assert_eq!(judge(&openings, FIRST + 1, mix, &wrong), Some(false));
+            }
+            assert_eq!(judge(&openings, FIRST, mix, &share), Some(false), "of another round");
+            assert_eq!(judge(&openings, FIRST + 2, mix, &share), None, "there is no such round");
+            assert_eq!(judge(&openings[1..], FIRST + 1, mix, &share), None, "an opening is missing");
+            assert_eq!(judge(&openings, FIRST + 1, mixes + 1, &share), None, "there is no such mix");
+            let mut short = openings.clone();
+            short[0] = Opening::from_bytes(short[0].as_bytes()[1..].to_vec());
+            assert_eq!(judge(&short, FIRST + 1, mix, &share), None, "an opening is too short");
+        }
+    }
 }

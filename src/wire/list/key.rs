@@ -6,10 +6,10 @@ use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use crate::crypto::{
-    Agreement, Backend, Digest, Label, PRF_BYTES, PointError, PrfKey, PublicKey, SecretKey, derive_into, prf,
+    Agreement, Backend, Digest, Label, PRF_BYTES, PointError, PrfKey, PublicKey, SecretKey, derive_into, prf, prf_each,
 };
 
-use super::{ListRecord, ListRow};
+use super::{ListRecord, ListRow, RECORD_BYTES};
 
 /// A party's own side of every [`ListKey`] of one epoch: a client's static list key, or a mix's list key of the epoch.
 pub struct ListSecret {
@@ -74,6 +74,21 @@ impl ListKey {
     #[must_use]
     pub fn check(&self, round: u64, row: &ListRow) -> bool {
         self.mac(round, &row.record).ct_eq(&row.mac).into()
+    }
+
+    /// [`ListKey::check`] of all `rows`, side by side.
+    #[must_use]
+    pub fn check_all(&self, round: u64, rows: &[ListRow]) -> bool {
+        let message = |row: &ListRow| -> [u8; 8 + RECORD_BYTES] {
+            let mut message = [0; 8 + RECORD_BYTES];
+            message[..8].copy_from_slice(&round.to_le_bytes());
+            message[8..].copy_from_slice(&row.record.to_bytes());
+            message
+        };
+        let messages: Vec<_> = rows.iter().map(message).collect();
+        let messages: Vec<&[u8]> = messages.iter().map(<[u8; _]>::as_slice).collect();
+        let macs = prf_each(&vec![&self.0; rows.len()], &messages);
+        macs.iter().zip(rows).all(|(mac, row)| bool::from(mac.ct_eq(&row.mac)))
     }
 
     /// The key itself, for test vectors.

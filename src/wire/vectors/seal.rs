@@ -7,7 +7,11 @@ use super::*;
 fn sealed_rounds_are_those_of_the_vectors() {
     let file = || {
         let mut all: Vec<Value> = (2..=4).map(a_transcript).collect();
-        all.push(statement("confirm", &confirm(), json!({ "transcript": confirm().transcript.to_string() })));
+        all.push(statement(
+            "confirm",
+            &confirm(),
+            json!({ "transcript": confirm().transcript.to_string(), "grounds": confirm().grounds.to_string() }),
+        ));
         all.push(release());
         all.extend(MISMATCHES.map(|(mismatch, name)| accusation(mismatch, name)));
         all.push(statement("burnt", &Burnt { slot: slot() }, json!({})));
@@ -69,7 +73,7 @@ fn a_transcript(mixes: u8) -> Value {
 }
 
 fn confirm() -> Confirm {
-    Confirm { slot: slot(), transcript: Digest([0x7a; 32]) }
+    Confirm { slot: slot(), transcript: Digest([0x7a; 32]), grounds: Digest([0x67; 32]) }
 }
 
 fn release() -> Value {

@@ -66,9 +66,14 @@ pub(super) fn messages() -> Vec<Value> {
     let (root, transcript) = (Digest([0x1c; 32]), Digest([0xdd; 32]));
     let signature = ListSignature::sign(&key(), &context(), root);
     let signatures = vec![signature.signature, Signature([0x52; 64])];
-    let confirm = Confirm { slot: Slot { network: network(), epoch: 7, round: 300 }, transcript };
+    let headers = || Headers { round: 300, batches: vec![batch()], echoes: vec![echo_header()] };
+    let headers_json = json!({ "round": 300, "batches": [batch_json()], "echoes": [echo_header_json()] });
+    let list = ListComplete { round: 300, root, signatures: signatures.clone() };
+    let list_json = json!({ "round": 300, "root": root.to_string(), "signatures": strings(&signatures) });
+    let grounds = Grounds { list: list.clone(), headers: headers() };
+    let slot = Slot { network: network(), epoch: 7, round: 300 };
+    let confirm = Confirm { slot, transcript, grounds: grounds.digest() };
     let confirmed = confirm.sign(&key());
-    let slot = confirm.slot;
     let accusation = Accusation { slot, mismatch: Mismatch::Layer { hop: 1, place: 251 }, subject: root };
     let accused = accusation.sign(&key());
     let burnt = Burnt { slot };
@@ -111,11 +116,7 @@ pub(super) fn messages() -> Vec<Value> {
                 "signature": published.to_string(),
             } }),
         ),
-        message(
-            "Headers",
-            PeerMessage::Headers(Headers { round: 300, batches: vec![batch()], echoes: vec![echo_header()] }),
-            json!({ "Headers": { "round": 300, "batches": [batch_json()], "echoes": [echo_header_json()] } }),
-        ),
+        message("Headers", PeerMessage::Headers(headers()), json!({ "Headers": headers_json })),
         message(
             "Show",
             PeerMessage::Show { round: 300, exhibit: Exhibit::Batch { hop: 1 }, piece: piece() },
@@ -136,6 +137,7 @@ pub(super) fn messages() -> Vec<Value> {
             PeerMessage::HandedOver { round: 300, clients: members() },
             json!({ "HandedOver": { "round": 300, "clients": BITMAP } }),
         ),
+        message("ListHeader", PeerMessage::ListHeader(list_header(0)), json!({ "ListHeader": list_header_json(0) })),
     ];
     let sealing = vec![
         message(
@@ -156,11 +158,7 @@ pub(super) fn messages() -> Vec<Value> {
             } }),
         ),
         message("ListComplaint", PeerMessage::ListComplaint(complaint()), json!({ "ListComplaint": complaint_json() })),
-        message(
-            "ListComplete",
-            PeerMessage::ListComplete(ListComplete { round: 300, root, signatures: signatures.clone() }),
-            json!({ "ListComplete": { "round": 300, "root": root.to_string(), "signatures": strings(&signatures) } }),
-        ),
+        message("ListComplete", PeerMessage::ListComplete(list), json!({ "ListComplete": list_json })),
         message(
             "Echoes",
             PeerMessage::Echoes { header: echo_header(), piece: piece() },
@@ -169,9 +167,12 @@ pub(super) fn messages() -> Vec<Value> {
         message("EchoHeader", PeerMessage::EchoHeader(echo_header()), json!({ "EchoHeader": echo_header_json() })),
         message(
             "Confirm",
-            PeerMessage::Confirm { confirm, signature: confirmed },
+            PeerMessage::Confirm { grounds, signature: confirmed, confirm: confirm.clone() },
             json!({ "Confirm": {
-                "confirm": { "slot": context_json(), "transcript": transcript.to_string() },
+                "confirm": {
+                    "slot": context_json(), "transcript": transcript.to_string(), "grounds": confirm.grounds.to_string(),
+                },
+                "grounds": { "list": list_json, "headers": headers_json },
                 "signature": confirmed.to_string(),
             } }),
         ),

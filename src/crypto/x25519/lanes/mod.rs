@@ -13,7 +13,7 @@ mod reference;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use super::batch::{BATCH, Scalars};
-use crate::crypto::PublicKey;
+use crate::crypto::{PublicKey, clear_stack};
 use field::{Element, Limbs};
 use ladder::{Masks, invert, ladder};
 
@@ -187,14 +187,4 @@ fn to_bytes(limbs: &[i64; 5]) -> [u8; 32] {
         bytes.copy_from_slice(&word.to_le_bytes());
     }
     bytes
-}
-
-/// More than the frames of a batch and of the functions that it calls: a few kilobytes of spilled registers.
-const STACK: usize = 16 << 10;
-
-/// Writes over what the functions of a batch may have left on the stack; the chain has cleared itself.
-#[inline(never)]
-fn clear_stack() {
-    let mut stack = [0u8; STACK];
-    stack.zeroize();
 }

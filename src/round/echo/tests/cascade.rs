@@ -5,7 +5,7 @@ use rand::{RngExt, SeedableRng};
 
 use super::*;
 use crate::crypto::{Digest, MailboxId, SecretKey};
-use crate::packet::{Address, Body, Builder, Geometry, MessageId, NO_EXTRA, Peeler, Recipe};
+use crate::packet::{Address, Body, Builder, Geometry, MessageId, NO_EXTRA, Peeler, Recipe, commitment};
 use crate::wire::{MailboxEntry, Members, Network, Parameters, Roster};
 
 pub(super) const MAILBOXES: usize = 4;
