@@ -193,7 +193,7 @@ pub enum PerformanceError {
 }
 
 impl Performance {
-    /// Runs all benches, one after the other, and copies their raw data. Takes about half an hour.
+    /// Runs all benches, one after the other, and copies their raw data. Takes about ten minutes, once everything is built.
     ///
     /// # Errors
     /// If a bench fails, or its raw data cannot be copied.

@@ -9,7 +9,7 @@ use mixnet::sim::Performance;
 /// Arguments of `performance`.
 #[derive(Args)]
 #[command(
-    after_help = "Runs `cargo bench` for each bench, about half an hour, and needs a checkout. Exit 1 if a bound is not met, which the
+    after_help = "Runs `cargo bench` for each bench, about ten minutes once all is built, and needs a checkout. Exit 1 if a bound is not met, which the
 document says too; 4 if a bench fails or a file cannot be written: then the document is as it was."
 )]
 pub(super) struct PerformanceArgs {
