@@ -14,7 +14,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("packet", &["crypto"]),
     ("wire", &["crypto"]),
     ("epoch", &["crypto", "threshold", "packet", "wire"]),
-    ("blame", &["crypto", "packet", "wire"]),
+    ("blame", &["crypto", "threshold", "packet", "wire"]),
     ("round", &["crypto", "packet", "wire", "blame"]),
     ("mix", &["crypto", "threshold", "packet", "wire", "epoch", "round", "blame"]),
     ("session", &["crypto", "packet", "wire"]),

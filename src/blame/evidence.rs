@@ -1,13 +1,12 @@
 //! Evidence: a claim with all that is needed to believe it, and nothing else.
 
 use crate::crypto::{Digest, Signature};
-use crate::epoch::WrongDealing;
 use crate::packet::PeelError;
-use crate::threshold::Opening;
+use crate::threshold::{Opening, Window};
 use crate::wire::codec::{CodecError, Decode, Encode, decode_file, encode_file};
 use crate::wire::{
     ClientRecords, Confirm, DocumentError, EpochDocument, Grounds, ListRecord, Network, SignedBatchHeader, SignedEpoch,
-    Slot, onion_digest,
+    Slot, SubShares, onion_digest,
 };
 
 use super::promised::{ConfirmProof, ShareProof, SubShareProof};
@@ -142,9 +141,16 @@ impl Evidence {
         Self::of_round(document, round, Proof::Share(proof))
     }
 
-    /// Evidence that a mix has dealt what its own commitments contradict.
-    pub fn of_sub_share(wrong: WrongDealing) -> Self {
-        Self { claim: Claim::SubShare(SubShareProof::new(wrong)) }
+    /// Evidence that a dealer has signed sub-shares for a receiver, both named by their numbers from 1, of which that of `round`
+    /// contradicts the dealer's opening for the window ([`crate::threshold::is_owed_sub_share`]).
+    pub fn of_sub_share(
+        window: &Window,
+        dealer_and_receiver: (u8, u8),
+        round: u64,
+        opening: &Opening,
+        dealt: SubShares,
+    ) -> Self {
+        Self { claim: Claim::SubShare(SubShareProof::new(window, dealer_and_receiver, round, opening, dealt)) }
     }
 
     /// Evidence that a submission does not open at the entry: of the client at `client`, its onions, the records behind them, which

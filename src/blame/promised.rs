@@ -1,7 +1,6 @@
 //! What convicts a mix by its own word: a confirm, a share and a sub-share promise what they rest on.
 
 use crate::crypto::{Digest, Signature};
-use crate::epoch::WrongDealing;
 use crate::threshold::{Opening, Scheme, Share, SubShare, Window, is_owed_share, is_owed_sub_share};
 use crate::wire::codec::{Decode, Encode};
 use crate::wire::{Confirm, Grounds, ListSignature, Network, Release, ReleasedShare, Slot, Statement, SubShares};
@@ -112,8 +111,13 @@ pub(super) struct SubShareProof {
 }
 
 impl SubShareProof {
-    pub(super) fn new(wrong: WrongDealing) -> Self {
-        let WrongDealing { window, dealer, receiver, round, opening, dealt } = wrong;
+    pub(super) fn new(
+        window: &Window,
+        (dealer, receiver): (u8, u8),
+        round: u64,
+        opening: &Opening,
+        dealt: SubShares,
+    ) -> Self {
         let (first_round, rounds) = (window.rounds().start, dealt.values.len() as u32);
         Self { dealer, receiver, first_round, rounds, round, opening: opening.as_bytes().to_vec(), dealt }
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::blame::Evidence;
 use crate::crypto::{Digest, Signature};
-use crate::epoch::{EpochKeys, Proposal, Proposed, Step};
+use crate::epoch::{EpochKeys, Proposal, Proposed, Step, WrongDealing};
 use crate::wire::{
     AbortReason, EpochCall, EpochDocument, EpochRefusalReason, MixKeys, PeerMessage, Record, SignedEpoch, SubShares,
 };
@@ -370,7 +370,8 @@ impl Mix {
             Step::Persist(record) => self.persist(record, Persisting::Known),
             Step::Convict(wrong) => {
                 self.reject("wrong_sub_share", 1);
-                self.found(Evidence::of_sub_share(*wrong));
+                let WrongDealing { window, dealer, receiver, round, opening, dealt } = *wrong;
+                self.found(Evidence::of_sub_share(&window, (dealer, receiver), round, &opening, dealt));
             }
         }
     }

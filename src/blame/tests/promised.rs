@@ -5,7 +5,6 @@ use rand::SeedableRng;
 use super::statements::honest;
 use super::*;
 use crate::crypto::{Csprng, Digest, IdentityKey, Signature};
-use crate::epoch::WrongDealing;
 use crate::threshold::{EpochShares, Opening, Scheme, Window};
 use crate::wire::{
     Confirm, Grounds, Headers, ListComplete, ListSignature, Release, ReleasedShare, SecretPart, SignedEpoch, Statement,
@@ -101,8 +100,7 @@ fn sub_share(round: &BurntRound, change: fn(&mut [u8; 32])) -> Evidence {
     let key: &IdentityKey = &round.mixes[1];
     let dealing = opening.commitment(&window, 2);
     let dealt = SubShares::sign(key, window.network(), window.epoch(), dealing, 1, vec![SecretPart(value)]);
-    let opening = opening.clone();
-    Evidence::of_sub_share(WrongDealing { window, dealer: 2, receiver: 1, round: ROUND, opening, dealt })
+    Evidence::of_sub_share(&window, (2, 1), ROUND, opening, dealt)
 }
 
 #[test]
