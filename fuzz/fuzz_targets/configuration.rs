@@ -37,7 +37,9 @@ fn network_file(text: &str) {
         Ok(file) => {
             let parameters = file.parameters().expect("a file that was read has been checked");
             assert!(Geometry::new(file.mixes.len(), parameters.payload as usize).is_some());
-            assert!(parameters.min_clients >= 2 && parameters.submit_ms <= parameters.round_ms);
+            assert!(parameters.min_clients >= 2);
+            // Rounds back to back have no length that submitting could exceed.
+            assert!(parameters.round_ms == 0 || parameters.submit_ms <= parameters.round_ms);
             let written = file.to_yaml();
             let again = NetworkFile::parse(&written, Path::new("network.yaml")).expect("what was written can be read");
             assert_eq!(again.parameters().expect("checked").digest(), parameters.digest());
