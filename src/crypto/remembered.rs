@@ -43,3 +43,30 @@ pub(crate) fn remembered(parts: &[&[u8]], check: impl FnOnce() -> bool) -> bool 
 pub(crate) fn remembered(_parts: &[&[u8]], check: impl FnOnce() -> bool) -> bool {
     check()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_check_is_done_once_for_its_bytes_and_again_for_any_others() {
+        // On a thread of its own: others remember nothing.
+        let asked = std::thread::spawn(|| {
+            let mut asked = Vec::new();
+            let mut ask = |parts: &[&[u8]], says| {
+                remembered(parts, || {
+                    asked.push(says);
+                    says
+                })
+            };
+            assert!(ask(&[b"ab", b"c"], true));
+            assert!(!ask(&[b"ab", b"c"], false), "nothing is remembered yet");
+            remember_checks();
+            assert!(ask(&[b"ab", b"c"], true));
+            assert!(ask(&[b"ab", b"c"], false), "what was found first");
+            assert!(!ask(&[b"a", b"bc"], false), "the same bytes, parted elsewhere");
+            asked
+        });
+        assert_eq!(asked.join().expect("it ends well"), [true, false, true, false]);
+    }
+}
