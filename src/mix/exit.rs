@@ -187,7 +187,10 @@ impl Mix {
 
     /// A signed release with a wrong share proves itself.
     fn wrong_share(&mut self, from: usize, round: u64, transcript: Digest, share: &SecretPart, signature: &Signature) {
-        let Some(document) = self.epochs.signed(round).filter(|_| self.is_sealed()) else { return };
+        if !self.is_sealed() || self.convicts.has_mix(from) {
+            return;
+        }
+        let Some(document) = self.epochs.signed(round) else { return };
         let openings = self.epochs.openings(round, from);
         let released = (transcript, share.0, *signature);
         let evidence = Evidence::of_share(document, (round, from as u8 + 1), released, &openings);

@@ -45,6 +45,11 @@ impl Convicts {
         &self.evicted
     }
 
+    /// Whether the mix at this place is out.
+    pub(in crate::mix) fn has_mix(&self, mix: usize) -> bool {
+        self.mixes.contains(&mix)
+    }
+
     /// Whether the network stands still.
     pub(in crate::mix) fn has_stopped(&self) -> bool {
         self.unexplained || !self.mixes.is_empty()

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::blame::{Case, CaseFault, Evidence, Ruling, SignedStatement};
+use crate::blame::{Case, CaseFault, Evidence, Ruling};
 use crate::crypto::{Digest, Signature};
 use crate::packet::Slots;
 use crate::round::{Job, Pieces, pieces};
@@ -314,18 +314,16 @@ impl Mix {
             own(header.network, header.epoch, header.round)
                 && identity(header.hop).is_some_and(|mix| signed.is_signed_by(&mix))
         });
-        let (batches, echoes): (Vec<_>, Vec<_>) = (batches.collect(), echoes.collect());
+        let headers = Headers { round, batches: batches.collect(), echoes: echoes.collect() };
         let Some(sealing) = self.sealings.get_mut(&round) else { return };
-        let mut pairs = Vec::new();
-        for signed in batches {
-            let known = sealing.batches[usize::from(signed.header.hop) - 1].get_or_insert_with(|| signed.clone());
-            pairs.push((SignedStatement::Batch(known.clone()), SignedStatement::Batch(signed)));
+        for signed in &headers.batches {
+            sealing.batches[usize::from(signed.header.hop) - 1].get_or_insert_with(|| signed.clone());
         }
-        for signed in echoes {
-            let known = sealing.echoes[usize::from(signed.header.hop) - 1].get_or_insert_with(|| signed.clone());
-            pairs.push((SignedStatement::Echo(known.clone()), SignedStatement::Echo(signed)));
+        for signed in &headers.echoes {
+            sealing.echoes[usize::from(signed.header.hop) - 1].get_or_insert_with(|| signed.clone());
         }
-        pairs.into_iter().for_each(|(known, told)| self.compare(Some(document.clone()), known, told));
+        let pairs = sealing.contradictions(&headers);
+        pairs.into_iter().for_each(|[known, told]| self.compare(Some(document.clone()), known, told));
     }
 
     /// Who owes what was signed, and has not shown it for long.

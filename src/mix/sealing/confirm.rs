@@ -9,7 +9,7 @@ use crate::round::seal::Event as SealEvent;
 use crate::wire::{Confirm, Grounds, PeerMessage, Statement};
 
 use super::super::Mix;
-use super::{Confirmed, To};
+use super::{Confirmation, To};
 
 impl Mix {
     /// This mix confirms, once.
@@ -48,10 +48,13 @@ impl Mix {
         let hop = from as u8 + 1;
         let Some(sealing) = self.sealing(round) else { return };
         let told = SignedStatement::Confirm { hop, confirm: confirm.clone(), signature };
-        let known = sealing.confirms[from].get_or_insert(Confirmed { confirm, grounds, signature });
-        let known = SignedStatement::Confirm { hop, confirm: known.confirm.clone(), signature: known.signature };
-        self.compare(None, known, told);
-        self.judge_confirms(round, None);
+        if let Some(known) = &sealing.confirms[from] {
+            let (confirm, signature) = (known.confirm.clone(), known.signature);
+            self.compare(None, SignedStatement::Confirm { hop, confirm, signature }, told);
+        } else {
+            sealing.confirms[from] = Some(Confirmation { confirm, grounds, signature });
+            self.judge_confirms(round, None);
+        }
         self.sealed_event(round, SealEvent::Confirm { from, transcript });
         self.advance(now, round);
     }
@@ -63,32 +66,20 @@ impl Mix {
         let (mixes, digest) = (self.network.mixes(), document.document.digest());
         let own = own.or(sealing.seal.transcript());
         let mut found = Vec::new();
-        for (hop, told) in (1..).zip(&sealing.confirms) {
-            let Some(Confirmed { confirm, grounds, signature }) = told else { continue };
-            if own == Some(confirm.transcript) {
+        for (from, told) in sealing.confirms.iter().enumerate() {
+            let Some(Confirmation { confirm, grounds, signature }) = told else { continue };
+            // Who is proven guilty already costs no more work.
+            if own == Some(confirm.transcript) || self.convicts.has_mix(from) {
                 continue;
             }
             // Signatures are looked at only where it matters: what it shows makes another transcript than this mix has seen.
             if own.is_some() || grounds.transcript(&digest, mixes) != Some(confirm.transcript) {
                 let shown = (confirm, grounds, *signature);
-                found.extend(Evidence::false_confirm(&self.network, document, hop, shown));
+                found.extend(Evidence::false_confirm(&self.network, document, from as u8 + 1, shown));
             }
-            let (batches, echoes) = (sealing.batches.iter().flatten(), sealing.echoes.iter().flatten());
-            let batches = batches.flat_map(|known| {
-                let hop = known.header.hop;
-                let others = grounds.headers.batches.iter().filter(move |told| told.header.hop == hop);
-                let others = others.filter(|told| told.header != known.header);
-                others.map(|told| (SignedStatement::Batch(known.clone()), SignedStatement::Batch(told.clone())))
-            });
-            let echoes = echoes.flat_map(|known| {
-                let hop = known.header.hop;
-                let others = grounds.headers.echoes.iter().filter(move |told| told.header.hop == hop);
-                let others = others.filter(|told| told.header != known.header);
-                others.map(|told| (SignedStatement::Echo(known.clone()), SignedStatement::Echo(told.clone())))
-            });
-            let pairs = batches.chain(echoes);
+            let pairs = sealing.contradictions(&grounds.headers).into_iter();
             found.extend(
-                pairs.filter_map(|(known, told)| Evidence::equivocation(Some(&document.document), known, told)),
+                pairs.filter_map(|[known, told]| Evidence::equivocation(Some(&document.document), known, told)),
             );
         }
         found.into_iter().for_each(|evidence| self.found(evidence));

@@ -1,7 +1,7 @@
 //! Sealed rounds: nobody opens a round before every client's packet is proven to be in it.
 //!
 //! One [`Sealing`] holds what a mix knows of a round until its verdict. `list` settles who is in, `echo` sends the echoes
-//! back, `statement` confirms and releases. [`Mix::advance`] does whatever has become possible, in any order of arrival.
+//! back, `confirm` confirms, `statement` does what the seal asks for. [`Mix::advance`] does whatever has become possible, in any order of arrival.
 
 mod burn;
 mod confirm;
@@ -46,7 +46,7 @@ pub(super) struct Sealing {
     /// The signatures of all under the list.
     pub agreed: Option<ListComplete>,
     /// What each other mix confirms.
-    confirms: Vec<Option<Confirmed>>,
+    confirms: Vec<Option<Confirmation>>,
     /// Published onion keys, and what each mix says that it added: of a round that all have burnt.
     pub keys: Vec<Option<(OnionKey, Signature)>>,
     /// What an own accusation is about.
@@ -68,7 +68,7 @@ pub(super) struct Sealing {
 }
 
 /// What a mix has confirmed, and what it shows for it.
-struct Confirmed {
+struct Confirmation {
     confirm: Confirm,
     grounds: Grounds,
     signature: Signature,
@@ -162,6 +162,22 @@ impl Sealing {
         }
     }
 
+    /// Headers that this mix knows, each with another one of the same hop that is told, as statements. Whether what is told is
+    /// signed is the caller's to find out, or the evidence's.
+    pub(in crate::mix) fn contradictions(&self, told: &Headers) -> Vec<[SignedStatement; 2]> {
+        let batches = self.batches.iter().flatten().flat_map(|known| {
+            let others = told.batches.iter().filter(|told| told.header.hop == known.header.hop);
+            let others = others.filter(|told| told.header != known.header);
+            others.map(move |told| [known, told].map(|signed| SignedStatement::Batch(signed.clone())))
+        });
+        let echoes = self.echoes.iter().flatten().flat_map(|known| {
+            let others = told.echoes.iter().filter(|told| told.header.hop == known.header.hop);
+            let others = others.filter(|told| told.header != known.header);
+            others.map(move |told| [known, told].map(|signed| SignedStatement::Echo(signed.clone())))
+        });
+        batches.chain(echoes).collect()
+    }
+
     fn root(&self) -> Option<Digest> {
         match &self.listing {
             Listing::Taken(taken) if taken.is_complete() => Some(taken.header().header.root),
@@ -209,7 +225,10 @@ impl Mix {
             return true;
         }
         let once = self.network.defences.stands(Defence::OnceRule);
-        let Some(sealing) = self.sealing(round) else { return true };
+        let Some(sealing) = self.sealing(round) else {
+            self.compare_late_batch(from, signed);
+            return true;
+        };
         let Some(known) = sealing.note_batch(from, signed) else { return true };
         if !once {
             sealing.batches[from] = Some(signed.clone());

@@ -90,3 +90,24 @@ fn whoever_signs_two_verdicts_is_named_by_the_mix_that_is_shown_both() {
         named(&world, Some(signer));
     }
 }
+
+#[test]
+fn a_second_batch_of_a_round_that_is_over_names_its_mix() {
+    for handed_on in [true, false] {
+        let mut world = running();
+        let round = verdicts(&world).0.verdict.round;
+        let chain = world.mixes[2].disk.recover().expect("memory").chain;
+        let signed = chain.iter().find(|signed| signed.document.onion_keys(round).is_some()).expect("it is kept");
+        let other = made_up_header(&signed.document, round, 2);
+        for (signer, guilty) in [(0, None), (1, Some(1))] {
+            let header = other.clone().sign(world.mixes[signer].key());
+            let event = match handed_on {
+                true => Event::Batch { from: 1, stream: 1 << 40, header },
+                false => Event::Peer { from: 1, message: PeerMessage::BatchHeader(header) },
+            };
+            world.at_mix(2, event);
+            world.run_for(Duration::from_secs(2));
+            named(&world, guilty);
+        }
+    }
+}

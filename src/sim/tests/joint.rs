@@ -1,6 +1,9 @@
 //! Joint round keys in a running network: t mixes open a round, fewer do not, and whoever cheats is found out.
 
 use super::*;
+use crate::crypto::Digest;
+use crate::mix::Event;
+use crate::wire::{PeerMessage, Release, ReleasedShare, SecretPart, Slot, Statement};
 
 fn plan(threshold: u8, mixes: usize) -> Plan {
     Plan { mixes, threshold: Some(threshold), epoch_rounds: 10, ..Plan::default() }
@@ -61,6 +64,25 @@ fn a_wrong_share_is_noticed_and_voids_a_round_only_if_all_are_needed() {
         all_name(&world, Some((position, Offence::Share)));
         resume(&mut world);
         assert!(world.run_until(MINUTE, |world| !world.inbox(1).is_empty()));
+    }
+}
+
+#[test]
+fn a_wrong_share_of_a_round_that_is_over_names_its_mix() {
+    let mut world = World::new(plan(2, 3));
+    world.run_for(Duration::from_secs(8));
+    let recovered = world.mixes[0].disk.recover().expect("memory");
+    let verdict = &recovered.complete.last().expect("rounds have ended").verdict;
+    let slot = Slot { network: verdict.network, epoch: verdict.epoch, round: verdict.round };
+    let (transcript, share) = (Digest([0; 32]), [7; 32]);
+    for (signer, guilty) in [(1, None), (0, Some((0, Offence::Share)))] {
+        let release = Release { slot, transcript, share: ReleasedShare::from_bytes(share) };
+        let signature = release.sign(world.mixes[signer].key());
+        let (epoch, round, share) = (slot.epoch, slot.round, SecretPart(share));
+        let message = PeerMessage::Release { epoch, round, transcript, share, signature };
+        world.at_mix(2, Event::Peer { from: 0, message });
+        world.run_for(Duration::from_secs(2));
+        all_name(&world, guilty);
     }
 }
 

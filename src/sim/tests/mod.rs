@@ -14,8 +14,9 @@ use std::time::Duration;
 
 use super::*;
 use crate::blame::{Guilty, Offence};
+use crate::crypto::Digest;
 use crate::mix::Note;
-use crate::wire::Outcome;
+use crate::wire::{BatchHeader, EpochDocument, Members, Outcome};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -53,6 +54,21 @@ fn all_name(world: &World, guilty: Option<(usize, Offence)>) {
         assert_eq!(found, expected.into_iter().collect::<Vec<_>>(), "at mix {place}");
         let stopped = mix.engine.as_ref().expect("it runs").status().stopped;
         assert_eq!(stopped.is_some(), guilty.is_some(), "{stopped:?}");
+    }
+}
+
+/// Of a batch that never was.
+fn made_up_header(document: &EpochDocument, round: u64, hop: u8) -> BatchHeader {
+    BatchHeader {
+        network: document.network,
+        epoch: document.digest(),
+        round,
+        hop,
+        count: 0,
+        noise: 0,
+        members: Members::none(4),
+        input: Digest([1; 32]),
+        output: Digest([2; 32]),
     }
 }
 

@@ -2,9 +2,8 @@
 //! the same attack on a network whose rounds are not sealed, which does not notice.
 
 use super::*;
-use crate::crypto::Digest;
 use crate::mix::Event;
-use crate::wire::{BatchHeader, EpochDocument, Members, PeerMessage};
+use crate::wire::PeerMessage;
 
 fn plan(mixes: usize, sealed: bool) -> Plan {
     Plan { mixes, sealed, epoch_rounds: 20, ..Plan::default() }
@@ -12,21 +11,6 @@ fn plan(mixes: usize, sealed: bool) -> Plan {
 
 fn rejected(world: &World, mix: usize, reason: &str) -> u64 {
     world.mixes[mix].engine.as_ref().and_then(|engine| engine.status().rejected.get(reason).copied()).unwrap_or(0)
-}
-
-/// Of a batch that never was.
-fn made_up_header(document: &EpochDocument, round: u64, hop: u8) -> BatchHeader {
-    BatchHeader {
-        network: document.network,
-        epoch: document.digest(),
-        round,
-        hop,
-        count: 0,
-        noise: 0,
-        members: Members::none(4),
-        input: Digest([1; 32]),
-        output: Digest([2; 32]),
-    }
 }
 
 /// A mix puts a well-made packet of its own in the place of a client's, for so long; then it stops.
