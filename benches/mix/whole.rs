@@ -128,7 +128,7 @@ impl Whole {
     }
 
     fn entry_does(&self, action: Action) {
-        self.others.block_on(self.entry.commit(vec![Deed::Do(Box::new(action))]));
+        self.others.block_on(self.entry.act(vec![Deed::Do(Box::new(action))]));
     }
 
     /// As the entry would hand it on.

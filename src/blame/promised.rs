@@ -3,7 +3,9 @@
 use crate::crypto::{Digest, Signature};
 use crate::threshold::{Opening, Scheme, Share, SubShare, Window, is_owed_share, is_owed_sub_share};
 use crate::wire::codec::{Decode, Encode};
-use crate::wire::{Confirm, Grounds, ListSignature, Network, Release, ReleasedShare, Slot, Statement, SubShares};
+use crate::wire::{
+    Confirm, Grounds, ListSignature, MixEntry, Network, Release, ReleasedShare, Slot, Statement, SubShares,
+};
 
 use super::evidence::{mix, same};
 use super::proof::{Convicted, Round};
@@ -41,18 +43,18 @@ fn are_signed(grounds: &Grounds, round: &Round<'_>) -> bool {
     let (network, context) = (round.network, round.list_context());
     let list = &grounds.list;
     let mixes = &network.roster.mixes;
-    let by = |(mix, signature): (&crate::wire::MixEntry, &Signature)| {
+    let by = |(mix, signature): (&MixEntry, &Signature)| {
         let signed = ListSignature { round: list.round, root: list.root, signature: *signature };
         signed.is_signed_by(&mix.identity, &context)
     };
     let listed = list.round == context.round
         && list.signatures.len() == mixes.len()
         && mixes.iter().zip(&list.signatures).all(by);
-    let batches = (1..).zip(&grounds.headers.batches);
-    let echoes = (1..).zip(&grounds.headers.echoes);
+    let mut batches = (1..).zip(&grounds.headers.batches);
+    let mut echoes = (1..).zip(&grounds.headers.echoes);
     listed
-        && batches.into_iter().all(|(hop, signed)| signed.header.hop == hop && round.check_signed(signed).is_ok())
-        && echoes.into_iter().all(|(hop, signed)| {
+        && batches.all(|(hop, signed)| signed.header.hop == hop && round.check_signed(signed).is_ok())
+        && echoes.all(|(hop, signed)| {
             signed.header.hop == hop
                 && round.check_echoes(&signed.header).is_ok()
                 && mix(network, hop).is_ok_and(|mix| signed.is_signed_by(mix))

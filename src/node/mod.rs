@@ -220,7 +220,7 @@ impl Observer {
 
     /// Has a mix do what whoever has taken it over wants done.
     #[cfg(any(test, feature = "sim"))]
-    pub async fn commit(&self, deeds: Vec<Deed>) {
+    pub async fn act(&self, deeds: Vec<Deed>) {
         let _stopped = self.0.send(Input::Deeds(deeds)).await;
     }
 
