@@ -10,14 +10,15 @@ use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::path::Path;
 
-use mixnet::crypto::{Csprng, Digest, IdentityKey, SecretKey};
+use mixnet::crypto::{Csprng, IdentityKey, SecretKey};
 use mixnet::packet::{Commitment, Echo, Geometry, NO_EXTRA, Slots};
 use mixnet::round::{
     EntryList, ListPlace, ListRules, ReturnPath, Shuffled, Struck, TakenList, check_echoes, first_echoes, published,
 };
 use mixnet::sim::{BurntRound, Contest, Plan, Row, processor_time, write_raw_data};
 use mixnet::wire::{
-    ClientRecords, ListContext, ListKey, ListKeys, ListRecord, ListSecret, SignedListHeader, batch_digest, onion_digest,
+    ClientRecords, ListContext, ListKey, ListKeys, ListRecord, ListSecret, SignedListHeader, batch_digest,
+    onion_digest, onion_digests,
 };
 use rand::{Rng, SeedableRng};
 
@@ -98,16 +99,14 @@ impl Bench {
     /// Takes in, peels, shuffles and digests what a mix hands on: what it does in any round.
     fn pass(&mut self, hop: u8, packets: &[u8]) -> (Vec<Slots>, Option<ReturnPath>) {
         let mut slots = Slots::from_packets(self.geometry, packets).expect("whole packets");
-        let hashes: Vec<Digest> = (0..slots.len()).map(|i| onion_digest(slots.received(i))).collect();
-        black_box(batch_digest(&hashes));
+        black_box(batch_digest(&onion_digests(slots.all_received())));
         self.round.peeler(hop).peel(&mut slots, NO_EXTRA).expect("honest packets peel");
         if hop == 3 {
             return (vec![slots], None);
         }
         let mut batch = Shuffled::new(&mut self.rng, self.geometry, vec![slots]);
         let path = batch.take_return_path();
-        let hashes: Vec<Digest> = batch.packets().map(onion_digest).collect();
-        black_box(batch_digest(&hashes));
+        black_box(batch_digest(&onion_digests(batch.packets())));
         (Vec::new(), path)
     }
 
@@ -120,10 +119,11 @@ impl Bench {
     /// published and checked.
     fn seal_at_entry(&self, path: ReturnPath) {
         for own in self.records.values() {
-            for (row, submitted) in own.rows(0).zip(&self.round.submitted[own.index() as usize * OF_EACH..]) {
-                assert_eq!(row.record.onion, onion_digest(&submitted.onion));
-                assert!(self.keys[0].get(own.index()).is_some_and(|key| key.check(self.context.round, &row)));
-            }
+            let rows: Vec<_> = own.rows(0).collect();
+            let submitted = &self.round.submitted[own.index() as usize * OF_EACH..][..OF_EACH];
+            let onions = onion_digests(submitted.iter().map(|submitted| submitted.onion.as_slice()));
+            assert!(rows.iter().map(|row| &row.record.onion).eq(&onions));
+            assert!(self.keys[0].get(own.index()).is_some_and(|key| key.check_all(self.context.round, &rows)));
         }
         let list = self.list();
         (1..3).for_each(|mix| drop(black_box(list.body(mix))));

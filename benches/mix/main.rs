@@ -20,7 +20,7 @@ use mixnet::packet::{
 };
 use mixnet::round::Shuffled;
 use mixnet::sim::{Contest, Row, processor_time, write_raw_data};
-use mixnet::wire::{batch_digest, onion_digest};
+use mixnet::wire::{batch_digest, onion_digests};
 use rand::SeedableRng;
 
 use bare::Bare;
@@ -111,10 +111,7 @@ impl Parts {
     /// Each packet as it came and as it leaves, and both batches.
     fn digest(&self) -> Duration {
         processor_time(|| {
-            let digest = || {
-                let hashes: Vec<Digest> = self.packets.chunks_exact(self.geometry.packet()).map(onion_digest).collect();
-                batch_digest(&hashes)
-            };
+            let digest = || batch_digest(&onion_digests(self.packets.chunks_exact(self.geometry.packet())));
             (digest(), digest())
         })
     }

@@ -17,7 +17,7 @@ use mixnet::round::OutgoingBatch;
 use mixnet::sim::{Loopback, Plan, Threads};
 use mixnet::wire::{
     AbortReason, BatchHeader, EpochDocument, Members, Outcome, PeerMessage, Reply, Request, SignedBatchHeader, Verdict,
-    batch_digest, onion_digest,
+    batch_digest, onion_digests,
 };
 use rand::SeedableRng;
 use tempfile::TempDir;
@@ -119,8 +119,7 @@ impl Whole {
         let processor = self.threads.time() - before;
 
         let header = &drained.header.header;
-        let packets = drained.pieces.iter().flat_map(|slots| (0..slots.len()).map(|i| slots.received(i)));
-        let hashes: Vec<Digest> = packets.map(onion_digest).collect();
+        let hashes = onion_digests(drained.pieces.iter().flat_map(Slots::all_received));
         assert_eq!((hashes.len(), header.round), (PACKETS, self.round), "all packets of the round come");
         assert_eq!(batch_digest(&hashes), header.output, "they are those that the mix has signed for");
         self.round += 1;
