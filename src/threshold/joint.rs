@@ -9,7 +9,7 @@ use crate::crypto::{PublicKey, SecretKey};
 
 use super::dealing::evaluate;
 use super::scalar::SecretScalar;
-use super::{Dealing, Fault, FaultCause, JointKeyError, Opening, Share, Window};
+use super::{Dealing, Fault, FaultCause, JointKeyError, Opening, Scheme, Share, Window};
 
 /// What everybody knows of the joint keys of a window.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -53,8 +53,13 @@ impl JointKeys {
 
     /// What shows which share `mix` owes: with t = L its own opening, else those of all, in order.
     pub fn openings(&self, mix: u8) -> Vec<Opening> {
-        let own = |dealing: &&Dealing| !self.window.scheme().is_additive() || dealing.mix() == mix;
-        self.dealings.iter().filter(own).map(|dealing| dealing.opening().clone()).collect()
+        self.binding(mix).map(|dealing| dealing.opening().clone()).collect()
+    }
+
+    /// The dealings that say which share `mix` owes.
+    fn binding(&self, mix: u8) -> impl Iterator<Item = &Dealing> {
+        let all = !self.window.scheme().is_additive();
+        self.dealings.iter().filter(move |dealing| all || dealing.mix() == mix)
     }
 
     /// P of `round` as an X25519 public key: u = (1 + y) / (1 - y). It passes [`PublicKey::check`], as P has order l.
@@ -109,20 +114,24 @@ impl JointKeys {
         if !self.window.has_mix(mix) {
             return Err(JointKeyError::UnknownMix(mix));
         }
-        if self.window.scheme().is_additive() {
-            return Ok(self.dealings[usize::from(mix) - 1].coefficients(round)?[0]);
-        }
-        let mut sums = vec![EdwardsPoint::identity(); self.window.scheme().coefficients()];
-        for dealing in &self.dealings {
-            sums.iter_mut().zip(dealing.coefficients(round)?).for_each(|(sum, point)| *sum += point);
-        }
-        Ok(evaluate(&sums, mix))
+        let committed = self.binding(mix).map(|dealing| dealing.coefficients(round));
+        Ok(owed(self.window.scheme(), &committed.collect::<Result<Vec<_>, _>>()?, mix))
     }
 
     fn point(&self, round: u64) -> Result<EdwardsPoint, JointKeyError> {
         let position = self.window.position(round).ok_or(JointKeyError::UnknownRound(round))?;
         Ok(self.points[position])
     }
+}
+
+/// The point of the share that `mix` owes, from the coefficients that say so: with t = L its own, else those of all dealers, whose
+/// polynomials add up.
+pub(super) fn owed(scheme: Scheme, committed: &[&[EdwardsPoint]], mix: u8) -> EdwardsPoint {
+    let mut sums = vec![EdwardsPoint::identity(); scheme.coefficients()];
+    for coefficients in committed {
+        sums.iter_mut().zip(*coefficients).for_each(|(sum, point)| *sum += point);
+    }
+    evaluate(&sums, mix)
 }
 
 /// The secret that shares of distinct mixes join to: their sum, or their polynomial at zero (Lagrange), each share j times

@@ -6,19 +6,19 @@
 use curve25519_dalek::edwards::EdwardsPoint;
 
 use super::dealing::evaluate;
+use super::joint::owed;
 use super::{Opening, Share, SubShare, Window, point};
 
 /// Whether `share` is the one that `mix` owes for `round`. `openings` are all mixes' in order, or with t = L its own alone. `None`
 /// if they cannot be these: another number or length, no such round or mix, or a point that is none.
 pub fn is_owed_share(window: &Window, openings: &[Opening], round: u64, mix: u8, share: &Share) -> Option<bool> {
-    let additive = window.scheme().is_additive();
-    let needed = if additive { 1 } else { usize::from(window.scheme().mixes()) };
+    let scheme = window.scheme();
+    let needed = if scheme.is_additive() { 1 } else { usize::from(scheme.mixes()) };
     if openings.len() != needed || !window.has_mix(mix) {
         return None;
     }
-    let committed = openings.iter().map(|opening| coefficients(window, opening, round));
-    let parts = committed.map(|part| Some(if additive { part?[0] } else { evaluate(&part?, mix) }));
-    let owed: EdwardsPoint = parts.collect::<Option<Vec<_>>>()?.into_iter().sum();
+    let committed = openings.iter().map(|opening| coefficients(window, opening, round)).collect::<Option<Vec<_>>>()?;
+    let owed = owed(scheme, &committed.iter().map(Vec::as_slice).collect::<Vec<_>>(), mix);
     Some(share.scalar().is_some_and(|value| value.point() == owed))
 }
 
