@@ -3,7 +3,7 @@
 //! The key of each step is derived from the packet itself at that hop, so nobody can compute the echo of a packet
 //! that the hop did not peel.
 
-use crate::crypto::{Digest, Label, PRF_BYTES, PrfKey, derive_each, derive_parts, prf, prf_each};
+use crate::crypto::{Digest, Label, PRF_BYTES, PrfKey, derive, derive_each, prf, prf_each};
 
 use super::{Geometry, RoundContext};
 
@@ -29,13 +29,8 @@ pub fn first_echoes<'a>(
     packets: impl Iterator<Item = &'a [u8]>,
 ) -> Vec<Echo> {
     let envelopes: Vec<&[u8]> = packets.map(|packet| &packet[..geometry.envelope()]).collect();
-    let begin = |digest: Digest| -> [u8; 40] {
-        let mut message = [0; 40];
-        message[..8].copy_from_slice(&round.to_le_bytes());
-        message[8..].copy_from_slice(&digest.0);
-        message
-    };
-    let messages: Vec<[u8; 40]> = derive_each(Label::Envelope, &envelopes).into_iter().map(begin).collect();
+    let digests = derive_each(Label::Envelope, &envelopes);
+    let messages: Vec<[u8; 40]> = digests.iter().map(|digest| in_round(round, digest)).collect();
     prf_each(keys, &messages.iter().map(<[u8; 40]>::as_slice).collect::<Vec<_>>())
 }
 
@@ -54,31 +49,29 @@ pub fn next_echoes(keys: &[&PrfKey], echoes: &[Echo]) -> Vec<Echo> {
 
 /// A client's commitment to its echo: H("commit" | network | epoch | round | index | x), 16 bytes.
 pub fn commitment(context: &RoundContext, index: u32, echo: &Echo) -> Commitment {
-    let digest = derive_parts(
-        Label::Commit,
-        &[&context.network.0, &context.epoch.to_le_bytes(), &context.round.to_le_bytes(), &index.to_le_bytes(), echo],
-    );
-    cut(&digest)
-}
-
-fn cut(digest: &Digest) -> Commitment {
-    digest.0[..16].try_into().expect("a digest has 32 bytes")
+    cut(&derive(Label::Commit, &committed(context, index, echo)))
 }
 
 /// [`commitment`] of each client to its echo, side by side.
 pub fn commitments(context: &RoundContext, echoes: impl Iterator<Item = (u32, Echo)>) -> Vec<Commitment> {
-    let material = |(index, echo): (u32, Echo)| -> [u8; 68] {
-        let mut material = [0; 68];
-        material[..32].copy_from_slice(&context.network.0);
-        material[32..40].copy_from_slice(&context.epoch.to_le_bytes());
-        material[40..48].copy_from_slice(&context.round.to_le_bytes());
-        material[48..52].copy_from_slice(&index.to_le_bytes());
-        material[52..].copy_from_slice(&echo);
-        material
-    };
-    let materials: Vec<[u8; 68]> = echoes.map(material).collect();
+    let materials: Vec<[u8; 68]> = echoes.map(|(index, echo)| committed(context, index, &echo)).collect();
     let digests = derive_each(Label::Commit, &materials.iter().map(<[u8; 68]>::as_slice).collect::<Vec<_>>());
     digests.iter().map(cut).collect()
+}
+
+/// What a commitment is of: network 32 | epoch 8 | round 8 | index 4 | echo 16.
+fn committed(context: &RoundContext, index: u32, echo: &Echo) -> [u8; 68] {
+    let mut material = [0; 68];
+    material[..32].copy_from_slice(&context.network.0);
+    material[32..40].copy_from_slice(&context.epoch.to_le_bytes());
+    material[40..48].copy_from_slice(&context.round.to_le_bytes());
+    material[48..52].copy_from_slice(&index.to_le_bytes());
+    material[52..].copy_from_slice(echo);
+    material
+}
+
+fn cut(digest: &Digest) -> Commitment {
+    digest.0[..16].try_into().expect("a digest has 32 bytes")
 }
 
 /// The echo that a packet must cause, by its layers' echo keys, outermost first.
@@ -88,6 +81,13 @@ pub(super) fn foretold(keys: &[PrfKey], round: u64, envelope: &[u8]) -> Echo {
 }
 
 fn of_envelope(key: &PrfKey, round: u64, envelope: &[u8]) -> Echo {
-    let digest = derive_parts(Label::Envelope, &[envelope]);
-    prf(key, &[&round.to_le_bytes(), &digest.0])
+    prf(key, &[&in_round(round, &derive(Label::Envelope, envelope))])
+}
+
+/// What the first echo is of: round 8 | digest of the envelope 32.
+fn in_round(round: u64, envelope: &Digest) -> [u8; 40] {
+    let mut message = [0; 40];
+    message[..8].copy_from_slice(&round.to_le_bytes());
+    message[8..].copy_from_slice(&envelope.0);
+    message
 }

@@ -61,31 +61,33 @@ impl ListSecret {
     }
 }
 
+/// What a MAC is of: round 8 | record 52.
+fn in_round(round: u64, record: &ListRecord) -> [u8; 8 + RECORD_BYTES] {
+    let mut message = [0; 8 + RECORD_BYTES];
+    message[..8].copy_from_slice(&round.to_le_bytes());
+    message[8..].copy_from_slice(&record.to_bytes());
+    message
+}
+
 /// The MAC key that one client and one mix share for one epoch. Either could have made a MAC under it.
 pub struct ListKey(PrfKey);
 
 impl ListKey {
     /// PRF(key, round u64 | record): one compression of the hash.
     pub fn mac(&self, round: u64, record: &ListRecord) -> [u8; PRF_BYTES] {
-        prf(&self.0, &[&round.to_le_bytes(), &record.to_bytes()])
+        prf(&self.0, &[&in_round(round, record)])
     }
 
     /// Whether the row's MAC is right for `round`. Compared in constant time.
     #[must_use]
     pub fn check(&self, round: u64, row: &ListRow) -> bool {
-        self.mac(round, &row.record).ct_eq(&row.mac).into()
+        self.check_all(round, std::slice::from_ref(row))
     }
 
-    /// [`ListKey::check`] of all `rows`, side by side.
+    /// Whether the MACs of all `rows` are, computed side by side.
     #[must_use]
     pub fn check_all(&self, round: u64, rows: &[ListRow]) -> bool {
-        let message = |row: &ListRow| -> [u8; 8 + RECORD_BYTES] {
-            let mut message = [0; 8 + RECORD_BYTES];
-            message[..8].copy_from_slice(&round.to_le_bytes());
-            message[8..].copy_from_slice(&row.record.to_bytes());
-            message
-        };
-        let messages: Vec<_> = rows.iter().map(message).collect();
+        let messages: Vec<_> = rows.iter().map(|row| in_round(round, &row.record)).collect();
         let messages: Vec<&[u8]> = messages.iter().map(<[u8; _]>::as_slice).collect();
         let macs = prf_each(&vec![&self.0; rows.len()], &messages);
         macs.iter().zip(rows).all(|(mac, row)| bool::from(mac.ct_eq(&row.mac)))
