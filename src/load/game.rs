@@ -14,6 +14,7 @@ use crate::wire::{LETTER_HEADER_BYTES, SignedVerdict};
 
 use super::documents::Documents;
 use super::stock::Stock;
+use super::tally::Opened;
 use super::voice::Voice;
 use super::{Crew, LoadError, Options, Progress, Stage, Tell};
 
@@ -21,9 +22,9 @@ use super::{Crew, LoadError, Options, Progress, Stage, Tell};
 const BUILD_AHEAD: Duration = Duration::from_secs(30);
 /// Between two looks at what is not signalled.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
-/// How often letters that are still missing after the last round are asked for, and how often that is done.
-const ASK_AGAIN: Duration = Duration::from_millis(250);
-const LAST_POLLS: u32 = 40;
+/// Between two times that letters still missing after the last round are asked for, and how often that is done.
+const ASK_AGAIN: Duration = Duration::from_millis(50);
+const LAST_POLLS: u32 = 200;
 /// A run in which nothing happens for as long, beside what its rounds take, is over.
 const STALLED: Duration = Duration::from_secs(30);
 
@@ -55,7 +56,9 @@ pub(super) struct Game {
     pub round: Duration,
     pub began: OnceLock<Instant>,
     pub sent: Mutex<HashMap<(u32, u64), Sent>>,
+    /// By place: answers that are not opened yet, and what was in those that are.
     pub answers: Vec<Mutex<Vec<Answer>>>,
+    pub opened: Vec<Mutex<Opened>>,
     pub letters: AtomicU64,
     pub missed: AtomicU64,
     /// Moves whenever something happens.
@@ -76,6 +79,7 @@ impl Game {
     ) -> Self {
         Self {
             answers: (0..crew.len()).map(|_| Mutex::default()).collect(),
+            opened: (0..crew.len()).map(|_| Mutex::default()).collect(),
             rounds: (first, first + options.rounds.max(1) - 1),
             round: Duration::from_millis(crew.network.parameters.round_ms.into()),
             crew,
@@ -134,7 +138,7 @@ impl Game {
         }
     }
 
-    /// Everybody takes part in the rounds; returns when all letters are there, or nothing happens any more.
+    /// Everybody takes part in the rounds; returns when every poll of the last one is answered, or nothing happens any more.
     pub(super) async fn play(self: &Arc<Self>, voices: &[[Voice; 2]], tell: &Tell) {
         let mut players = JoinSet::new();
         for (place, [entry, exit]) in voices.iter().cloned().enumerate() {
@@ -254,47 +258,58 @@ impl Game {
         }
     }
 
-    /// One poll after the other, round by round, and a few more if letters are missing at the end.
+    /// One poll after the other, round by round.
     async fn poll_all(self: Arc<Self>, place: usize, exit: Voice) -> Result<(), LoadError> {
-        let (mut round, last) = self.rounds;
+        for round in self.rounds.0..=self.rounds.1 {
+            self.poll(place, &exit, round).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes what the exit has for the member at `place` once `round` is decided.
+    async fn poll(&self, place: usize, exit: &Voice, round: u64) -> Result<(), LoadError> {
         let letter = LETTER_HEADER_BYTES + self.crew.geometry.letter();
         let places = self.crew.network.parameters.poll_letters as usize;
         let capability = self.crew.members[place].secrets.capability.expose();
-        let mut cursor = self.cursors[place].load(Ordering::Relaxed);
-        let (mut got, mut more) = (0, 0);
-        while round <= last || (got < self.owed(place) && more < LAST_POLLS) {
-            if round > last {
-                more += 1;
-                sleep(ASK_AGAIN).await;
-            }
-            let (answer, mut letters) = exit.poll(round.min(last), capability, cursor, places * letter).await?;
+        loop {
+            let cursor = self.cursors[place].load(Ordering::Relaxed);
+            let (answer, mut letters) = exit.poll(round, capability, cursor, places * letter).await?;
             let at = Instant::now();
             self.step();
             let count = (u32::from_le_bytes(answer.count) as usize).min(places);
-            cursor = u64::from_le_bytes(answer.cursor);
-            self.cursors[place].store(cursor, Ordering::Relaxed);
+            self.cursors[place].store(u64::from_le_bytes(answer.cursor), Ordering::Relaxed);
             if count > 0 {
-                got += count as u64;
                 self.letters.fetch_add(count as u64, Ordering::Relaxed);
                 letters.truncate(count * letter);
                 letters.shrink_to_fit();
                 lock(&self.answers[place]).push(Answer { at, letters });
             }
             // A full answer has left something behind.
-            round += u64::from(count < places);
+            if count < places {
+                return Ok(());
+            }
         }
-        Ok(())
     }
 
-    /// Letters that have been sent to the member at `place` so far.
-    fn owed(&self, place: usize) -> u64 {
-        let packets = u64::from(self.crew.network.parameters.packets_per_client);
-        let senders = self.options.traffic.senders(place, self.crew.len());
-        let sent = lock(&self.sent);
-        let rounds = self.rounds.0..=self.rounds.1;
-        let taken =
-            |from: usize| rounds.clone().filter(|round| sent.contains_key(&(from as u32, *round))).count() as u64;
-        senders.into_iter().map(taken).sum::<u64>() * packets
+    /// Opens all letters, and asks for those that are missing until they are there: rounds that follow each other closely
+    /// may be decided out of their order, and the poll of the later one is then answered without the letters of the other.
+    pub(super) async fn complete(self: &Arc<Self>, voices: &[[Voice; 2]]) {
+        let patience = STALLED / LAST_POLLS + ASK_AGAIN;
+        for _ in 0..LAST_POLLS {
+            let game = self.clone();
+            let missing = spawn_blocking(move || game.open_letters()).await.unwrap_or_default();
+            if missing.is_empty() {
+                return;
+            }
+            sleep(ASK_AGAIN).await;
+            let mut asking = JoinSet::new();
+            for place in missing {
+                let (game, exit) = (self.clone(), voices[place][1].clone());
+                asking.spawn(async move { game.poll(place, &exit, game.rounds.1).await });
+            }
+            // Who is not answered in time is asked again, or has failed in the rounds already.
+            let _ = timeout(patience, asking.join_all()).await;
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
-use tokio::task::{JoinSet, spawn_blocking};
+use tokio::task::JoinSet;
 
 use crate::config::MixSecrets;
 use crate::net::{Endpoint, EndpointConfig, Limits};
@@ -139,13 +139,12 @@ impl Party {
         let (before, own_before) = (usages(), usage(std::process::id()).unwrap_or_default());
         let packets_before = packets_in(ground).await;
         game.play(&self.voices, tell).await;
-        let (after, own_after) = (usages(), usage(std::process::id()).unwrap_or_default());
-        let packets_after = packets_in(ground).await;
+        let own_after = usage(std::process::id()).unwrap_or_default();
 
         tell(Progress { stage: Stage::Check, done: 0, of: game.arrived() });
-        let checking = game.clone();
-        let checked = spawn_blocking(move || checking.report()).await;
-        let mut report = checked.map_err(|error| LoadError::Start(error.to_string()))?;
+        game.complete(&self.voices).await;
+        let (after, packets_after) = (usages(), packets_in(ground).await);
+        let mut report = game.report();
         let mixes = crew.network.roster.mixes.iter().enumerate();
         let hop = |(at, mix): (usize, &MixEntry)| {
             let used = used(before[at], after[at]);

@@ -10,30 +10,53 @@ use super::game::{Game, lock};
 use super::letters::{Message, check};
 use super::report::{Latency, Report, commit};
 
+/// What has arrived for one member.
+#[derive(Default)]
+pub(super) struct Opened {
+    messages: Vec<(Message, Instant)>,
+    wrong: u64,
+}
+
 impl Game {
-    /// Opens every letter and counts.
+    /// Opens every letter that has come since the last time; the places of the members that lack messages which were sent
+    /// to them.
+    pub(super) fn open_letters(&self) -> Vec<usize> {
+        let lacks = |place: &usize| {
+            let mut opened = lock(&self.opened[*place]);
+            for mut answer in std::mem::take(&mut *lock(&self.answers[*place])) {
+                let checked = check(&self.crew, self.options.traffic, self.options.bytes, *place, &mut answer.letters);
+                opened.wrong += checked.wrong;
+                opened.messages.extend(checked.messages.into_iter().map(|message| (message, answer.at)));
+            }
+            let distinct: HashSet<Message> = opened.messages.iter().map(|(message, _)| *message).collect();
+            (distinct.len() as u64) < self.owed(*place)
+        };
+        (0..self.crew.len()).into_par_iter().filter(lacks).collect()
+    }
+
+    /// Messages that have been sent to the member at `place`.
+    fn owed(&self, place: usize) -> u64 {
+        let packets = u64::from(self.crew.network.parameters.packets_per_client);
+        let senders = self.options.traffic.senders(place, self.crew.len());
+        let sent = lock(&self.sent);
+        let rounds = self.rounds.0..=self.rounds.1;
+        let taken =
+            |from: usize| rounds.clone().filter(|round| sent.contains_key(&(from as u32, *round))).count() as u64;
+        senders.into_iter().map(taken).sum::<u64>() * packets
+    }
+
+    /// Counts what has been opened.
     pub(super) fn report(&self) -> Report {
         let sent = lock(&self.sent);
         let packets = u64::from(self.crew.network.parameters.packets_per_client);
-        let opened = self.answers.par_iter().enumerate().map(|(place, answers)| {
-            let mut arrived: Vec<(Message, Instant)> = Vec::new();
-            let mut wrong = 0;
-            let mut answers = lock(answers);
-            for answer in answers.iter_mut() {
-                let checked = check(&self.crew, self.options.traffic, self.options.bytes, place, &mut answer.letters);
-                wrong += checked.wrong;
-                arrived.extend(checked.messages.into_iter().map(|message| (message, answer.at)));
-            }
-            (arrived, wrong)
-        });
-        let opened: Vec<_> = opened.collect();
         let mut latency = Latency::default();
         let mut delivered = HashSet::new();
         let (mut duplicates, mut wrong) = (0, 0);
         let mut last: Option<Instant> = None;
-        for (arrived, not_ours) in opened {
-            wrong += not_ours;
-            for (message, at) in arrived {
+        for opened in &self.opened {
+            let opened = lock(opened);
+            wrong += opened.wrong;
+            for &(message, at) in &opened.messages {
                 let Some(sent) = sent.get(&(message.from, message.round)) else {
                     wrong += 1;
                     continue;
