@@ -38,6 +38,9 @@ pub use report::{Hop, Latency, Machine, Report, commit};
 pub use run::{Options, Party, Progress, Stage, Tell, run};
 pub use scale::{Scale, ScaleOptions, Step, scale};
 
+#[cfg(any(test, feature = "sim"))]
+pub(crate) use plot::{Axis, Panel, Series, draw};
+
 /// Why there is no measurement.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

@@ -7,7 +7,7 @@ use plotters::prelude::*;
 use super::LoadError;
 
 /// A figure's panel.
-pub(super) struct Panel {
+pub(crate) struct Panel {
     pub title: String,
     pub x: Axis,
     pub y: Axis,
@@ -16,14 +16,14 @@ pub(super) struct Panel {
 
 /// What an axis shows.
 #[derive(Clone, Copy)]
-pub(super) struct Axis {
+pub(crate) struct Axis {
     pub title: &'static str,
     /// Each step ten times the one before.
     pub log: bool,
 }
 
 /// A line.
-pub(super) struct Series {
+pub(crate) struct Series {
     pub name: String,
     pub points: Vec<(f64, f64)>,
     /// Which of the colours.
@@ -85,7 +85,7 @@ fn trimmed(value: f64) -> String {
 ///
 /// # Errors
 /// If the file cannot be written.
-pub(super) fn draw(path: &Path, title: &str, panels: &[Panel]) -> Result<(), LoadError> {
+pub(crate) fn draw(path: &Path, title: &str, panels: &[Panel]) -> Result<(), LoadError> {
     let mut text = String::new();
     let drawn = figure(&mut text, title, panels);
     drawn.map_err(|error| LoadError::Options(format!("cannot draw {}: {error}", path.display())))?;

@@ -13,6 +13,7 @@
 //! Only the feature `sim` builds it, and no released binary has that feature.
 
 mod adversary;
+pub mod anonymity;
 mod burnt;
 mod chaos;
 mod contest;
