@@ -2,7 +2,6 @@
 //! process's own, so everything here is one test.
 
 use std::fs;
-use std::net::{Ipv4Addr, UdpSocket};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,6 +14,7 @@ use mixnet::net::Limits;
 use mixnet::node::{Node, NodeConfig};
 use mixnet::sim::Plan;
 use mixnet::store::{Decisions, Mailbox, MapLimits, Store, StoreError};
+use mixnet::testnet::{PortOf, free_ports};
 use mixnet::wire::{Members, Network, Outcome, Record, StoredLetter, Verdict};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::Signal;
@@ -85,9 +85,7 @@ impl Running {
         let plan = Plan { round_ms: 300, mix_delay_ms: (0, 5), payload: 65_536, ..Plan::default() };
         let (network, keys, secrets) = plan.network();
         let mut network: Network = Arc::unwrap_or_clone(network);
-        let sockets: Vec<_> = keys.iter().map(|_| UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port")).collect();
-        let addresses: Vec<_> = sockets.iter().map(|socket| socket.local_addr().expect("bound")).collect();
-        drop(sockets);
+        let addresses = free_ports(PortOf::Mix, keys.len()).expect("ports");
         for (mix, address) in network.roster.mixes.iter_mut().zip(&addresses) {
             mix.address = address.to_string();
         }

@@ -1,6 +1,7 @@
 //! The network that is measured: one of its own, as child processes on loopback, or one that runs.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::config::{ClientLine, Home, Loading, MailboxLine, MixLine, NetworkFile, Role, replace};
 use crate::crypto::{from_hex, os_csprng, to_hex};
-use crate::testnet::{Children, Layout, Programs, free_ports, status};
+use crate::testnet::{Children, Layout, PortOf, Programs, free_ports, status};
 use crate::wire::Network;
 
 use super::crew::secrets;
@@ -49,7 +50,7 @@ pub struct Ground {
     dir: PathBuf,
     seed: Option<[u8; 32]>,
     mtu: Option<u16>,
-    metrics: Vec<String>,
+    metrics: Vec<SocketAddr>,
     children: Option<Children>,
     pids: BTreeMap<String, u32>,
 }
@@ -78,7 +79,7 @@ impl Ground {
             Ok(Home::init(&dir.join(&id), Role::Mix, &id, None)?)
         });
         let homes: Vec<Home> = homes.collect::<Result<_, LoadError>>()?;
-        let metrics = free_ports(shape.mixes).map_err(LoadError::io("find free ports"))?;
+        let metrics = free_ports(PortOf::Metrics, shape.mixes).map_err(LoadError::io("find free ports"))?;
         for (home, metrics) in homes.iter().zip(&metrics) {
             let mtu = shape.mtu.map(|mtu| format!("mtu: {mtu}\n")).unwrap_or_default();
             let settings = format!("id: {}\nmetrics: {metrics}\n{mtu}", home.id);
@@ -209,11 +210,11 @@ impl Shape {
         file.mailbox_letters = file.mailbox_letters.max(places * 16);
         file.epoch_rounds = (self.rounds + SPARE_ROUNDS).min(crate::wire::MAX_EPOCH_ROUNDS.into());
         file.sealed = self.sealed;
-        let addresses = free_ports(self.mixes).map_err(LoadError::io("find free UDP ports"))?;
+        let addresses = free_ports(PortOf::Mix, self.mixes).map_err(LoadError::io("find free UDP ports"))?;
         file.mixes = Vec::new();
         for (home, address) in homes.iter().zip(addresses) {
             let identity = Some(home.mix_secrets()?.identity.identity());
-            file.mixes.push(MixLine { id: home.id.clone(), address, identity });
+            file.mixes.push(MixLine { id: home.id.clone(), address: address.to_string(), identity });
         }
         let id = file.id();
         let clients = secrets(seed, self.clients);
@@ -239,7 +240,7 @@ fn complete(file: &NetworkFile) -> Result<Arc<Network>, LoadError> {
 }
 
 /// What the metrics at `address` say under `name`.
-async fn metric(address: &str, name: &str) -> Option<f64> {
+async fn metric(address: &SocketAddr, name: &str) -> Option<f64> {
     let mut stream = TcpStream::connect(address).await.ok()?;
     stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await.ok()?;
     let mut text = String::new();

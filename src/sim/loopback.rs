@@ -1,6 +1,6 @@
 //! A network in one process over real QUIC on loopback: real nodes, real client daemons, stores in memory.
 
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,6 +10,7 @@ use crate::crypto::{Backend, IdentityKey, SecretKey};
 use crate::net::{Endpoint, EndpointConfig, Limits, NetError};
 use crate::node::{Intruder, Node, NodeConfig, NodeError, Observer};
 use crate::store::Store;
+use crate::testnet::{PortOf, free_ports};
 use crate::wire::Network;
 
 use super::{Plan, Secrets};
@@ -54,7 +55,7 @@ impl Loopback {
     pub fn start(plan: &Plan, home: &Path) -> Result<Self, LoopbackError> {
         let (network, keys, secrets) = plan.network();
         let mut network = Arc::unwrap_or_clone(network);
-        let addresses = free_addresses(network.mixes())?;
+        let addresses = free_ports(PortOf::Mix, network.mixes())?;
         for (mix, address) in network.roster.mixes.iter_mut().zip(&addresses) {
             mix.address = address.to_string();
         }
@@ -198,10 +199,4 @@ const CONTACTS: usize = 16;
 fn bare(identity: Arc<IdentityKey>) -> Result<Endpoint, NetError> {
     let limits = Limits::default();
     Endpoint::bind(EndpointConfig { listen: None, identity, admit: Arc::new(|_| false), limits })
-}
-
-fn free_addresses(count: usize) -> Result<Vec<SocketAddr>, std::io::Error> {
-    // Held together, so that all differ; another program could take one before the mix does, which then says so.
-    let sockets: Result<Vec<_>, _> = (0..count).map(|_| UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))).collect();
-    sockets?.iter().map(UdpSocket::local_addr).collect()
 }

@@ -1,12 +1,17 @@
 //! What a network has on disk: homes, network file, contacts.
 
+use std::collections::VecDeque;
 use std::fs::DirBuilder;
-use std::net::UdpSocket;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use rand::RngExt;
 
 use crate::config::{ClientLine, Contact, Home, MixLine, NetworkFile, Role, default_poll_letters, replace};
+use crate::crypto::os_csprng;
 
 use super::TestnetError;
 
@@ -108,7 +113,10 @@ impl Options {
         let addresses = match (self.base_port, addresses_before) {
             (Some(base), _) => ports_from(base, self.mixes)?,
             (None, Some(addresses)) if are_free(&addresses) => addresses,
-            (None, _) => free_ports(self.mixes).map_err(TestnetError::io("find free UDP ports"))?,
+            (None, _) => {
+                let ports = free_ports(PortOf::Mix, self.mixes).map_err(TestnetError::io("find free UDP ports"))?;
+                ports.iter().map(SocketAddr::to_string).collect()
+            }
         };
         NetworkFile::parse(&self.file(&addresses).to_yaml(), path).map_err(TestnetError::Options)
     }
@@ -164,14 +172,54 @@ fn home(dir: &Path, role: Role, id: &str) -> Result<Home, TestnetError> {
     Ok(home)
 }
 
-/// As many UDP ports of loopback as asked for that nobody uses now, as addresses.
+/// Below those that the system gives to sockets that ask for any: nobody takes a mix's port while the mix is down.
+const PORTS: std::ops::Range<u16> = 10_000..32_000;
+/// Ports that are tried before there are said to be none.
+const TRIES: usize = 2_000;
+
+/// Of its ports a process holds as many: far fewer than it may have files open.
+const MOST_HELD: usize = 256;
+
+/// What a port is for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum PortOf {
+    /// A mix.
+    Mix,
+    /// A mix's metrics.
+    Metrics,
+}
+
+/// As many ports of loopback as asked for, as addresses, for programs that are about to be started.
+///
+/// Mixes use the UDP side of a port and metrics the TCP side. This process holds the other side until it ends or has taken
+/// [`MOST_HELD`] more, and takes only ports of which it gets both: so networks that are made at the same moment do not
+/// choose the same one.
 ///
 /// # Errors
-/// If the system gives none.
-pub fn free_ports(count: usize) -> std::io::Result<Vec<String>> {
-    // All at once, so that none is found twice; free again when the sockets go at the end.
-    let sockets: Vec<UdpSocket> = (0..count).map(|_| UdpSocket::bind("127.0.0.1:0")).collect::<Result<_, _>>()?;
-    sockets.iter().map(|socket| Ok(socket.local_addr()?.to_string())).collect()
+/// If there are none.
+pub fn free_ports(of: PortOf, count: usize) -> std::io::Result<Vec<SocketAddr>> {
+    static HELD: Mutex<VecDeque<Box<dyn Send>>> = Mutex::new(VecDeque::new());
+    let mut rng = os_csprng();
+    let mut addresses = Vec::new();
+    for _ in 0..TRIES {
+        if addresses.len() == count {
+            return Ok(addresses);
+        }
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, rng.random_range(PORTS)));
+        let (Ok(udp), Ok(tcp)) = (UdpSocket::bind(address), TcpListener::bind(address)) else { continue };
+        let other: Box<dyn Send> = match of {
+            PortOf::Mix => Box::new(tcp),
+            PortOf::Metrics => Box::new(udp),
+        };
+        // No invariant spans a panic.
+        let mut held = HELD.lock().unwrap_or_else(PoisonError::into_inner);
+        held.push_back(other);
+        if held.len() > MOST_HELD {
+            held.pop_front();
+        }
+        addresses.push(address);
+    }
+    Err(std::io::ErrorKind::AddrInUse.into())
 }
 
 fn ports_from(base: u16, count: usize) -> Result<Vec<String>, TestnetError> {
@@ -246,6 +294,19 @@ mod tests {
         let large = Options { payload: 4 << 20, ..usual };
         // 4 clients, 4 packets over three links, 16 letters, and 2 packets of noise over two links and one: 118 times 4 MiB.
         assert_eq!(large.comfortable_round(), 12.0);
+    }
+
+    #[test]
+    fn ports_are_chosen_once_and_their_own_side_is_free() {
+        let (mixes, metrics) = (free_ports(PortOf::Mix, 20), free_ports(PortOf::Metrics, 20));
+        let (mixes, metrics) = (mixes.expect("enough ports"), metrics.expect("enough ports"));
+        let different: std::collections::HashSet<&SocketAddr> = mixes.iter().chain(&metrics).collect();
+        assert_eq!(different.len(), 40);
+        // What another process finds when it looks for ports.
+        let both = |address: &SocketAddr| UdpSocket::bind(address).is_ok() && TcpListener::bind(address).is_ok();
+        assert!(!mixes.iter().chain(&metrics).any(both));
+        assert!(mixes.iter().all(|address| UdpSocket::bind(address).is_ok()));
+        assert!(metrics.iter().all(|address| TcpListener::bind(address).is_ok()));
     }
 
     #[test]

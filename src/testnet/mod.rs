@@ -14,7 +14,7 @@ use std::process::ExitStatus;
 use crate::config::{ConfigError, ContactError, FileError, KeyError};
 
 pub use children::{Children, Ended, Programs, daemon, last_words};
-pub use layout::{Layout, Options, free_ports};
+pub use layout::{Layout, Options, PortOf, free_ports};
 pub use watch::{ready, status};
 
 /// Why there is no network.

@@ -17,11 +17,6 @@ use crate::wire::CHAIN_KEPT;
 use super::process::Process;
 use super::schedule::{Shape, Step};
 
-/// The first ports that are tried: below those that the system gives to sockets that ask for any, so that nobody takes
-/// a mix's port while the mix is dead.
-const PORTS: std::ops::Range<u16> = 10_000..32_000;
-/// Places where ports are looked for.
-const TRIES: u16 = 200;
 /// Rounds of an epoch: few, so that epochs turn while things go wrong.
 const EPOCH_ROUNDS: u64 = 16;
 /// Where nothing goes wrong, everything that is kept for a time is kept as short as can be, so that it has its full size
@@ -82,7 +77,7 @@ impl Network {
         seed: u64,
         setting: &Setting,
     ) -> Result<Self, TestnetError> {
-        let mut layout = prepare(dir, options, seed)?;
+        let mut layout = Layout::prepare(dir, options)?;
         layout.network.epoch_rounds = EPOCH_ROUNDS;
         layout.network.threshold = setting.threshold.or(layout.network.threshold);
         if setting.calm {
@@ -210,20 +205,4 @@ impl Network {
         }
         roles
     }
-}
-
-/// A network on ports that are free.
-fn prepare(dir: &Path, options: &Options, seed: u64) -> Result<Layout, TestnetError> {
-    let mut failed = None;
-    // Networks beside each other begin elsewhere, and so do those of another process.
-    let first = seed.wrapping_mul(97).wrapping_add(u64::from(std::process::id()) * 31);
-    for number in 0..u64::from(TRIES) {
-        let place = first.wrapping_add(number * 11) % u64::from(PORTS.end - PORTS.start);
-        let base_port = Some(PORTS.start + place as u16);
-        match Layout::prepare(dir, &Options { base_port, ..options.clone() }) {
-            Err(TestnetError::Port(port)) => failed = Some(port),
-            prepared => return prepared,
-        }
-    }
-    Err(TestnetError::Port(failed.unwrap_or(PORTS.start)))
 }
