@@ -17,13 +17,15 @@ pub enum Defence {
     CommitFirst,
     /// What the entry does not take other mixes do, and sign no list without it.
     HandOver,
+    /// Batches leave in a random order.
+    Shuffle,
 }
 
 /// Which defences stand: in a released program all of them, and there the type is empty.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Defences {
     #[cfg(any(test, feature = "sim"))]
-    missing: u8,
+    missing: u16,
 }
 
 impl Defences {
@@ -31,7 +33,7 @@ impl Defences {
     #[must_use]
     pub fn stands(self, defence: Defence) -> bool {
         #[cfg(any(test, feature = "sim"))]
-        return self.missing & 1 << defence as u8 == 0;
+        return self.missing & 1 << defence as u16 == 0;
         #[cfg(not(any(test, feature = "sim")))]
         return matches!(defence, _);
     }
@@ -40,6 +42,6 @@ impl Defences {
     #[cfg(any(test, feature = "sim"))]
     #[must_use]
     pub fn without(self, defence: Defence) -> Self {
-        Self { missing: self.missing | 1 << defence as u8 }
+        Self { missing: self.missing | 1 << defence as u16 }
     }
 }

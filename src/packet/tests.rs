@@ -273,46 +273,6 @@ fn a_permutation_holds_every_index_once() {
     assert_eq!(order, (0..1000).collect::<Vec<u32>>());
 }
 
-/// Experiment T2: nothing of a packet's bits survives a hop. Returns how many of `count` packets share eight bytes with
-/// what they became, how many pairs are further than five sigma from half the bits, and the byte chi-square.
-fn unlinkability(hop: u8, count: usize, peel: bool) -> (usize, usize, f64) {
-    let mut round = Round::new(3, 256);
-    let peeler = round.peeler(hop);
-    let (mut common, mut distant, mut bytes) = (0, 0, [0u32; 256]);
-    for i in 0..count {
-        // Half of them say the very same.
-        let data = if i % 2 == 0 { [0; 256] } else { [i as u8; 256] };
-        let packet = round.packet(hop, &data);
-        let mut slots = Slots::from_packets(round.geometry, &packet).expect("whole");
-        peeler.peel(&mut slots, 5).expect("peels");
-        let output = if peel { slots.peeled(0).to_vec() } else { packet.clone() };
-        let windows: std::collections::HashSet<&[u8]> = packet.windows(8).collect();
-        common += usize::from(output.windows(8).any(|window| windows.contains(window)));
-        let bits = packet.len() as f64 * 8.0;
-        let distance: u32 = packet.iter().zip(&output).map(|(a, b)| (a ^ b).count_ones()).sum();
-        distant += usize::from((f64::from(distance) - bits / 2.0).abs() > 5.0 * (bits / 4.0).sqrt());
-        // All but the top byte of the ephemeral key, whose top bit is always clear.
-        output.iter().enumerate().filter(|(at, _)| *at != 31).for_each(|(_, byte)| bytes[usize::from(*byte)] += 1);
-    }
-    let expected = bytes.iter().sum::<u32>() as f64 / 256.0;
-    (common, distant, bytes.iter().map(|count| (f64::from(*count) - expected).powi(2) / expected).sum())
-}
-
-#[test]
-fn t2_a_packets_bits_do_not_survive_a_hop_and_an_unpeeled_one_shows() {
-    for hop in 1..=2 {
-        let (common, distant, chi2) = unlinkability(hop, 1000, true);
-        println!(
-            "T2, hop {hop}: {common} of 1000 share 8 bytes, {distant} beyond 5 sigma, chi2(255) = {chi2:.1} < 345.0"
-        );
-        assert_eq!((common, distant), (0, 0));
-        // p = 1e-4 at 255 degrees of freedom.
-        assert!(chi2 < 345.0, "{chi2}");
-        let (common, distant, _) = unlinkability(hop, 20, false);
-        assert_eq!((common, distant), (20, 20), "the control: a layer forwarded unpeeled");
-    }
-}
-
 #[test]
 fn a_peeled_slot_is_sealed_again_to_the_very_bytes_that_came() {
     for (mixes, payload) in [(2, 256), (3, 1024), (7, 65_536)] {

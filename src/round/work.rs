@@ -322,8 +322,7 @@ impl Job {
                 Done::Segment { round, peeled: PeeledSegment { stream, segment, hashes, slots, result } }
             }
             Job::Shuffle { round, mut rng, segments, noise } => {
-                let own = noise.draw(&mut rng);
-                let mut batch = Shuffled::with_noise(&mut rng, noise.builder.geometry(), segments, own);
+                let mut batch = shuffle(&mut rng, segments, &noise);
                 Done::Shuffled { round, digest: batch.digest(), batch }
             }
             Job::Open { round, batch, key } => Done::Open { round, letters: open(batch, &key) },
@@ -360,6 +359,15 @@ impl Job {
             Job::Close { round, case, noise } => Done::Closed { round, ruling: case.close(&noise).map(Box::new) },
         }
     }
+}
+
+fn shuffle(rng: &mut Csprng, segments: Vec<Slots>, noise: &NoisePlan) -> Shuffled {
+    let (geometry, own) = (noise.builder.geometry(), noise.draw(rng));
+    #[cfg(any(test, feature = "sim"))]
+    if !noise.network.defences.stands(crate::crypto::Defence::Shuffle) {
+        return Shuffled::in_order(geometry, segments, own);
+    }
+    Shuffled::with_noise(rng, geometry, segments, own)
 }
 
 /// The entry's batch has one segment a client, in the order of the list; what does not seal again was never its client's.

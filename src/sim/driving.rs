@@ -75,6 +75,9 @@ impl World {
             mix::Action::Work(job) => {
                 self.toll.works(own, self.mixes[own].rogue.is_some(), &job);
                 let done = job.run();
+                if let Some(watch) = self.watch.as_mut() {
+                    watch.worked(own, self.now, &done);
+                }
                 let done = match self.mixes[own].malice {
                     Some(malice) => malice.misreport(done),
                     None => done,
@@ -124,6 +127,9 @@ impl World {
             return self.hands_on(own, to, header, packets);
         }
         self.toll.hands_on(own, &header, &packets);
+        if let Some(watch) = self.watch.as_mut() {
+            watch.handed_on(own, batch);
+        }
         if let Some(malice) = malice {
             let noise: Vec<usize> = batch.packets.noise().map(|(place, _)| place as usize).collect();
             let mut others = (0..packets.len()).filter(|place| !noise.contains(place));
@@ -276,7 +282,11 @@ impl World {
                     return self.submits(own, id, round, (packets, records));
                 }
                 let (packets, records) = self.mischievous(own, round, packets, records);
-                let packets = Slots::from_packets(self.plan.geometry(), &packets);
+                let geometry = self.plan.geometry();
+                if let Some(watch) = self.watch.as_mut() {
+                    watch.submitted(own, self.now, round, &packets, geometry.packet());
+                }
+                let packets = Slots::from_packets(geometry, &packets);
                 let submission = packets.map(|packets| Submission { packets, records });
                 self.clients[own].submitted.insert(id, round);
                 if let Some(witness) = self.witness.as_mut() {

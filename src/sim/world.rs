@@ -14,6 +14,7 @@ use crate::store::{MessageName, NewMessage, StoreError};
 use crate::wire::Network;
 
 use super::adversary::Toll;
+use super::anonymity::Watch;
 use super::greeting::Greetings;
 use super::injury::pair;
 use super::kills::Trap;
@@ -32,6 +33,8 @@ pub struct World {
     pub batches: Vec<(usize, u64, Vec<Vec<u8>>)>,
     /// Who looks on, if anybody does.
     pub witness: Option<Witness>,
+    /// Who writes down whole rounds, if anybody does.
+    pub(super) watch: Option<Watch>,
     pub(super) plan: Plan,
     pub(super) network: Arc<Network>,
     pub(super) now: Duration,
@@ -90,6 +93,7 @@ impl World {
             clients,
             batches: Vec::new(),
             witness: None,
+            watch: None,
             now: Duration::ZERO,
             rng: Csprng::seed_from_u64(plan.seed ^ 0x5eed),
             queue: BinaryHeap::new(),

@@ -2,6 +2,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "results go to stdout, errors to stderr")]
 
 mod adversary;
+mod anonymity;
 mod blame;
 mod chaos;
 mod crowd;
@@ -28,6 +29,8 @@ struct Arguments {
 enum Command {
     /// Networks, simulated or of real processes, in which somebody is malicious; says whether anything opened, leaked or was lost by it
     Adversary(adversary::AdversaryArgs),
+    /// What is claimed of anonymity is attacked, experiment by experiment, each beside a control that must fail
+    Anonymity(anonymity::AnonymityArgs),
     /// Many clients and all mixes in one process over loopback QUIC; says what arrived and whether memory stays flat
     Crowd(crowd::CrowdArgs),
     /// Real processes that are killed, stopped, cut off and short of disk while messages travel; says whether all arrived
@@ -67,6 +70,7 @@ fn main() -> ExitCode {
         Command::Crowd(args) => runtime.block_on(crowd::run(&args)),
         Command::Chaos(args) => runtime.block_on(chaos::run(&args)),
         Command::Adversary(args) => adversary::run(&args, &runtime),
+        Command::Anonymity(args) => anonymity::run(&args),
         Command::Kills(args) => kills::run(&args, &runtime),
         Command::Rogue(args) => runtime.block_on(rogue::run(args)),
         Command::Oracles(args) => oracles::run(&args),

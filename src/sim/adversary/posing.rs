@@ -20,7 +20,7 @@ use crate::mix::{Action, Event, Mix, RequestId};
 use crate::net::Limits;
 use crate::node::{self, Node, NodeConfig};
 use crate::packet::{Geometry, Slots};
-use crate::round::{OutgoingBatch, Shuffled};
+use crate::round::{Noise, OutgoingBatch, Shuffled};
 use crate::session;
 use crate::store::{MapLimits, Store};
 use crate::wire::{Network, PeerMessage, Request};
@@ -262,7 +262,7 @@ impl TakenMix {
 fn outgoing(geometry: Geometry, packets: &[Vec<u8>]) -> Shuffled {
     let mut slots = Slots::zeroed(geometry, packets.len());
     packets.iter().enumerate().for_each(|(slot, packet)| slots.peeled_mut(slot).copy_from_slice(packet));
-    Shuffled::in_order(geometry, vec![slots])
+    Shuffled::in_order(geometry, vec![slots], Noise::none(geometry))
 }
 
 impl node::Intruder for TakenMix {

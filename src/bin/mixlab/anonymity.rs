@@ -1,0 +1,91 @@
+//! `anonymity`: the laboratory that attacks what is claimed.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use clap::Args;
+use clap::builder::PossibleValuesParser;
+use mixnet::load::commit;
+use mixnet::sim::anonymity::{Extent, Laboratory, Outcome, Report, SIMULATED};
+
+/// Arguments of `anonymity`.
+#[derive(Args)]
+#[command(
+    after_help = "Writes report.json, report.md and pictures into --out. Exit 0 only if every statistic is within its bounds and every
+control is red; 1 if not; 4 if an experiment could not be made.
+
+Examples:
+  mixlab anonymity --out docs/anonymity
+  mixlab anonymity --out /tmp/t6 --only T6 --quick"
+)]
+pub(super) struct AnonymityArgs {
+    /// Where the report goes
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Only these experiments; T5 comes with T4
+    #[arg(long, value_name = "ID", value_delimiter = ',', value_parser = PossibleValuesParser::new(SIMULATED))]
+    only: Vec<String>,
+    /// Fewer rounds: minutes
+    #[arg(long)]
+    quick: bool,
+    /// Everything random in simulations follows from it
+    #[arg(long, value_name = "SEED", default_value_t = 1)]
+    seed: u64,
+    /// Experiments that run at a time
+    #[arg(long, value_name = "COUNT", default_value_t = 2)]
+    threads: usize,
+}
+
+/// Runs the experiments and writes the report.
+pub(super) fn run(args: &AnonymityArgs) -> ExitCode {
+    let extent = if args.quick { Extent::Quick } else { Extent::Full };
+    let laboratory = Laboratory { extent, seed: args.seed };
+    let wanted = |id: &&str| args.only.is_empty() || args.only.iter().any(|only| only == id);
+    let outcomes = simulated(&laboratory, SIMULATED.into_iter().filter(wanted).collect(), args.threads);
+    let report = Report { outcomes, commit: commit(), command: command() };
+    if let Err(error) = report.write(&args.out) {
+        eprintln!("{error}");
+        return ExitCode::from(super::BROKEN);
+    }
+    if report.passes() { ExitCode::SUCCESS } else { ExitCode::from(1) }
+}
+
+/// Several at a time; the outcomes in order.
+fn simulated(laboratory: &Laboratory, ids: VecDeque<&'static str>, threads: usize) -> Vec<Outcome> {
+    let (waiting, done) = (Mutex::new(ids), Mutex::new(Vec::new()));
+    let next = || lock(&waiting).pop_front();
+    std::thread::scope(|scope| {
+        for _ in 0..threads.max(1) {
+            scope.spawn(|| {
+                while let Some(id) = next() {
+                    let began = Instant::now();
+                    let outcomes = laboratory.run(id);
+                    outcomes.iter().for_each(|outcome| tell(outcome, began));
+                    lock(&done).extend(outcomes);
+                }
+            });
+        }
+    });
+    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    done.sort_by_key(|outcome| outcome.id[1..].parse().unwrap_or(0u32));
+    done
+}
+
+fn tell(outcome: &Outcome, began: Instant) {
+    eprintln!("{} {}: {:.0} s", outcome.id, outcome.title, began.elapsed().as_secs_f64());
+    outcome.findings.iter().for_each(|finding| println!("{}", finding.json()));
+}
+
+/// No invariant spans a panic in here.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What was typed, with the program's own name only.
+fn command() -> String {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    format!("mixlab {}", arguments.join(" "))
+}

@@ -1,0 +1,208 @@
+//! Experiment T6: who writes to whom, for an exit that counts letters by mailbox over many rounds and sees who is there.
+
+use std::collections::HashMap;
+
+use rand::seq::SliceRandom;
+use rand::{RngExt, SeedableRng};
+
+use super::super::{Party, Plan};
+use super::view::{Round, Rounds};
+use super::{Curve, Figure, Finding, Outcome};
+use crate::crypto::{Csprng, MailboxId};
+
+/// One round as the exit and whoever watches the clients' links know it together.
+pub struct Deposits {
+    /// By client: whether it took part.
+    pub present: Vec<bool>,
+    /// By client: letters for its mailbox. With direct polling the exit knows whose it is.
+    pub letters: Vec<u32>,
+}
+
+/// An adversary of the disclosure experiment: implement it, and [`Disclosure::play`] says how good it is.
+pub trait Discloser {
+    /// Sees one more round.
+    fn observe(&mut self, round: &Deposits);
+
+    /// To whom, after all that it has seen, this client writes: another client.
+    fn partner(&self, client: usize) -> usize;
+}
+
+/// The experiment: every client has one other to whom it writes, nobody else writes to that one, and the adversary looks
+/// for it.
+#[derive(Clone, Debug)]
+pub struct Disclosure {
+    /// Clients, N.
+    pub clients: usize,
+    /// Rounds after which the adversary is asked, ascending.
+    pub rounds: Vec<u64>,
+    /// How likely a client that is there has written a message since the last round.
+    pub writes: f64,
+    /// The share of clients that are away at any moment, each for five rounds on average.
+    pub away: f64,
+    /// Networks, each with other partners: every client of each is a trial.
+    pub worlds: u64,
+    /// Everything random follows from it.
+    pub seed: u64,
+}
+
+/// Rounds for which a client that goes is away, on average.
+const AWAY_ROUNDS: f64 = 5.0;
+
+impl Disclosure {
+    /// The share of clients whose partner the adversary found, after each number of rounds.
+    ///
+    /// # Panics
+    /// If a network comes to a halt.
+    pub fn play<D: Discloser>(&self, make: impl Fn(usize) -> D) -> Vec<(f64, f64)> {
+        let mut found = vec![0; self.rounds.len()];
+        for world in 0..self.worlds {
+            let counts = self.world(self.seed + world, make(self.clients));
+            found.iter_mut().zip(counts).for_each(|(found, count)| *found += count);
+        }
+        let trials = (self.clients as u64 * self.worlds) as f64;
+        self.rounds.iter().zip(found).map(|(rounds, found)| (*rounds as f64, found as f64 / trials)).collect()
+    }
+
+    /// One network: how many partners are found after each number of rounds.
+    fn world(&self, seed: u64, mut adversary: impl Discloser) -> Vec<usize> {
+        let mut rounds = Rounds::of(Plan {
+            clients: self.clients,
+            packets_per_client: 1,
+            min_share_permille: 100,
+            seed,
+            ..Plan::default()
+        });
+        let mut rng = Csprng::seed_from_u64(seed ^ 0xd15c);
+        let partners = partners(&mut rng, self.clients);
+        let owners: HashMap<MailboxId, usize> =
+            rounds.world.clients.iter().enumerate().map(|(client, sim)| (sim.mailbox(), client)).collect();
+        let mut found = Vec::new();
+        for number in 1..=self.rounds.last().copied().unwrap_or(0) {
+            let round = rounds.next_round().expect("an honest network goes on");
+            adversary.observe(&deposits(&round, &owners, self.clients));
+            for (client, partner) in partners.iter().enumerate() {
+                self.come_and_go(&mut rounds, &mut rng, client);
+                if rounds.world.runs(Party::Client(client)) && rng.random_bool(self.writes) {
+                    rounds.world.send(client, *partner, b"to you");
+                }
+            }
+            if self.rounds.contains(&number) {
+                found.push((0..self.clients).filter(|client| adversary.partner(*client) == partners[*client]).count());
+            }
+        }
+        found
+    }
+
+    /// Clients go and come back, so that the share that is away stays the same.
+    fn come_and_go(&self, rounds: &mut Rounds, rng: &mut Csprng, client: usize) {
+        let back = 1.0 / AWAY_ROUNDS;
+        if !rounds.world.runs(Party::Client(client)) {
+            if rng.random_bool(back) {
+                rounds.world.start_client(client);
+            }
+        } else if rng.random_bool(back * self.away / (1.0 - self.away)) {
+            rounds.world.crash_client(client);
+        }
+    }
+}
+
+/// A partner for everybody, never itself: a random order, each writing to the next.
+fn partners(rng: &mut Csprng, clients: usize) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..clients).collect();
+    order.shuffle(rng);
+    let mut partners = vec![0; clients];
+    order.iter().zip(order.iter().cycle().skip(1)).for_each(|(from, to)| partners[*from] = *to);
+    partners
+}
+
+fn deposits(round: &Round, owners: &HashMap<MailboxId, usize>, clients: usize) -> Deposits {
+    let mut seen = Deposits { present: vec![false; clients], letters: vec![0; clients] };
+    round.submissions.iter().for_each(|sent| seen.present[sent.client as usize] = true);
+    round.mailboxes.iter().filter_map(|mailbox| owners.get(mailbox)).for_each(|owner| seen.letters[*owner] += 1);
+    seen
+}
+
+/// Which of two kinds a round is for a client: `true` for those in which its partner gets more. `None` says nothing.
+pub type Kind = fn(&Deposits, usize) -> Option<bool>;
+
+/// Whose mailbox gets more in one kind of a client's rounds than in the other (statistical disclosure, Danezis 2003). Where
+/// there is only one kind, the mailbox that gets most.
+pub struct Contrast {
+    kind: Kind,
+    /// By client: rounds of either kind.
+    rounds: Vec<[f64; 2]>,
+    /// By client and recipient: letters in them.
+    letters: Vec<Vec<[f64; 2]>>,
+}
+
+impl Contrast {
+    /// Among so many clients.
+    pub fn new(clients: usize, kind: Kind) -> Self {
+        Self { kind, rounds: vec![[0.0; 2]; clients], letters: vec![vec![[0.0; 2]; clients]; clients] }
+    }
+
+    /// Rounds in which the client is there, against those in which it is not.
+    pub fn presence(clients: usize) -> Self {
+        Self::new(clients, |round, client| Some(round.present[client]))
+    }
+
+    /// Rounds in which the client's own mailbox gets nothing, against others: finds those who write to themselves when they
+    /// have nothing to say.
+    pub fn own_dummies(clients: usize) -> Self {
+        Self::new(clients, |round, client| round.present[client].then(|| round.letters[client] == 0))
+    }
+}
+
+impl Discloser for Contrast {
+    fn observe(&mut self, round: &Deposits) {
+        for client in 0..self.rounds.len() {
+            let Some(kind) = (self.kind)(round, client).map(usize::from) else { continue };
+            self.rounds[client][kind] += 1.0;
+            for (letters, count) in self.letters[client].iter_mut().zip(&round.letters) {
+                letters[kind] += f64::from(*count);
+            }
+        }
+    }
+
+    fn partner(&self, client: usize) -> usize {
+        let rounds = self.rounds[client];
+        let mean = |letters: &[f64; 2], kind: usize| letters[kind] / rounds[kind].max(1.0);
+        let scores = self.letters[client].iter().map(|letters| mean(letters, 1) - mean(letters, 0)).enumerate();
+        let others = scores.filter(|(other, _)| *other != client);
+        let best = |best: (usize, f64), other: (usize, f64)| if other.1 > best.1 { other } else { best };
+        others.fold((client, f64::NEG_INFINITY), best).0
+    }
+}
+
+/// 1/64 and three standard errors of 200 trials.
+const BASELINE: f64 = 0.042;
+
+/// Experiment T6: 64 clients in each of so many networks, asked for after 10 to `rounds` rounds.
+pub fn disclosure(rounds: u64, worlds: u64, seed: u64) -> Outcome {
+    let asked: Vec<u64> =
+        [10, 20, 50, 100, 200, 500, 1000, 2000, 5000].into_iter().filter(|at| *at <= rounds).collect();
+    let setting = Disclosure { clients: 64, rounds: asked, writes: 0.2, away: 0.0, worlds, seed };
+    let presence = |away: f64| Disclosure { away, ..setting.clone() }.play(Contrast::presence);
+    let curves = [0.0, 0.01, 0.1]
+        .map(|away| Curve { name: format!("uniform dummies, {:.0} % away", away * 100.0), points: presence(away) });
+    let end = |curve: &Curve| curve.points.last().map_or(f64::NAN, |(_, found)| *found);
+    let findings = vec![Finding::new(
+        "T6",
+        format!("partners found after {rounds} rounds, nobody ever away"),
+        end(&curves[0]),
+        0.0..=BASELINE,
+    )];
+    Outcome {
+        id: "T6",
+        title: "who writes to whom, over many rounds",
+        text: String::new(),
+        findings,
+        figures: vec![Figure {
+            name: "t6-disclosure",
+            title: "Partners found by an exit that counts letters".into(),
+            x: ("rounds", true),
+            y: ("share of clients", false),
+            curves: curves.into(),
+        }],
+    }
+}

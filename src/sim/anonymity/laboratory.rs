@@ -1,0 +1,41 @@
+//! All experiments in order.
+
+use super::{Outcome, disclosure, linkage, uniformity, unlinkability};
+
+/// How many rounds there are of what.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Extent {
+    /// Minutes: the sizes that `cargo test` uses, or a little more.
+    Quick,
+    /// What the bounds are made for.
+    Full,
+}
+
+/// A run of the laboratory.
+#[derive(Clone, Debug)]
+pub struct Laboratory {
+    /// How much.
+    pub extent: Extent,
+    /// Everything random in simulations follows from it.
+    pub seed: u64,
+}
+
+/// The experiments on simulated networks, by the number of their row: some give two rows.
+pub const SIMULATED: [&str; 4] = ["T1", "T2", "T4", "T6"];
+
+impl Laboratory {
+    /// Runs one of [`SIMULATED`]; nothing for any other name.
+    pub fn run(&self, id: &str) -> Vec<Outcome> {
+        let full = self.extent == Extent::Full;
+        let seed = self.seed;
+        match id {
+            "T1" => vec![uniformity(seed)],
+            "T2" => vec![unlinkability(seed)],
+            "T4" if full => linkage(8_000, 400, seed).into(),
+            "T4" => linkage(8_000, 320, seed).into(),
+            "T6" if full => vec![disclosure(1000, 4, seed)],
+            "T6" => vec![disclosure(100, 4, seed)],
+            _ => Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! What there is to see of a round, and what of it an adversary sees.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use super::super::{Plan, World};
+use crate::crypto::MailboxId;
+use crate::round::{Done, OutgoingBatch};
+
+/// A client's submission as it went over its link.
+#[derive(Clone, Debug)]
+pub struct Submitted {
+    /// The client's roster index.
+    pub client: u32,
+    /// When it left the client, on the world's clock.
+    pub at: Duration,
+    /// Its packets, W bytes each, in the order in which they were sent.
+    pub packets: Vec<Vec<u8>>,
+}
+
+/// What a mix did to a batch.
+#[derive(Clone, Debug)]
+pub struct Hop {
+    /// What it handed on, W bytes each, in that order; at the exit what it opened.
+    pub sent: Vec<Vec<u8>>,
+    /// For each of them its place among what came in; `None` for the mix's own noise.
+    pub order: Vec<Option<u32>>,
+    /// When the batch was shuffled, on the world's clock.
+    pub at: Duration,
+}
+
+/// A round that was stored, with everything that happened in it.
+#[derive(Clone, Debug)]
+pub struct Round {
+    /// Its number.
+    pub number: u64,
+    /// The submissions on the list, in its order.
+    pub submissions: Vec<Submitted>,
+    /// What each mix did, in cascade order.
+    pub hops: Vec<Hop>,
+    /// Where each letter went, in the order of the exit's batch.
+    pub mailboxes: Vec<MailboxId>,
+}
+
+impl Round {
+    /// What came to the mix at place `mix` (from 0) in order: from the clients, or from the mix before.
+    pub fn received(&self, mix: usize) -> Vec<&[u8]> {
+        match mix.checked_sub(1) {
+            Some(before) => self.hops[before].sent.iter().map(Vec::as_slice).collect(),
+            None => self.submissions.iter().flat_map(|sent| &sent.packets).map(Vec::as_slice).collect(),
+        }
+    }
+
+    /// For each packet that the entry took, in order, its place at the exit.
+    pub fn passage(&self) -> Vec<u32> {
+        let taken = self.received(0).len() as u32;
+        let mut places: Vec<u32> = (0..taken).collect();
+        for hop in &self.hops {
+            let to = inverse(&hop.order);
+            places.iter_mut().for_each(|place| *place = to[place]);
+        }
+        places
+    }
+
+    /// What an adversary sees who watches all links and owns every mix but the one at place `honest`; all if `None`.
+    pub fn seen(&self, honest: Option<usize>) -> View<'_> {
+        View { round: self, honest }
+    }
+}
+
+/// Where what came in at each place went.
+pub fn inverse(order: &[Option<u32>]) -> BTreeMap<u32, u32> {
+    (0..).zip(order).filter_map(|(to, from)| Some(((*from)?, to))).collect()
+}
+
+/// A [`Round`] through the eyes of an adversary.
+#[derive(Clone, Copy)]
+pub struct View<'a> {
+    round: &'a Round,
+    honest: Option<usize>,
+}
+
+impl<'a> View<'a> {
+    /// The round's number.
+    pub fn number(&self) -> u64 {
+        self.round.number
+    }
+
+    /// How many mixes there are.
+    pub fn mixes(&self) -> usize {
+        self.round.hops.len()
+    }
+
+    /// The mix that the adversary does not own.
+    pub fn honest(&self) -> Option<usize> {
+        self.honest
+    }
+
+    /// What each client sent, and when.
+    pub fn submissions(&self) -> &'a [Submitted] {
+        &self.round.submissions
+    }
+
+    /// What came to a mix, in order.
+    pub fn received(&self, mix: usize) -> Vec<&'a [u8]> {
+        self.round.received(mix)
+    }
+
+    /// What a mix handed on, in order.
+    pub fn sent(&self, mix: usize) -> &'a [Vec<u8>] {
+        &self.round.hops[mix].sent
+    }
+
+    /// When it was shuffled, which the adversary knows of the honest one by when its batch left.
+    pub fn shuffled_at(&self, mix: usize) -> Duration {
+        self.round.hops[mix].at
+    }
+
+    /// A mix's shuffle, `None` of the honest one: for each packet handed on its place among what came in, or `None` for
+    /// the mix's own noise.
+    pub fn order(&self, mix: usize) -> Option<&'a [Option<u32>]> {
+        (self.honest != Some(mix)).then(|| &*self.round.hops[mix].order)
+    }
+
+    /// Where each letter went, in the order of the exit's batch: the exit's own knowledge, or that of corrupt recipients.
+    pub fn mailboxes(&self) -> &'a [MailboxId] {
+        &self.round.mailboxes
+    }
+}
+
+/// Who looks on while a world's rounds go by.
+#[derive(Default)]
+pub(in crate::sim) struct Watch {
+    submitted: BTreeMap<u64, BTreeMap<u32, Submitted>>,
+    listed: BTreeMap<u64, Vec<u32>>,
+    hops: BTreeMap<u64, BTreeMap<usize, Hop>>,
+    rounds: VecDeque<Round>,
+}
+
+/// Rounds of which parts are kept: those that never end must not stay for ever.
+const KEPT: u64 = 64;
+
+impl Watch {
+    pub(in crate::sim) fn submitted(&mut self, client: usize, at: Duration, round: u64, packets: &[u8], size: usize) {
+        let packets = packets.chunks_exact(size).map(<[u8]>::to_vec).collect();
+        let client = client as u32;
+        self.submitted.entry(round).or_default().insert(client, Submitted { client, at, packets });
+    }
+
+    pub(in crate::sim) fn handed_on(&mut self, mix: usize, batch: &OutgoingBatch) {
+        let header = &batch.header.header;
+        if mix == 0 {
+            self.listed.insert(header.round, header.members.iter().collect());
+        }
+    }
+
+    pub(in crate::sim) fn worked(&mut self, mix: usize, at: Duration, done: &Done) {
+        match done {
+            Done::Shuffled { round, batch, .. } => {
+                let sent = batch.packets().map(<[u8]>::to_vec).collect();
+                let hop = Hop { sent, order: batch.order().collect(), at };
+                self.hops.entry(*round).or_default().insert(mix, hop);
+            }
+            Done::Open { round, letters } => {
+                let mailboxes = letters.letters.iter().map(|(mailbox, _)| *mailbox).collect();
+                self.opened(*round, mailboxes);
+            }
+            _ => {}
+        }
+    }
+
+    fn opened(&mut self, number: u64, mailboxes: Vec<MailboxId>) {
+        let hops = self.hops.remove(&number).unwrap_or_default().into_values().collect();
+        let mut submitted = self.submitted.remove(&number).unwrap_or_default();
+        let listed = self.listed.remove(&number).unwrap_or_default();
+        let submissions = listed.into_iter().filter_map(|client| submitted.remove(&client)).collect();
+        self.rounds.push_back(Round { number, submissions, hops, mailboxes });
+        let old = number.saturating_sub(KEPT);
+        self.submitted = self.submitted.split_off(&old);
+        self.listed = self.listed.split_off(&old);
+        self.hops = self.hops.split_off(&old);
+    }
+}
+
+/// Rounds of a simulated network, one after the other.
+pub struct Rounds {
+    /// The network; between rounds its clients can be given messages, stopped and started.
+    pub world: World,
+}
+
+/// Nobody who is honest waits longer for a round.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+impl Rounds {
+    /// A network of this plan.
+    pub fn of(plan: Plan) -> Self {
+        let mut world = World::new(plan);
+        world.watch = Some(Watch::default());
+        Self { world }
+    }
+
+    /// The next round that is stored; `None` if the network has come to a halt.
+    pub fn next_round(&mut self) -> Option<Round> {
+        let there = |world: &World| world.watch.as_ref().is_some_and(|watch| !watch.rounds.is_empty());
+        self.world.run_until(PATIENCE, there);
+        self.world.watch.as_mut()?.rounds.pop_front()
+    }
+}
