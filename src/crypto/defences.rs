@@ -19,6 +19,8 @@ pub enum Defence {
     HandOver,
     /// Batches leave in a random order.
     Shuffle,
+    /// A round's secrets are erased when it is over.
+    Erasure,
 }
 
 /// Which defences stand: in a released program all of them, and there the type is empty.

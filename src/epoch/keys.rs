@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
 
-use crate::crypto::{Backend, Csprng, Digest, LockedKeys, SecretKey};
+use crate::crypto::{Backend, Csprng, Defence, Digest, LockedKeys, SecretKey};
 use crate::packet::{Builder, EnvelopeKey, Geometry, Peeler, RoundContext};
 use crate::threshold::{EpochShares, JointKeyError, JointKeys, Opening, Share, Window};
 use crate::wire::{CHAIN_KEPT, EpochDocument, ListContext, ListKeys, ListSecret, MixKeys, Network, SignedEpoch};
@@ -278,6 +278,9 @@ impl Epochs {
 
     /// Erases this mix's secrets of `round`: its verdict is signed.
     pub fn erase(&mut self, round: u64) {
+        if !self.network.defences.stands(Defence::Erasure) {
+            return;
+        }
         let documents = self.chain.iter().map(|signed| &signed.document);
         for document in documents.filter(|document| document.position(round).is_some()) {
             erase(&mut self.keys, document, round);

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use zeroize::Zeroizing;
+
 use crate::packet::Peeler;
 use crate::threshold::Share;
 use crate::wire::ListKeys;
@@ -14,7 +16,12 @@ impl Mix {
         self.epochs.share(round)
     }
 
-    /// Its own onion key of a round.
+    /// Its own onion key of a round, while it has it.
+    pub fn own_onion_key(&self, round: u64) -> Option<Zeroizing<[u8; 32]>> {
+        self.epochs.onion_key(round).map(Zeroizing::new)
+    }
+
+    /// What peels with it.
     pub fn own_peeler(&self, round: u64) -> Option<Peeler> {
         self.epochs.peeler(round)
     }

@@ -47,6 +47,27 @@ struct Item<'a> {
     sender: Option<Arc<Correspondent>>,
 }
 
+#[cfg(any(test, feature = "sim"))]
+impl BuildJob {
+    /// For which round.
+    pub fn round(&self) -> u64 {
+        self.builder.context().round
+    }
+
+    /// Whether there is a message in it.
+    pub fn carries(&self) -> bool {
+        !self.fragments.is_empty()
+    }
+}
+
+#[cfg(any(test, feature = "sim"))]
+impl Built {
+    /// A copy of what is sent.
+    pub fn clone_bytes(&self) -> (Vec<u8>, Vec<u8>) {
+        (self.packets.clone(), self.records.clone())
+    }
+}
+
 impl BuildJob {
     /// Builds `packets_per_client` packets; for 3 mixes about ten scalar multiplications each and five passes over the
     /// payload. In a sealed round its records follow, in the order of the packets.

@@ -50,6 +50,22 @@ pub struct LetterCounts {
     pub misattributed: u64,
 }
 
+#[cfg(any(test, feature = "sim"))]
+impl OpenJob {
+    /// How many letters.
+    pub fn letters(&self) -> usize {
+        self.letters.len() / (LETTER_HEADER_BYTES + self.geometry.letter())
+    }
+}
+
+#[cfg(any(test, feature = "sim"))]
+impl Opened {
+    /// What was no dummy.
+    pub fn arrivals(&self) -> &[Arrival] {
+        &self.arrivals
+    }
+}
+
 impl OpenJob {
     /// Opens every letter; a scalar multiplication each and one pass over the payload.
     pub fn run(mut self) -> Opened {

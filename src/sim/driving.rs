@@ -74,7 +74,13 @@ impl World {
             }
             mix::Action::Work(job) => {
                 self.toll.works(own, self.mixes[own].rogue.is_some(), &job);
-                let done = job.run();
+                if let Some(watch) = self.watch.as_mut() {
+                    watch.works(own, self.now, &job);
+                }
+                let done = match self.stopwatch.as_mut() {
+                    Some(stopwatch) => stopwatch.work(job),
+                    None => job.run(),
+                };
                 if let Some(watch) = self.watch.as_mut() {
                     watch.worked(own, self.now, &done);
                 }
@@ -299,8 +305,14 @@ impl World {
                 self.hands_over(own, mix, (id, round), (packets, records));
                 None
             }
-            session::Action::Build(job) => Some(session::Event::Built(job.run())),
-            session::Action::Open(job) => Some(session::Event::Opened(job.run())),
+            session::Action::Build(job) => Some(session::Event::Built(match self.stopwatch.as_mut() {
+                Some(stopwatch) => stopwatch.build(*job),
+                None => job.run(),
+            })),
+            session::Action::Open(job) => Some(session::Event::Opened(match self.stopwatch.as_mut() {
+                Some(stopwatch) => stopwatch.open(*job),
+                None => job.run(),
+            })),
             session::Action::Note(note) => {
                 self.clients[own].notes.push(note);
                 None

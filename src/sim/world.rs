@@ -14,7 +14,7 @@ use crate::store::{MessageName, NewMessage, StoreError};
 use crate::wire::Network;
 
 use super::adversary::Toll;
-use super::anonymity::Watch;
+use super::anonymity::{Stopwatch, Watch};
 use super::greeting::Greetings;
 use super::injury::pair;
 use super::kills::Trap;
@@ -35,6 +35,8 @@ pub struct World {
     pub witness: Option<Witness>,
     /// Who writes down whole rounds, if anybody does.
     pub(super) watch: Option<Watch>,
+    /// Who times what is done, if anybody does.
+    pub(super) stopwatch: Option<Stopwatch>,
     pub(super) plan: Plan,
     pub(super) network: Arc<Network>,
     pub(super) now: Duration,
@@ -94,6 +96,7 @@ impl World {
             batches: Vec::new(),
             witness: None,
             watch: None,
+            stopwatch: None,
             now: Duration::ZERO,
             rng: Csprng::seed_from_u64(plan.seed ^ 0x5eed),
             queue: BinaryHeap::new(),

@@ -104,7 +104,7 @@ impl LinkageGame {
 }
 
 /// Half of the clients have something to say.
-fn write(rounds: &mut Rounds, rng: &mut Csprng, clients: usize) {
+pub(super) fn write(rounds: &mut Rounds, rng: &mut Csprng, clients: usize) {
     for client in 0..clients {
         if rng.random_bool(0.5) {
             let content = vec![client as u8; rng.random_range(1..=200)];

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::super::{Plan, World};
 use crate::crypto::MailboxId;
-use crate::round::{Done, OutgoingBatch};
+use crate::round::{Done, Job, OutgoingBatch, Shuffled};
 
 /// A client's submission as it went over its link.
 #[derive(Clone, Debug)]
@@ -21,7 +21,7 @@ pub struct Submitted {
 /// What a mix did to a batch.
 #[derive(Clone, Debug)]
 pub struct Hop {
-    /// What it handed on, W bytes each, in that order; at the exit what it opened.
+    /// What it handed on, W bytes each, in that order; at the exit what it opened then.
     pub sent: Vec<Vec<u8>>,
     /// For each of them its place among what came in; `None` for the mix's own noise.
     pub order: Vec<Option<u32>>,
@@ -154,13 +154,22 @@ impl Watch {
         }
     }
 
+    /// The exit shuffles when it may open.
+    pub(in crate::sim) fn works(&mut self, mix: usize, at: Duration, job: &Job) {
+        if let Job::Open { round, batch, .. } = job {
+            self.shuffled(mix, at, *round, batch);
+        }
+    }
+
+    fn shuffled(&mut self, mix: usize, at: Duration, round: u64, batch: &Shuffled) {
+        let sent = batch.packets().map(<[u8]>::to_vec).collect();
+        let hop = Hop { sent, order: batch.order().collect(), at };
+        self.hops.entry(round).or_default().insert(mix, hop);
+    }
+
     pub(in crate::sim) fn worked(&mut self, mix: usize, at: Duration, done: &Done) {
         match done {
-            Done::Shuffled { round, batch, .. } => {
-                let sent = batch.packets().map(<[u8]>::to_vec).collect();
-                let hop = Hop { sent, order: batch.order().collect(), at };
-                self.hops.entry(*round).or_default().insert(mix, hop);
-            }
+            Done::Shuffled { round, batch, .. } => self.shuffled(mix, at, *round, batch),
             Done::Open { round, letters } => {
                 let mailboxes = letters.letters.iter().map(|(mailbox, _)| *mailbox).collect();
                 self.opened(*round, mailboxes);
