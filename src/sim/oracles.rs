@@ -4,7 +4,6 @@
 //! after log2 of them it has a name. Each is tried on an honest network, and without the rule which closes it: clients break
 //! it, or mixes do not have it.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -144,9 +143,10 @@ impl World {
                 false
             }
             Request::PollMessages { round, .. } => {
-                self.polls.push((client, *round));
+                let polls = self.polls.entry((client, *round)).or_default();
+                *polls += 1;
                 let dropped = self.unanswered.contains(&client);
-                let again = self.polls.iter().filter(|poll| **poll == (client, *round)).count() < 2;
+                let again = *polls < 2;
                 if dropped && self.polls_again && again {
                     self.ask(Party::Client(client), Party::Mix(to), id, request.clone(), None);
                 }
@@ -204,10 +204,7 @@ fn by_answers(seed: u64, broken: bool) -> bool {
         world.send(2, 1, b"for one whose answers are dropped");
         world.send(3, 0, b"for one whose answers are not");
         world.run_for(POLLS);
-        // How often each polled for each round.
-        let mut polls: BTreeMap<(usize, u64), u32> = BTreeMap::new();
-        world.polls.iter().for_each(|poll| *polls.entry(*poll).or_default() += 1);
-        polls
+        world.polls
     };
     polls(true) != polls(false)
 }

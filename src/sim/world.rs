@@ -61,8 +61,8 @@ pub struct World {
     pub spoils: Option<(usize, isize)>,
     /// Clients whose answers a malicious exit drops.
     pub(super) unanswered: BTreeSet<usize>,
-    /// What clients have asked the exit: who, and for which round.
-    pub(super) polls: Vec<(usize, u64)>,
+    /// How often which client has asked the exit for which round.
+    pub(super) polls: BTreeMap<(usize, u64), u32>,
     /// Whether clients ask again when they get no answer: what the protocol forbids.
     pub(super) polls_again: bool,
     /// Whether clients send again what has no receipt: what the protocol forbids.
@@ -112,7 +112,7 @@ impl World {
             passes_over: false,
             spoils: None,
             unanswered: BTreeSet::new(),
-            polls: Vec::new(),
+            polls: BTreeMap::new(),
             polls_again: false,
             resend_without_receipt: false,
             toll: Toll::default(),

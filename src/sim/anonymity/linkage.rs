@@ -1,6 +1,6 @@
 //! Experiments T4 and T5: who sent what came out, for an adversary who owns all mixes but one.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use rand::{RngExt, SeedableRng};
 
@@ -125,6 +125,8 @@ fn likeliest(weights: &[f64]) -> usize {
 pub struct Tracer {
     /// How often a packet has moved so many places, around the end of the batch.
     moves: Vec<f64>,
+    /// Of the round looked at last: its number, and by place at the honest mix the output that has bytes in common.
+    twins: Option<(u64, Vec<Option<usize>>)>,
 }
 
 /// The bytes of which a packet that has not been peeled would have many in common with what it was.
@@ -141,15 +143,25 @@ impl Tracer {
     }
 
     /// How likely the honest mix's input at place `from` is each of its outputs.
-    fn through(&self, view: &View<'_>, honest: usize, from: u32) -> Vec<f64> {
-        let (came, sent) = (view.received(honest), view.sent(honest));
-        let windows: HashSet<&[u8]> = came[from as usize].windows(COMMON).collect();
-        let twin = sent.iter().position(|packet| packet.windows(COMMON).any(|window| windows.contains(window)));
+    fn through(&mut self, view: &View<'_>, honest: usize, from: u32) -> Vec<f64> {
+        let count = view.sent(honest).len();
+        let twin = self.twins(view, honest)[from as usize];
         let weight = |to: usize| match twin {
             Some(twin) => f64::from(u8::from(twin == to)),
-            None => self.moves.get(moved(from, to as u32, sent.len())).copied().unwrap_or(1.0),
+            None => self.moves.get(moved(from, to as u32, count)).copied().unwrap_or(1.0),
         };
-        (0..sent.len()).map(weight).collect()
+        (0..count).map(weight).collect()
+    }
+
+    fn twins(&mut self, view: &View<'_>, honest: usize) -> &[Option<usize>] {
+        if self.twins.as_ref().is_none_or(|(round, _)| *round != view.number()) {
+            let sent = view.sent(honest).iter().enumerate();
+            let windows: HashMap<&[u8], usize> =
+                sent.flat_map(|(to, packet)| packet.windows(COMMON).map(move |window| (window, to))).collect();
+            let twin = |packet: &&[u8]| packet.windows(COMMON).find_map(|window| windows.get(window).copied());
+            self.twins = Some((view.number(), view.received(honest).iter().map(twin).collect()));
+        }
+        self.twins.as_ref().map_or(&[], |(_, twins)| twins)
     }
 }
 
