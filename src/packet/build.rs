@@ -25,7 +25,8 @@ pub struct Recipe<'a> {
     pub to: Address,
     /// The body.
     pub body: Body<'a>,
-    /// The tag key, for a body that names its sender.
+    /// The tag key. A tag is made with it in any case and stands only in a body that names its sender, so that one which does not
+    /// can cost as much.
     pub sender: Option<&'a Correspondent>,
 }
 
@@ -291,7 +292,9 @@ impl Builder {
         recipe.body.write(body);
         if let Some(correspondent) = recipe.sender {
             let tag = correspondent.tag(&agreed[0].ephemeral, body);
-            body[TAG_AT..][..16].copy_from_slice(&tag);
+            if recipe.body.sender.is_some() {
+                body[TAG_AT..][..16].copy_from_slice(&tag);
+            }
         }
         self.seal(&agreed[0], LETTER_HOP, letter_head, body);
         self.seal(&agreed[1], ENVELOPE_HOP, head, inner);

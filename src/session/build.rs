@@ -68,6 +68,12 @@ impl Built {
     }
 }
 
+/// Where a dummy goes.
+struct Cover {
+    to: Address,
+    message: MessageId,
+}
+
 impl BuildJob {
     /// Builds `packets_per_client` packets; for 3 mixes about ten scalar multiplications each and five passes over the
     /// payload. In a sealed round its records follow, in the order of the packets.
@@ -75,6 +81,8 @@ impl BuildJob {
         let mut rng = Csprng::from_seed(*self.seed);
         let count = self.network.parameters.packets_per_client as usize;
         let mut unsendable = Vec::new();
+        // As many dummies are drawn whatever is carried, and each item then costs the same.
+        let covers: Vec<Cover> = (0..count).map(|_| self.cover(&mut rng)).collect();
         let mut items: Vec<_> = Vec::with_capacity(count);
         for fragment in &self.fragments {
             match self.fragment(fragment) {
@@ -82,9 +90,7 @@ impl BuildJob {
                 None => unsendable.push(fragment.message),
             }
         }
-        while items.len() < count {
-            items.push(self.dummy(&mut rng));
-        }
+        items.extend(covers.iter().skip(items.len()).map(|cover| self.dummy(cover)));
         let mut packets =
             Vec::with_capacity(self.builder.geometry().packet() * count + self.builder.geometry().stride());
         // A position in the submission must not tell a fragment from a dummy.
@@ -109,8 +115,8 @@ impl BuildJob {
             return None;
         }
         let sender = match fragment.named {
-            true => Some(self.correspondence.outgoing(&fragment.to.letter_key)?),
-            false => None,
+            true => self.correspondence.outgoing(&fragment.to.letter_key)?,
+            false => self.correspondence.ourselves()?,
         };
         let body = Body {
             kind: Kind::Fragment,
@@ -121,16 +127,20 @@ impl BuildJob {
             sender: fragment.named.then(|| self.correspondence.mailbox()),
             data: &fragment.data,
         };
-        Some(Item { to: fragment.to, body, sender })
+        Some(Item { to: fragment.to, body, sender: Some(sender) })
     }
 
     /// To a mailbox drawn uniformly from all, ours included: every client gets the same cover.
-    fn dummy(&self, rng: &mut Csprng) -> Item<'_> {
+    fn cover(&self, rng: &mut Csprng) -> Cover {
         let mailboxes = &self.network.roster.mailboxes;
         let mailbox = mailboxes[rng.random_range(0..mailboxes.len())];
         let mut message = MessageId([0; 16]);
         rng.fill_bytes(&mut message.0);
-        let body = Body::dummy(message, self.expiry, &self.network.parameters.dummy_payload);
-        Item { to: Address { mailbox: mailbox.id, letter_key: mailbox.letter_key }, body, sender: None }
+        Cover { to: Address { mailbox: mailbox.id, letter_key: mailbox.letter_key }, message }
+    }
+
+    fn dummy(&self, cover: &Cover) -> Item<'_> {
+        let body = Body::dummy(cover.message, self.expiry, &self.network.parameters.dummy_payload);
+        Item { to: cover.to, body, sender: self.correspondence.ourselves() }
     }
 }

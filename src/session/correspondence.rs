@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::crypto::{Agreement, Backend, Digest, MailboxId, PublicKey, SecretKey};
 use crate::packet::Correspondent;
 
+use super::Contacts;
+
 /// Tag keys kept at a time. Deriving one costs three scalar multiplications, a tenth of a millisecond; when there are
 /// too many all are dropped.
 const KEPT: usize = 1024;
@@ -15,12 +17,21 @@ pub(super) struct Correspondence {
     network: Digest,
     mailbox: MailboxId,
     letter: SecretKey,
+    own: PublicKey,
     known: Mutex<HashMap<(PublicKey, bool), Arc<Correspondent>>>,
 }
 
 impl Correspondence {
-    pub(super) fn new(network: Digest, mailbox: MailboxId, letter: SecretKey) -> Self {
-        Self { network, mailbox, letter, known: Mutex::default() }
+    /// With tag keys of `contacts` ready, as far as they are kept: the first message to one must not take longer than
+    /// another, nor longer than a dummy.
+    pub(super) fn new(network: Digest, mailbox: MailboxId, letter: SecretKey, contacts: &Contacts) -> Self {
+        let own = letter.public_key();
+        let correspondence = Self { network, mailbox, letter, own, known: Mutex::default() };
+        for key in contacts.values().take(KEPT / 2 - 1) {
+            // Of a contact whose key is no usable point there is none.
+            let _ = (correspondence.outgoing(key), correspondence.incoming(key));
+        }
+        correspondence
     }
 
     /// The network that all is bound to.
@@ -48,6 +59,11 @@ impl Correspondence {
         self.find(peer, false)
     }
 
+    /// A tag key that we share with ourselves, for work whose result nobody sees: so that a dummy costs what a message does.
+    pub(super) fn ourselves(&self) -> Option<Arc<Correspondent>> {
+        self.find(&self.own, true)
+    }
+
     fn find(&self, peer: &PublicKey, own_is_sender: bool) -> Option<Arc<Correspondent>> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(found) = known.get(&(*peer, own_is_sender)) {
@@ -73,7 +89,7 @@ mod tests {
     fn the_number_of_kept_keys_is_bounded() {
         let mut rng = Csprng::seed_from_u64(1);
         let own = SecretKey::random(&mut rng);
-        let correspondence = Correspondence::new(Digest([1; 32]), MailboxId([2; 16]), own);
+        let correspondence = Correspondence::new(Digest([1; 32]), MailboxId([2; 16]), own, &Contacts::default());
         for _ in 0..KEPT + 10 {
             let peer = SecretKey::random(&mut rng).public_key();
             assert!(correspondence.outgoing(&peer).is_some());

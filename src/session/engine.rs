@@ -97,7 +97,7 @@ impl Session {
         Ok(Self {
             geometry,
             index,
-            correspondence: Arc::new(Correspondence::new(network.id(), mailbox, letter)),
+            correspondence: Arc::new(Correspondence::new(network.id(), mailbox, letter, &contacts)),
             records: Arc::new(RecordKeys::new(identity, list)),
             capability: Zeroizing::new(capability),
             contacts,

@@ -84,8 +84,24 @@ impl OpenJob {
         opened
     }
 
+    /// Dummies go through all that messages do, and are dropped at the end.
     fn arrive(&self, context: &RoundContext, letter: &OpenedLetter<'_>, opened: &mut Opened) {
         let (body, counts) = (&letter.body, &mut opened.counts);
+        let claimed = letter.claimed_sender().and_then(|id| Some((id, self.contacts.get(&id)?)));
+        let correspondent = match claimed {
+            Some((_, key)) => self.correspondence.incoming(key),
+            None => self.correspondence.ourselves(),
+        };
+        let genuine = correspondent.is_some_and(|correspondent| letter.is_from(&correspondent));
+        let arrival = Arrival {
+            message: body.message,
+            index: body.index,
+            count: body.count,
+            expiry: body.expiry,
+            sender: claimed.filter(|_| genuine).map(|(id, _)| id),
+            round: context.round,
+            data: body.data.to_vec(),
+        };
         if body.kind == Kind::Dummy {
             counts.dummy += 1;
         } else if body.count > self.limits.fragments {
@@ -93,21 +109,8 @@ impl OpenJob {
         } else if !self.limits.allow(context.epoch, body.expiry) {
             counts.expired += 1;
         } else {
-            let claimed = letter.claimed_sender().and_then(|id| Some((id, self.contacts.get(&id)?)));
-            let sender = claimed.and_then(|(id, key)| {
-                let correspondent = self.correspondence.incoming(key)?;
-                letter.is_from(&correspondent).then_some(id)
-            });
-            counts.misattributed += u64::from(claimed.is_some() && sender.is_none());
-            opened.arrivals.push(Arrival {
-                message: body.message,
-                index: body.index,
-                count: body.count,
-                expiry: body.expiry,
-                sender,
-                round: context.round,
-                data: body.data.to_vec(),
-            });
+            counts.misattributed += u64::from(claimed.is_some() && !genuine);
+            opened.arrivals.push(arrival);
         }
     }
 }

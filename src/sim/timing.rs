@@ -14,6 +14,9 @@ const POINTS: usize = 8;
 /// The slowest samples, of both kinds together, are left out: in them something else ran.
 const KEPT: f64 = 0.9;
 
+/// Steps of about a nanosecond for a bit, in the control.
+const MOMENT: u32 = 8;
+
 /// What the statistic says.
 pub struct Timing {
     /// Welch's t of fixed against random scalars.
@@ -26,7 +29,8 @@ pub struct Timing {
 
 /// Times `samples` calls of `backend`, each of eight points, under a fixed scalar or a random one, in random order.
 ///
-/// With `control` each call also takes a moment for every bit that the scalar has: what the statistic must find.
+/// With `control` each call also takes a few nanoseconds for every bit that the scalar has, a hundredth of its time in all: what
+/// the statistic must find.
 pub fn timing(backend: Backend, samples: usize, seed: u64, control: bool) -> Timing {
     let mut rng = Csprng::seed_from_u64(seed);
     // All bits that a clamped scalar may lack are 0, as far from a random one as can be.
@@ -43,7 +47,7 @@ pub fn timing(backend: Backend, samples: usize, seed: u64, control: bool) -> Tim
         multiply(backend, Scalars::Shared(black_box(&own)), &peers, &mut out);
         if control {
             let bits: u32 = own.expose().iter().map(|byte| byte.count_ones()).sum();
-            black_box((0..bits).fold(1u64, |x, bit| black_box(x.rotate_left(7) ^ u64::from(bit))));
+            black_box((0..bits * MOMENT).fold(1u64, |x, bit| black_box(x.rotate_left(7) ^ u64::from(bit))));
         }
         taken.push((kind, began.elapsed().as_nanos() as f64));
         black_box(&mut out);
