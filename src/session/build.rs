@@ -136,6 +136,10 @@ impl BuildJob {
         let mailbox = mailboxes[rng.random_range(0..mailboxes.len())];
         let mut message = MessageId([0; 16]);
         rng.fill_bytes(&mut message.0);
+        #[cfg(any(test, feature = "sim"))]
+        if !self.network.defences.stands(crate::crypto::Defence::Cover) {
+            return Cover { to: self.correspondence.own_address(), message };
+        }
         Cover { to: Address { mailbox: mailbox.id, letter_key: mailbox.letter_key }, message }
     }
 
