@@ -15,14 +15,21 @@ use super::{local, output};
 /// # Errors
 /// If it does not answer.
 pub(super) async fn run(home: &Path, json: bool) -> Result<(), CliError> {
-    let mut daemon = local::connect(&local::open_home(home)?).await?;
+    let home = local::open_home(home)?;
+    let mut daemon = local::connect(&home).await?;
     let Answer::Status(status) = local::ask(&mut daemon, &Ask::Status).await? else {
         return Err(local::unexpected());
     };
-    if json {
-        return output::line(&status);
+    let mut status: Value = serde_json::from_str(&status).map_err(|_| local::unexpected())?;
+    if let (Some(meter), Some(floor)) = (status["privacy"].as_object_mut(), home.privacy_floor) {
+        let sets = meter["anonymity_sets"].as_array().map_or(&[][..], Vec::as_slice);
+        let below = sets.iter().filter(|clients| clients.as_u64() < Some(floor)).count();
+        meter.insert("floor".into(), floor.into());
+        meter.insert("below_floor".into(), below.into());
     }
-    let status: Value = serde_json::from_str(&status).map_err(|_| local::unexpected())?;
+    if json {
+        return output::line(&status.to_string());
+    }
     // Whichever program was asked: the daemon says what it is.
     let text = if status["role"].is_string() { mix(&status) } else { client(&status) };
     output::line(text.trim_end())
@@ -109,16 +116,32 @@ fn client(status: &Value) -> String {
     lines.disk(status);
     let inbox = &status["inbox"];
     lines.add("inbox", &format!("{} unread of {}, {} on their way", inbox["unread"], inbox["total"], inbox["partial"]));
-    let rounds = status["rounds"].as_array().map_or(&[][..], Vec::as_slice);
-    let missed = rounds.iter().filter(|round| round["missed"] == true).count();
-    if let Some(last) = rounds.iter().rev().find(|round| round["clients"].is_u64()) {
-        let count = rounds.len();
-        lines.add("hidden among", &format!("{} clients; {missed} of the last {count} rounds missed", last["clients"]));
-    }
+    meter(&mut lines, &status["privacy"]);
     if status["links"]["pq"] == false {
         lines.add("links", "NOT post-quantum");
     }
     lines.sealed(status)
+}
+
+/// What hid the client in the last rounds.
+fn meter(lines: &mut Lines, meter: &Value) {
+    let sets = meter["anonymity_sets"].as_array().map_or(&[][..], Vec::as_slice);
+    if let Some(last) = sets.last() {
+        let rounds = format!("in the last of {} rounds, {} in the smallest", sets.len(), meter["least"]);
+        lines.add("hidden among", &format!("{last} clients {rounds}; {} rounds missed", meter["missed"]));
+    }
+    if let Some(churn) = meter["churn"].as_f64() {
+        lines.add("churn", &format!("{:.1} % of clients from round to round", churn * 100.0));
+    }
+    if let Some(leak) = meter["dummies_leak"].as_str() {
+        lines.add("dummies", leak);
+    }
+    if let (Some(below), Some(floor)) =
+        (meter["below_floor"].as_u64().filter(|below| *below > 0), meter["floor"].as_u64())
+    {
+        lines
+            .add("TOO FEW", &format!("{below} of the rounds hid you among fewer than {floor}: wait with what matters"));
+    }
 }
 
 /// Names and values, the values aligned.
@@ -217,7 +240,8 @@ ROUNDS ARE NOT SEALED: a mix that cheats can single out a client without being c
                         "held": [{ "id": "ab", "bytes": 5 }] },
             "disk": "the store is full; free space",
             "inbox": { "unread": 1, "total": 2, "partial": 0 },
-            "rounds": [{ "round": 8, "clients": 4, "missed": false }, { "round": 9, "clients": null, "missed": true }],
+            "privacy": { "anonymity_sets": [7, 4, 9], "least": 4, "missed": 1, "churn": 0.25, "dummies_leak": "to anybody",
+                         "floor": 8, "below_floor": 2 },
         });
         let expected = "\
 client        client-1, NOT CONNECTED
@@ -227,7 +251,10 @@ outbox        1 queued, 2 in flight, 3 stored, 4 resent, 1 given up
               given up: ab of 5 bytes; see `outbox`
 disk          FAILS: the store is full; free space
 inbox         1 unread of 2, 0 on their way
-hidden among  4 clients; 1 of the last 2 rounds missed
+hidden among  9 clients in the last of 3 rounds, 4 in the smallest; 1 rounds missed
+churn         25.0 % of clients from round to round
+dummies       to anybody
+TOO FEW       2 of the rounds hid you among fewer than 8: wait with what matters
 links         NOT post-quantum
 ROUNDS ARE NOT SEALED: a mix that cheats can single out a client without being caught";
         assert_eq!(client(&status), expected);

@@ -108,7 +108,7 @@ impl Service {
     async fn status(&self) -> Result<Answer, Failure> {
         let session = self.session().await.ok_or(Failure::Stopping)?;
         let kept = self.on_disk(status::Kept::read).await?;
-        Ok(Answer::Status(status::json(&self.id, self.network.parameters.sealed, &session, &kept)))
+        Ok(Answer::Status(status::json(&self.id, &self.network.parameters, &session, &kept)))
     }
 
     /// Shows the messages of the outbox.

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::crypto::to_hex;
 use crate::session::{RoundResult, Status};
 use crate::store::{InboxCounts, OutboxCounts, OutboxMessage, StoreError};
-use crate::wire::Outcome;
+use crate::wire::{Outcome, Parameters};
 
 use super::Disk;
 
@@ -37,7 +37,8 @@ impl Kept {
 const MOST_HELD: usize = 100;
 
 /// One JSON object, schema 1; `cli` shows it as it is, or in words.
-pub(super) fn json(id: &str, sealed: bool, session: &Status, kept: &Kept) -> String {
+pub(super) fn json(id: &str, parameters: &Parameters, session: &Status, kept: &Kept) -> String {
+    let sealed = parameters.sealed;
     let Kept { outbox, inbox, .. } = kept;
     let pq = [session.entry, session.exit].into_iter().flatten().all(|pq| pq);
     let rounds = session.rounds.iter().map(|ended| {
@@ -78,9 +79,36 @@ pub(super) fn json(id: &str, sealed: bool, session: &Status, kept: &Kept) -> Str
         "inbox": { "unread": inbox.unread, "total": inbox.total, "partial": inbox.partial },
         "disk": kept.trouble,
         "rounds": rounds.collect::<Vec<_>>(),
+        "privacy": privacy(sealed, pq, session),
         "counters": counters,
     })
     .to_string()
+}
+
+/// What dummies of this version leak, in words.
+const UNIFORM_DUMMIES: &str = "to anybody's mailbox: over many rounds the exit learns how much each mailbox gets, and of clients who come \
+                               and go in time to whom they write";
+
+/// Among how many we were hidden in the rounds whose verdicts are known, newest up to 32: only rounds count that were stored
+/// with us in them. Churn is the share of clients that came or went from one such round to the next.
+fn privacy(sealed: bool, pq: bool, session: &Status) -> Value {
+    let stored = |ended: &&RoundResult| ended.outcome.is_some_and(|outcome| outcome.is_stored()) && !ended.missed;
+    let ours: Vec<&RoundResult> = session.rounds.iter().filter(stored).collect();
+    let sets: Vec<u32> = ours.iter().filter_map(|ended| ended.clients).collect();
+    let turns: Vec<(u32, u32)> =
+        ours.iter().filter_map(|ended| Some((ended.changed?, ended.clients.filter(|clients| *clients > 0)?))).collect();
+    let shares = turns.iter().map(|(changed, clients)| f64::from(*changed) / f64::from(*clients));
+    json!({
+        "rounds": sets.len(),
+        "anonymity_sets": sets,
+        "least": sets.iter().min(),
+        "missed": session.rounds.iter().filter(|ended| ended.missed).count(),
+        "churn": (!turns.is_empty()).then(|| shares.sum::<f64>() / turns.len() as f64),
+        "dummies": "uniform",
+        "dummies_leak": UNIFORM_DUMMIES,
+        "sealed": sealed,
+        "pq": pq,
+    })
 }
 
 /// The word for how a round ended; `null` without its verdict.
@@ -104,5 +132,36 @@ fn refused(ended: &RoundResult) -> Option<u32> {
     match ended.outcome {
         Some(Outcome::Stored { refused }) => Some(refused),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::AbortReason;
+
+    #[test]
+    fn the_meter_counts_only_rounds_that_hid_us() {
+        let stored = Some(Outcome::Stored { refused: 0 });
+        let ended = |round, clients, outcome, missed, changed| RoundResult { round, clients, outcome, missed, changed };
+        let session = Status {
+            rounds: [
+                ended(1, Some(40), stored, false, None),
+                ended(2, Some(30), stored, false, Some(12)),
+                ended(3, Some(9), stored, true, Some(21)),
+                ended(4, Some(0), Some(Outcome::Aborted(AbortReason::Timeout)), false, None),
+                ended(5, None, None, true, None),
+                ended(6, Some(50), stored, false, Some(10)),
+            ]
+            .into(),
+            ..Status::default()
+        };
+        let meter = privacy(true, false, &session);
+        assert_eq!(meter["anonymity_sets"], json!([40, 30, 50]));
+        assert_eq!((&meter["least"], &meter["missed"], &meter["pq"]), (&json!(30), &json!(2), &json!(false)));
+        // 12 of 30 and 10 of 50.
+        assert!((meter["churn"].as_f64().expect("known") - 0.3).abs() < 1e-9, "{meter}");
+        let nothing = privacy(true, true, &Status::default());
+        assert!(nothing["least"].is_null() && nothing["churn"].is_null(), "{nothing}");
     }
 }

@@ -13,7 +13,7 @@ use crate::crypto::Backend;
 use super::{ConfigError, source::Source};
 
 /// The names of all settings: keys of `config.yaml`, flags with `-` for `_`, variables `MIXNET_` + upper case.
-pub const SETTINGS: [&str; 14] = [
+pub const SETTINGS: [&str; 15] = [
     "id",
     "network",
     "keys",
@@ -22,6 +22,7 @@ pub const SETTINGS: [&str; 14] = [
     "mtu",
     "outbox_bytes",
     "inbox_bytes",
+    "privacy_floor",
     "metrics",
     "metrics_public",
     "log",
@@ -50,6 +51,8 @@ pub struct Settings {
     pub outbox_bytes: Option<u64>,
     /// Bytes of messages beyond which a client's inbox forgets those that were read.
     pub inbox_bytes: Option<u64>,
+    /// Clients in a round below which `status` warns.
+    pub privacy_floor: Option<u64>,
     /// Where metrics are served.
     pub metrics: Option<Metrics>,
     /// Whether metrics may be served beyond loopback.
@@ -176,6 +179,7 @@ impl Settings {
             "mtu" => self.mtu = Some(value.parse().map_err(|_| "expected 1200 to 6000")?),
             "outbox_bytes" => self.outbox_bytes = Some(number(value)?),
             "inbox_bytes" => self.inbox_bytes = Some(number(value)?),
+            "privacy_floor" => self.privacy_floor = Some(number(value)?),
             "metrics" => self.metrics = Some(typed(value)?),
             "metrics_public" => self.metrics_public = Some(switch(value)?),
             "log" => self.log = Some(typed(value)?),
@@ -279,7 +283,7 @@ mod tests {
                 "log" => "json",
                 "log_level" => "error",
                 "x25519" => "dalek",
-                "outbox_bytes" | "inbox_bytes" => "1",
+                "outbox_bytes" | "inbox_bytes" | "privacy_floor" => "1",
                 "mtu" => "1452",
                 _ => "x",
             };

@@ -286,7 +286,7 @@ impl Session {
     }
 
     fn absent(&mut self, round: u64) {
-        self.status.record(RoundResult { round, clients: None, outcome: None, missed: true });
+        self.status.record(RoundResult { round, clients: None, outcome: None, missed: true, changed: None });
     }
 
     /// Takes what documents there are; longer than mixes keep them is no chain.

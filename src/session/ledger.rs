@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::crypto::{Digest, Identity};
-use crate::wire::{Network, SignedVerdict};
+use crate::wire::{Members, Network, SignedVerdict, Verdict};
 
 use super::RoundResult;
 
@@ -20,6 +20,8 @@ pub(super) struct Ledger {
     unsettled: BTreeSet<u64>,
     /// Settled, but not yet on disk.
     settling: BTreeSet<u64>,
+    /// The newest stored round, and who was in it.
+    newest: Option<(u64, Members)>,
     last_used: u64,
 }
 
@@ -61,6 +63,7 @@ impl Ledger {
             last_used: unsettled.last().copied().unwrap_or(0),
             unsettled,
             settling: BTreeSet::new(),
+            newest: None,
         }
     }
 
@@ -103,8 +106,18 @@ impl Ledger {
             clients: Some(said.members.count()),
             outcome: Some(said.outcome),
             missed: said.outcome.is_stored() && !said.members.contains(index),
+            changed: self.changed(said),
         };
         Judgement::Settles { carried: said.settles(index), result }
+    }
+
+    /// How many clients have come or gone since the round before, if both are stored; of the newest rounds only.
+    fn changed(&mut self, said: &Verdict) -> Option<u32> {
+        if !said.outcome.is_stored() || said.round <= self.newest.as_ref().map_or(0, |(round, _)| *round) {
+            return None;
+        }
+        let (before, members) = self.newest.replace((said.round, said.members.clone()))?;
+        (before + 1 == said.round).then(|| members.differences(&said.members))
     }
 
     fn seat(&self, round: u64) -> Option<u32> {

@@ -20,6 +20,9 @@ pub struct RoundResult {
     pub outcome: Option<Outcome>,
     /// Whether it went without us.
     pub missed: bool,
+    /// How many of its clients were not in the stored round before it, or no longer; `None` unless both were stored and are
+    /// known.
+    pub changed: Option<u32>,
 }
 
 /// A session at a glance.

@@ -39,6 +39,13 @@ impl Members {
         self.bitmap.iter().map(|byte| byte.count_ones()).sum()
     }
 
+    /// How many clients are in one of the two and not in the other.
+    pub fn differences(&self, other: &Self) -> u32 {
+        let (longer, shorter) = if self.bitmap.len() > other.bitmap.len() { (self, other) } else { (other, self) };
+        let rest = shorter.bitmap.iter().chain(std::iter::repeat(&0));
+        longer.bitmap.iter().zip(rest).map(|(a, b)| (a ^ b).count_ones()).sum()
+    }
+
     /// The clients that are in, ascending.
     pub fn iter(&self) -> impl Iterator<Item = u32> {
         (0..).zip(&self.bitmap).flat_map(|(byte, bits)| {
@@ -57,5 +64,22 @@ impl Members {
     /// What signed headers and verdicts name.
     pub fn digest(&self) -> Digest {
         derive_parts(Label::Members, &[&self.bitmap])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn differences_count_who_came_and_who_went() {
+        let members = |size: usize, of: &[u32]| {
+            let mut members = Members::none(size);
+            of.iter().for_each(|client| _ = members.insert(*client));
+            members
+        };
+        let (before, after) = (members(9, &[0, 1, 8]), members(20, &[1, 8, 9, 19]));
+        assert_eq!((before.differences(&after), after.differences(&before)), (3, 3));
+        assert_eq!(after.differences(&after), 0);
     }
 }

@@ -51,7 +51,13 @@ fn content_goes_again_exactly_if_the_verdict_says_so() {
         client.pass(ms(1000));
         client.ticket(4, vec![fake.verdict(1, outcome, &members)]);
         assert_eq!(client.settled(), [(1, carried)]);
-        let result = RoundResult { round: 1, clients: Some(members.len() as u32), outcome: Some(outcome), missed };
+        let result = RoundResult {
+            round: 1,
+            clients: Some(members.len() as u32),
+            outcome: Some(outcome),
+            missed,
+            changed: None,
+        };
         assert!(client.notes().contains(&Note::Round(result.clone())));
         assert!(client.session.status().rounds.contains(&result));
         // The outbox hears of it before it is asked for the new round.
