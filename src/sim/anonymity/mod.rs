@@ -1,7 +1,45 @@
 //! The laboratory: experiments that would refute what is claimed of anonymity, each beside a control that must fail.
 //!
-//! An experiment plays rounds, gives an adversary all that it may see, and comes to an [`Outcome`]: statistics with bounds,
-//! and what the same code path came to with one knob turned. [`Report`] writes them down.
+//! An experiment plays rounds of a simulated network, with the engines, the cryptography and the stores of the real one,
+//! gives an adversary all that it may see, and comes to an [`Outcome`]: statistics with bounds, and what the same code path
+//! came to with one knob turned. [`Laboratory`] runs ours; [`Report`] writes them down.
+//!
+//! # An adversary of your own
+//!
+//! There are three ways in, from the most convenient to the most general.
+//!
+//! - **Who sent this letter?** Implement [`Linker`] and play it with [`LinkageGame`]. It sees each round as a [`View`]: every
+//!   packet on every link and when it went, the shuffles of all mixes but the honest one, where each letter went. It is told
+//!   the truth of some rounds, to learn from, and is then asked for every packet of others. A guess finds one in N.
+//! - **Who writes to whom?** Implement [`Discloser`] and play it with [`Disclosure`]: by round, who was there and how many
+//!   letters each mailbox got. A guess finds one in N, too.
+//! - **Anything else.** [`Rounds`] plays a network of any [`Plan`](super::Plan) and gives each [`Round`] whole; between two of
+//!   them do with its [`World`](super::World) what you like: send, stop and start clients, cut links.
+//!
+//! ```
+//! use mixnet::crypto::Defences;
+//! use mixnet::sim::anonymity::{LinkageGame, Linker, View};
+//!
+//! /// Believes that packets come out in the order in which they went in.
+//! struct FirstInFirstOut;
+//!
+//! impl Linker for FirstInFirstOut {
+//!     fn learn(&mut self, _: &View<'_>, _: &[u32]) {}
+//!
+//!     fn guess(&mut self, view: &View<'_>, target: usize) -> Vec<f64> {
+//!         (0..view.mailboxes().len()).map(|place| if place == target { 1.0 } else { 0.0 }).collect()
+//!     }
+//! }
+//!
+//! let game = LinkageGame { clients: 8, mixes: 3, lessons: 0, rounds: 10, defences: Defences::default(), seed: 1 };
+//! // It owns the first mix and the last.
+//! let scores = game.play(&mut [(Some(1), Box::new(FirstInFirstOut))]);
+//! assert_eq!(scores[0].trials, 80);
+//! assert!(scores[0].success < 0.4, "one in eight");
+//! ```
+//!
+//! Positive controls take a defence out of the honest parties: `Defences::default().without(Defence::Shuffle)` and its
+//! siblings, which exist in no released program.
 
 mod clockwork;
 mod disclosure;
