@@ -21,9 +21,10 @@ pub(super) async fn run(home: &Path, json: bool) -> Result<(), CliError> {
         return Err(local::unexpected());
     };
     let mut status: Value = serde_json::from_str(&status).map_err(|_| local::unexpected())?;
-    if let (Some(meter), Some(floor)) = (status["privacy"].as_object_mut(), home.privacy_floor) {
+    let floor = home.privacy_floor;
+    if let Some(meter) = status["privacy"].as_object_mut().filter(|_| floor > 0) {
         let sets = meter["anonymity_sets"].as_array().map_or(&[][..], Vec::as_slice);
-        let below = sets.iter().filter(|clients| clients.as_u64() < Some(floor)).count();
+        let below = sets.iter().filter(|clients| clients.as_u64().is_some_and(|clients| clients < floor)).count();
         meter.insert("floor".into(), floor.into());
         meter.insert("below_floor".into(), below.into());
     }

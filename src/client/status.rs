@@ -92,7 +92,7 @@ const UNIFORM_DUMMIES: &str = "to anybody's mailbox: over many rounds the exit l
 /// Among how many we were hidden in the rounds whose verdicts are known, newest up to 32: only rounds count that were stored
 /// with us in them. Churn is the share of clients that came or went from one such round to the next.
 fn privacy(sealed: bool, pq: bool, session: &Status) -> Value {
-    let stored = |ended: &&RoundResult| ended.outcome.is_some_and(|outcome| outcome.is_stored()) && !ended.missed;
+    let stored = |ended: &&RoundResult| ended.outcome.is_some_and(Outcome::is_stored) && !ended.missed;
     let ours: Vec<&RoundResult> = session.rounds.iter().filter(stored).collect();
     let sets: Vec<u32> = ours.iter().filter_map(|ended| ended.clients).collect();
     let turns: Vec<(u32, u32)> =

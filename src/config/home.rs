@@ -42,8 +42,8 @@ pub struct Home {
     pub outbox_bytes: u64,
     /// Bytes of messages beyond which a client's inbox forgets those that were read; by default [`INBOX_BYTES`].
     pub inbox_bytes: u64,
-    /// Clients in a round below which a client's `status` warns; by default it never does.
-    pub privacy_floor: Option<u64>,
+    /// Clients in a round below which a client's `status` warns; by default 0, so that it never does.
+    pub privacy_floor: u64,
     /// Where metrics are served, on loopback unless the settings say `metrics_public`; by default nowhere.
     pub metrics: Option<SocketAddr>,
     /// The form of log lines.
@@ -163,7 +163,7 @@ impl Home {
             mtu: settings.mtu.unwrap_or(MTU),
             outbox_bytes: settings.outbox_bytes.unwrap_or(OUTBOX_BYTES),
             inbox_bytes: settings.inbox_bytes.unwrap_or(INBOX_BYTES),
-            privacy_floor: settings.privacy_floor,
+            privacy_floor: settings.privacy_floor.unwrap_or(0),
             metrics,
             log: settings.log.unwrap_or_default(),
             log_level: settings.log_level.unwrap_or_default(),

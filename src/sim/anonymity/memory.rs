@@ -30,6 +30,9 @@ struct Wanted {
     secrets: HashMap<u64, (usize, u64)>,
 }
 
+/// Secrets that are there, by mix and round.
+type Found = HashMap<(usize, u64), Zeroizing<[u8; 32]>>;
+
 impl Wanted {
     fn new() -> Self {
         Self { hasher: RandomState::new(), secrets: HashMap::new() }
@@ -40,7 +43,7 @@ impl Wanted {
     }
 
     /// Looks for all secrets in this process's memory; each that is there with its bytes.
-    fn search(&self) -> io::Result<HashMap<(usize, u64), Zeroizing<[u8; 32]>>> {
+    fn search(&self) -> io::Result<Found> {
         let mut found = HashMap::new();
         each_chunk(|bytes| {
             for place in 0..bytes.len().saturating_sub(31) {
