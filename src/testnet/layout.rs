@@ -192,7 +192,7 @@ pub enum PortOf {
 /// As many ports of loopback as asked for, as addresses, for programs that are about to be started.
 ///
 /// Mixes use the UDP side of a port and metrics the TCP side. This process holds the other side until it ends or has taken
-/// [`MOST_HELD`] more, and takes only ports of which it gets both: so networks that are made at the same moment do not
+/// 256 more, and takes only ports of which it gets both: so networks that are made at the same moment do not
 /// choose the same one.
 ///
 /// # Errors
