@@ -4,10 +4,14 @@
 //! and what the same code path came to with one knob turned. [`Report`] writes them down.
 
 mod finding;
+mod interval;
+mod noise;
 mod report;
 mod statistics;
 
 pub use finding::{Control, Curve, Figure, Finding, Outcome};
+pub use interval::{lower_bound, upper_bound};
+pub use noise::NoiseAudit;
 pub use report::{Report, ReportError};
 pub use statistics::{
     Moments, auc, auc_error, chi_square, correlation, entropy, kolmogorov_smirnov, min_entropy, welch_t,
