@@ -164,6 +164,8 @@ fn network_yaml(network: &mixnet::wire::Network) -> String {
     file.payload = parameters.payload.into();
     file.packets_per_client = parameters.packets_per_client.into();
     file.noise_packets = parameters.noise_packets.into();
+    assert_eq!(parameters.noise, mixnet::wire::NoiseLaw::Constant, "the default of both");
+    assert_eq!(parameters.dummies, mixnet::wire::DummyPolicy::Uniform, "the default of both");
     file.dummy_payload = String::from_utf8(parameters.dummy_payload.clone()).expect("text");
     file.max_message = parameters.max_message;
     file.epoch_rounds = parameters.epoch_rounds.into();

@@ -3,7 +3,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 
 use mixnet::crypto::{IdentityKey, MailboxId, SecretKey};
-use mixnet::wire::{ClientEntry, MailboxEntry, MixEntry, Network, Parameters, Roster};
+use mixnet::wire::{ClientEntry, DummyPolicy, MailboxEntry, MixEntry, Network, NoiseLaw, Parameters, Roster};
 
 /// No input below makes anything allocate more than this at once: the longest file that is read has 16 MiB, and the
 /// largest message has one.
@@ -64,6 +64,8 @@ pub fn network() -> Network {
             payload: 256,
             packets_per_client: 2,
             noise_packets: 2,
+            noise: NoiseLaw::Constant,
+            dummies: DummyPolicy::Uniform,
             dummy_payload: b"dummy".to_vec(),
             max_message: 64 << 20,
             epoch_rounds: 60,

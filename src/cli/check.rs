@@ -9,6 +9,7 @@ use crate::config::{ConfigError, Finding, Home, NetworkFile, Role, check_home, c
 
 use super::args::SettingArgs;
 use super::error::{CliError, Exit};
+use super::noise::NoiseShown;
 use super::{Ending, output};
 
 /// Arguments of `check`.
@@ -25,6 +26,8 @@ pub(super) struct CheckArgs {
 struct Checked<'a> {
     ok: bool,
     findings: Vec<Shown<'a>>,
+    /// Null if the file breaks rules.
+    noise: Option<NoiseShown>,
 }
 
 #[derive(Serialize)]
@@ -43,41 +46,39 @@ pub(super) fn run(
     home: impl FnOnce() -> Result<PathBuf, CliError>,
     json: bool,
 ) -> Result<(), Ending> {
-    let found = match &args.file {
-        Some(file) => {
-            readable(file)?;
-            check_network(file)
-        }
+    let (network, found) = match &args.file {
+        Some(file) => (readable(file)?, check_network(file)),
         None => {
             let (dir, overrides) = (home()?, args.settings.overrides());
-            readable(&Home::open(&dir, overrides.clone())?.network)?;
-            check_home(&dir, role, overrides)
+            let network = readable(&Home::open(&dir, overrides.clone())?.network)?;
+            (network, check_home(&dir, role, overrides))
         }
     };
-    show(&found, json)?;
+    show(&found, network.as_ref().and_then(NoiseShown::of), json)?;
     if found.is_empty() { Ok(()) } else { Err(Ending::Said(Exit::Failed)) }
 }
 
 /// A network file that breaks rules can be read; the rules are findings.
-fn readable(file: &Path) -> Result<(), CliError> {
+fn readable(file: &Path) -> Result<Option<NetworkFile>, CliError> {
     match NetworkFile::read(file) {
-        Ok(_) | Err(ConfigError::Invalid(_)) => Ok(()),
+        Ok(network) => Ok(Some(network)),
+        Err(ConfigError::Invalid(_)) => Ok(None),
         Err(error) => Err(error.into()),
     }
 }
 
-fn show(found: &[Finding], json: bool) -> Result<(), CliError> {
+fn show(found: &[Finding], noise: Option<NoiseShown>, json: bool) -> Result<(), CliError> {
     if json {
         let findings = found.iter().map(|finding| Shown { what: what(finding), what_to_do: &finding.what_to_do });
-        return output::line(&output::json(&Checked { ok: found.is_empty(), findings: findings.collect() }));
+        return output::line(&output::json(&Checked { ok: found.is_empty(), findings: findings.collect(), noise }));
     }
     if found.is_empty() {
-        return output::line("nothing is wrong");
+        output::line("nothing is wrong")?;
     }
     for finding in found {
         output::line(&format!("error: {}\nhelp: {}", what(finding), finding.what_to_do))?;
     }
-    Ok(())
+    noise.iter().flat_map(NoiseShown::lines).try_for_each(|line| output::line(&line))
 }
 
 /// Broken rules come as a compiler's messages, others without the first word.

@@ -17,6 +17,7 @@ mod measure;
 mod mixclient;
 mod mixload;
 mod mixnode;
+mod noise;
 mod operator;
 mod outbox;
 mod output;

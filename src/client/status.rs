@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::crypto::to_hex;
 use crate::session::{RoundResult, Status};
 use crate::store::{InboxCounts, OutboxCounts, OutboxMessage, StoreError};
-use crate::wire::{Outcome, Parameters};
+use crate::wire::{DummyPolicy, Outcome, Parameters};
 
 use super::Disk;
 
@@ -79,19 +79,31 @@ pub(super) fn json(id: &str, parameters: &Parameters, session: &Status, kept: &K
         "inbox": { "unread": inbox.unread, "total": inbox.total, "partial": inbox.partial },
         "disk": kept.trouble,
         "rounds": rounds.collect::<Vec<_>>(),
-        "privacy": privacy(sealed, pq, session),
+        "privacy": privacy((parameters.dummies, sealed), pq, session),
         "counters": counters,
     })
     .to_string()
 }
 
-/// What dummies of this version leak, in words.
-const UNIFORM_DUMMIES: &str = "to anybody's mailbox: over many rounds the exit learns how much each mailbox gets, and of clients who come \
-                               and go in time to whom they write";
+/// What dummies leak, by where the network lets them go: a word, and a sentence.
+fn leak(dummies: DummyPolicy) -> (&'static str, &'static str) {
+    match dummies {
+        DummyPolicy::Uniform => (
+            "uniform",
+            "to anybody's mailbox: over many rounds the exit learns how much each mailbox gets, and of clients who come and go in \
+             time to whom they write",
+        ),
+        DummyPolicy::Dropped => {
+            ("dropped", "to nobody: the exit learns how many messages each mailbox gets in each round")
+        }
+        DummyPolicy::Own => ("self", "TO ONESELF: the exit learns who writes to whom"),
+    }
+}
 
 /// Among how many we were hidden in the rounds whose verdicts are known, newest up to 32: only rounds count that were stored
 /// with us in them. Churn is the share of clients that came or went from one such round to the next.
-fn privacy(sealed: bool, pq: bool, session: &Status) -> Value {
+fn privacy((dummies, sealed): (DummyPolicy, bool), pq: bool, session: &Status) -> Value {
+    let (dummies, leak) = leak(dummies);
     let stored = |ended: &&RoundResult| ended.outcome.is_some_and(Outcome::is_stored) && !ended.missed;
     let ours: Vec<&RoundResult> = session.rounds.iter().filter(stored).collect();
     let sets: Vec<u32> = ours.iter().filter_map(|ended| ended.clients).collect();
@@ -104,8 +116,8 @@ fn privacy(sealed: bool, pq: bool, session: &Status) -> Value {
         "least": sets.iter().min(),
         "missed": session.rounds.iter().filter(|ended| ended.missed).count(),
         "churn": (!turns.is_empty()).then(|| shares.sum::<f64>() / turns.len() as f64),
-        "dummies": "uniform",
-        "dummies_leak": UNIFORM_DUMMIES,
+        "dummies": dummies,
+        "dummies_leak": leak,
         "sealed": sealed,
         "pq": pq,
     })
@@ -156,12 +168,12 @@ mod tests {
             .into(),
             ..Status::default()
         };
-        let meter = privacy(true, false, &session);
+        let meter = privacy((DummyPolicy::Uniform, true), false, &session);
         assert_eq!(meter["anonymity_sets"], json!([40, 30, 50]));
         assert_eq!((&meter["least"], &meter["missed"], &meter["pq"]), (&json!(30), &json!(2), &json!(false)));
         // 12 of 30 and 10 of 50.
         assert!((meter["churn"].as_f64().expect("known") - 0.3).abs() < 1e-9, "{meter}");
-        let nothing = privacy(true, true, &Status::default());
+        let nothing = privacy((DummyPolicy::Dropped, true), true, &Status::default());
         assert!(nothing["least"].is_null() && nothing["churn"].is_null(), "{nothing}");
     }
 }

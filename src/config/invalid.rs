@@ -125,6 +125,21 @@ pub enum Invalid {
         /// `payload`.
         payload: u32,
     },
+    /// Dummies would tell the exit in which rounds each client has something to say.
+    #[error(
+        "`dummies: self` shows the exit who sends in which round, and to whom\nhelp: write `dummies: uniform`, or leave it out"
+    )]
+    DummiesToSelf,
+    /// Noise would be cut off where it should have its middle.
+    #[error(
+        "`noise` has a mean of {mean}, but `noise_packets` lets a mix add {most}\nhelp: write `noise_packets: {}` or more, so that little is cut off", (2.0 * mean).ceil().min(4096.0)
+    )]
+    NoiseBeyondMost {
+        /// Of the law.
+        mean: f64,
+        /// `noise_packets`.
+        most: u32,
+    },
     /// Cover and noise alone would fill a mailbox faster than its owner can empty it.
     #[error("`poll_letters` is {given}, but cover and noise alone bring {cover} letters a round\nhelp: write `poll_letters: {}`, or leave it out", 3 * cover + 1)]
     PollBelowCover {
@@ -177,6 +192,8 @@ impl Invalid {
             Self::SubmitBeyondRound { .. } => "submit_seconds",
             Self::DelayOrder(..) | Self::DelayBeyondRound { .. } => "mix_delay_ms",
             Self::DummyTooLong { .. } => "dummy_payload",
+            Self::DummiesToSelf => "dummies",
+            Self::NoiseBeyondMost { .. } => "noise",
             Self::PollBelowCover { .. } => "poll_letters",
             Self::MailboxBelowPoll { .. } => "mailbox_letters",
             Self::ThresholdBeyondMixes { .. } => "threshold",

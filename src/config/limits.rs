@@ -4,10 +4,10 @@ use std::collections::HashSet;
 use std::net::Ipv6Addr;
 use std::ops::RangeInclusive;
 
-use crate::wire::{CHAIN_KEPT, MAX_EPOCH_ROUNDS, Parameters};
+use crate::wire::{CHAIN_KEPT, DummyPolicy, MAX_EPOCH_ROUNDS, NoiseLaw, Parameters};
 
-use super::NetworkFile;
 use super::invalid::Invalid;
+use super::{DummyLine, NetworkFile, NoiseLine};
 
 /// The most clients of a network: the bitmap of a round's members has 8 KiB then, and a message holds 128 of them.
 pub const MAX_CLIENTS: usize = 65_536;
@@ -53,7 +53,7 @@ pub fn default_poll_letters(packets: u64, noise: u64, mixes: usize, clients: u64
     arrivals(packets, noise, mixes, clients).saturating_mul(3).saturating_add(1).min(MAX_POLL_LETTERS)
 }
 
-/// Letters that a mailbox gets a round on average, cover and noise together, rounded up: clients and mixes draw uniformly
+/// Letters that a mailbox gets a round on average at most, cover and noise together, rounded up: clients and mixes draw uniformly
 /// from all mailboxes, of which each client has one, and the exit adds nothing.
 fn arrivals(packets: u64, noise: u64, mixes: usize, clients: u64) -> u64 {
     let noise = (mixes.saturating_sub(1) as u64).saturating_mul(noise);
@@ -70,7 +70,7 @@ pub(super) fn parameters(file: &NetworkFile) -> Result<Parameters, Vec<Invalid>>
     let noise = rules.number("noise_packets", file.noise_packets, 0..=MAX_NOISE_PACKETS, 2);
     let round_ms = match file.round_seconds {
         0.0 => 0,
-        given => rules.millis("round_seconds", given, ROUND_MS, 1000),
+        given => rules.thousandths("round_seconds", given, ROUND_MS, 1000),
     };
     let parameters = Parameters {
         network: file.network.clone(),
@@ -83,7 +83,7 @@ pub(super) fn parameters(file: &NetworkFile) -> Result<Parameters, Vec<Invalid>>
         min_share_permille: rules.share(file.min_share),
         round_ms,
         submit_ms: match file.submit_seconds {
-            Some(given) => rules.millis("submit_seconds", given, 1..=*ROUND_MS.end(), 800),
+            Some(given) => rules.thousandths("submit_seconds", given, 1..=*ROUND_MS.end(), 800),
             None if round_ms == 0 => BACK_TO_BACK_SUBMIT_MS,
             None => round_ms * 4 / 5,
         },
@@ -94,6 +94,8 @@ pub(super) fn parameters(file: &NetworkFile) -> Result<Parameters, Vec<Invalid>>
         payload: rules.number("payload", file.payload, PAYLOAD, 65_536),
         packets_per_client: packets,
         noise_packets: noise,
+        noise: rules.noise(file.noise),
+        dummies: rules.dummies(file.dummies),
         dummy_payload: file.dummy_payload.clone().into_bytes(),
         max_message: u64::from(rules.number("max_message", file.max_message, 1..=MAX_MESSAGE, 64 << 20)),
         epoch_rounds: rules.number("epoch_rounds", file.epoch_rounds, 1..=u64::from(MAX_EPOCH_ROUNDS), 60),
@@ -157,6 +159,8 @@ impl Rules {
             clients,
             most: left / clients.max(1),
         });
+        let (mean, most) = (p.noise.mean(p.noise_packets), p.noise_packets);
+        self.unless(mean <= u64::from(most) * 1000, || Invalid::NoiseBeyondMost { mean: mean as f64 / 1000.0, most });
         let least = u64::from(p.min_clients) * packets;
         self.unless(u64::from(p.messages_per_round) >= least, || Invalid::ClosesTooEarly {
             given: p.messages_per_round,
@@ -195,13 +199,35 @@ impl Rules {
         if inside { (given * 1000.0).round() as u32 } else { 0 }
     }
 
-    fn millis(&mut self, key: &'static str, seconds: f64, allowed: RangeInclusive<u64>, write: u64) -> u32 {
+    /// What is whole in thousandths only: times in seconds, and means.
+    fn thousandths(&mut self, key: &'static str, given: f64, allowed: RangeInclusive<u64>, write: u64) -> u32 {
         // NaN becomes 0, too much becomes u64::MAX: both outside.
-        let millis = (seconds * 1000.0).round() as u64;
-        let inside = seconds >= 0.0 && allowed.contains(&millis);
-        let [least, most, write] = [*allowed.start(), *allowed.end(), write].map(|ms| ms as f64 / 1000.0);
-        self.unless(inside, || range(key, seconds, least, most, write));
-        if inside { millis as u32 } else { 0 }
+        let value = (given * 1000.0).round() as u64;
+        let inside = given >= 0.0 && allowed.contains(&value);
+        let [least, most, write] = [*allowed.start(), *allowed.end(), write].map(|value| value as f64 / 1000.0);
+        self.unless(inside, || range(key, given, least, most, write));
+        if inside { value as u32 } else { 0 }
+    }
+
+    fn dummies(&mut self, line: DummyLine) -> DummyPolicy {
+        self.unless(line != DummyLine::Own, || Invalid::DummiesToSelf);
+        match line {
+            DummyLine::Dropped => DummyPolicy::Dropped,
+            DummyLine::Uniform | DummyLine::Own => DummyPolicy::Uniform,
+        }
+    }
+
+    fn noise(&mut self, line: NoiseLine) -> NoiseLaw {
+        const ALLOWED: RangeInclusive<u64> = 1..=MAX_NOISE_PACKETS * 1000;
+        match line {
+            NoiseLine::Constant => NoiseLaw::Constant,
+            NoiseLine::None => NoiseLaw::None,
+            NoiseLine::Poisson { mean } => NoiseLaw::Poisson { mean: self.thousandths("mean", mean, ALLOWED, 40_000) },
+            NoiseLine::Laplace { mean, scale } => NoiseLaw::Laplace {
+                mean: self.thousandths("mean", mean, ALLOWED, 40_000),
+                scale: self.thousandths("scale", scale, ALLOWED, 5000),
+            },
+        }
     }
 
     fn number(&mut self, key: &'static str, given: u64, allowed: RangeInclusive<u64>, write: u64) -> u32 {

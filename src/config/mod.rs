@@ -30,7 +30,7 @@ pub use home::{Home, INBOX_BYTES, OUTBOX_BYTES, Role};
 pub use invalid::Invalid;
 pub use key_file::KeyFile;
 pub use limits::{MAX_CLIENTS, MAX_ROUND_PACKETS, default_poll_letters, is_name};
-pub use network_file::{ClientLine, MailboxLine, MixLine, NetworkFile};
+pub use network_file::{ClientLine, DummyLine, MailboxLine, MixLine, NetworkFile, NoiseLine};
 pub use roster::{Loading, Missing};
 pub use secrets::{Capability, ClientSecrets, MixSecrets};
 pub use settings::{LogFormat, LogLevel, Metrics, SETTINGS, Settings, environment};

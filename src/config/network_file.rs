@@ -41,9 +41,15 @@ pub struct NetworkFile {
     pub payload: u64,
     /// Packets that each client sends in each round.
     pub packets_per_client: u64,
-    /// Packets of its own that each mix but the exit adds to every round.
+    /// The most packets of its own that each mix but the exit may add to a round.
     #[serde(default = "default_noise_packets")]
     pub noise_packets: u64,
+    /// What each of them draws how many from; by default always `noise_packets`.
+    #[serde(default)]
+    pub noise: NoiseLine,
+    /// Where clients' dummies go.
+    #[serde(default)]
+    pub dummies: DummyLine,
     /// The bytes that a dummy carries.
     #[serde(default)]
     pub dummy_payload: String,
@@ -86,6 +92,43 @@ pub struct NetworkFile {
     pub mailboxes: Option<Vec<MailboxLine>>,
     #[serde(skip)]
     source: Source,
+}
+
+/// What mixes draw how much noise they add to a round from, in packets.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "lowercase")]
+pub enum NoiseLine {
+    /// `noise_packets` each time.
+    #[default]
+    Constant,
+    /// None at all.
+    None,
+    /// Poisson's distribution.
+    Poisson {
+        /// Its mean.
+        mean: f64,
+    },
+    /// Laplace's distribution, rounded, and cut off at 0.
+    Laplace {
+        /// Its middle.
+        mean: f64,
+        /// Its scale.
+        scale: f64,
+    },
+}
+
+/// Where clients' dummies go.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DummyLine {
+    /// Each to a mailbox drawn uniformly from all.
+    #[default]
+    Uniform,
+    /// To nobody: the exit drops them.
+    Dropped,
+    /// To the client itself. Refused, with the reason, as somebody may think of it.
+    #[serde(rename = "self")]
+    Own,
 }
 
 /// A mix in a network file.

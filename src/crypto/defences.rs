@@ -21,8 +21,6 @@ pub enum Defence {
     Shuffle,
     /// A round's secrets are erased when it is over.
     Erasure,
-    /// Dummies go to anybody; without it each client sends them to itself.
-    Cover,
 }
 
 /// Which defences stand: in a released program all of them, and there the type is empty.

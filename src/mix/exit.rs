@@ -9,7 +9,8 @@ use crate::round::Letters;
 use crate::round::seal::Event as SealEvent;
 use crate::threshold::Share;
 use crate::wire::{
-    AbortReason, Members, Outcome, PeerMessage, Record, Refusal, Release, ReleasedShare, SecretPart, Statement, Verdict,
+    AbortReason, DummyPolicy, Members, NOWHERE, Outcome, PeerMessage, Record, Refusal, Release, ReleasedShare,
+    SecretPart, Statement, Verdict,
 };
 
 use super::{Action, Mix, Note, PersistError, Persisting, RequestId};
@@ -236,6 +237,10 @@ impl Mix {
         let Some(transit) = self.transit.get(&round).filter(|transit| transit.is_opening()) else { return };
         let members = transit.members.clone();
         let Letters { mut letters, unopened } = opened;
+        if self.network.parameters.dummies == DummyPolicy::Dropped {
+            // They are what they should be, and nothing to be counted.
+            letters.retain(|(mailbox, _)| *mailbox != NOWHERE);
+        }
         let before = letters.len();
         letters.retain(|(mailbox, _)| self.has_mailbox(mailbox));
         let unknown = (before - letters.len()) as u64;

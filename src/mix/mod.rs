@@ -35,7 +35,7 @@ use rand::Rng;
 use crate::crypto::{Backend, Csprng, Identity, IdentityKey};
 use crate::epoch::{Assent, Epochs};
 use crate::packet::Geometry;
-use crate::round::{Done, HandOvers, NoisePolicy, Struck};
+use crate::round::{Done, HandOvers, NoiseCounts, Struck};
 use crate::wire::{Bond, Exhibit, Network, PeerMessage, Record, Recovered, Refusal, Reply, Verdict};
 
 pub use blame::Owing;
@@ -63,7 +63,7 @@ pub struct MixConfig {
     /// Which cryptographic backend does the work.
     pub backend: Backend,
     /// How much noise it adds to a round, at most what the network lets it.
-    pub noise: NoisePolicy,
+    pub noise: NoiseCounts,
     /// What its disk holds.
     pub recovered: Recovered,
     /// Unix milliseconds at the zero of the monotonic clock: written into proposals, shown, never compared.
@@ -80,7 +80,7 @@ pub struct Mix {
     boot: [u8; 16],
     started_at_ms: u64,
     rng: Csprng,
-    noise: NoisePolicy,
+    noise: Arc<NoiseCounts>,
     epochs: Epochs,
     links: Vec<Link>,
     transit: BTreeMap<u64, Transit>,
@@ -147,7 +147,7 @@ impl Mix {
             boot,
             started_at_ms,
             rng,
-            noise,
+            noise: Arc::new(noise),
             epochs: Epochs::new(network.clone(), geometry, own, backend, recovered.chain),
             links: vec![Link::default(); network.mixes()],
             transit: BTreeMap::new(),

@@ -241,8 +241,7 @@ impl Mix {
     fn shuffle(&mut self, round: u64, segments: Vec<Slots>) {
         let (Some(builder), Some(transit)) = (self.epochs.builder(round), self.transit.get_mut(&round)) else { return };
         let (network, hop) = (self.network.clone(), self.own as u8 + 1);
-        let count = self.noise.draw(network.parameters.noise_packets);
-        let noise = Box::new(NoisePlan { builder, hop, network, count });
+        let noise = Box::new(NoisePlan { builder, hop, network, counts: self.noise.clone() });
         transit.stage = Stage::Digesting;
         let rng = Box::new(Csprng::from_rng(&mut self.rng));
         self.actions.push_back(Action::Work(Job::Shuffle { round, rng, segments, noise }));

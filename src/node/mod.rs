@@ -30,7 +30,7 @@ use crate::crypto::{Backend, Identity, IdentityKey, os_csprng};
 use crate::mix::{Mix, MixConfig};
 use crate::net::{Admit, Backoff, Dial, Dialler, Endpoint, EndpointConfig, Limits, NetError};
 use crate::packet::Geometry;
-use crate::round::NoisePolicy;
+use crate::round::NoiseCounts;
 use crate::store::{Store, StoreError};
 use crate::wire::Network;
 
@@ -124,7 +124,7 @@ impl Node {
         let disk = Arc::new(Disk::new(store, geometry, &network.parameters));
         let recovered = disk.recover()?;
         let started_at_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
-        let noise = NoisePolicy::Constant(network.parameters.noise_packets);
+        let noise = NoiseCounts::of(&network.parameters);
         let (shared, own_key) = (network.clone(), key.clone());
         let mix = MixConfig { network: shared, geometry, own, key: own_key, backend, noise, recovered, started_at_ms };
         // Everybody on the roster may be there at once; strangers do not come so far.

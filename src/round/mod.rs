@@ -28,7 +28,7 @@ pub use list::{
     AnswerFault, EntryList, Impossible, Inadmissible, List, ListAnswer, ListFault, ListRules, ListRuling, Struck,
     Suspects, TakenList,
 };
-pub use noise::{Noise, NoisePlan, NoisePolicy};
+pub use noise::{Budget, Noise, NoiseCounts, NoisePlan};
 pub use origins::Origins;
 pub use phase::Phase;
 pub use pieces::{BadPiece, Pieces, pieces};

@@ -3,27 +3,17 @@
 use std::sync::Arc;
 
 use rand::Rng;
-use rand::seq::IndexedRandom;
 use zeroize::Zeroizing;
 
 use crate::crypto::Csprng;
 use crate::packet::{Address, Body, Builder, Echo, Ephemerals, Geometry, MessageId, NO_EXTRA, Order, Recipe, Slots};
 use crate::wire::Network;
 
-/// How much noise a mix adds to a round: drawn once for each, by the engine that makes the batch.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum NoisePolicy {
-    /// As much in every round.
-    Constant(u32),
-}
+mod budget;
+mod counts;
 
-impl NoisePolicy {
-    /// For one round, in a network that lets a mix add at most `most`.
-    pub fn draw(self, most: u32) -> usize {
-        let NoisePolicy::Constant(count) = self;
-        count.min(most) as usize
-    }
-}
+pub use budget::Budget;
+pub use counts::NoiseCounts;
 
 /// What a job needs to make a mix's noise of one round.
 pub struct NoisePlan {
@@ -33,13 +23,13 @@ pub struct NoisePlan {
     pub hop: u8,
     /// Its network.
     pub network: Arc<Network>,
-    /// How much.
-    pub count: usize,
+    /// How much, drawn when it is made: once for each round, by the mix that makes the batch.
+    pub counts: Arc<NoiseCounts>,
 }
 
 impl NoisePlan {
     pub(super) fn draw(&self, rng: &mut Csprng) -> Noise {
-        Noise::draw(rng, &self.builder, self.hop, &self.network, self.count)
+        Noise::draw(rng, &self.builder, self.hop, &self.network, &self.counts)
     }
 }
 
@@ -55,7 +45,7 @@ impl Noise {
         Self { packets: Slots::zeroed(geometry, 0), echoes: Zeroizing::default() }
     }
 
-    /// `count` onions of the mix at `hop` (1 to L - 1), which the network bounds.
+    /// Onions of the mix at `hop` (1 to L - 1), as many as `counts` comes to in a round, which the network bounds.
     ///
     /// Each is a client's dummy from its envelope inwards: to a mailbox drawn uniformly from all, sealed to that
     /// mailbox's own letter key. Under a key nobody has, a recipient that works with the exit would know every letter
@@ -64,22 +54,23 @@ impl Noise {
     ///
     /// # Panics
     /// If `hop` is no mix before the exit, or the network has no mailbox.
-    pub fn draw(rng: &mut Csprng, builder: &Builder, hop: u8, network: &Network, count: usize) -> Self {
+    pub fn draw(rng: &mut Csprng, builder: &Builder, hop: u8, network: &Network, counts: &NoiseCounts) -> Self {
         let geometry = builder.geometry();
         assert!((1..geometry.mixes()).contains(&usize::from(hop)), "the exit hands on to nobody");
-        let parameters = &network.parameters;
+        let (parameters, mailboxes) = (&network.parameters, &network.roster.mailboxes);
         let expiry = builder.context().epoch.saturating_add(u64::from(parameters.retention_epochs));
-        let order = |_| {
-            let mailbox = network.roster.mailboxes.choose(rng).expect("a network has mailboxes");
+        let recipients = counts.recipients(rng, mailboxes.len());
+        let order = |place: &u32| {
+            let mailbox = mailboxes[*place as usize];
             let mut message = MessageId([0; 16]);
             rng.fill_bytes(&mut message.0);
             let to = Address { mailbox: mailbox.id, letter_key: mailbox.letter_key };
             let recipe = Recipe { to, body: Body::dummy(message, expiry, &parameters.dummy_payload), sender: None };
             Order { ephemerals: Ephemerals::draw(rng, geometry, hop + 1), recipe }
         };
-        let orders: Vec<Order<'_>> = (0..count).map(order).collect();
+        let orders: Vec<Order<'_>> = recipients.iter().map(order).collect();
         let mut packets = Vec::new();
-        let mut slots = Slots::zeroed(geometry, count);
+        let mut slots = Slots::zeroed(geometry, orders.len());
         let echoes = Zeroizing::new(builder.build_all(&orders, hop + 1, NO_EXTRA, &mut packets));
         for (slot, packet) in slots.all_peeled_mut().zip(packets.chunks_exact(geometry.packet())) {
             slot.copy_from_slice(packet);
@@ -97,3 +88,6 @@ impl Noise {
         self.packets.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests;

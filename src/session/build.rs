@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use crate::crypto::{Csprng, Digest, Label, derive};
 use crate::packet::{Address, Body, Builder, Correspondent, Kind, MessageId, Recipe, permutation};
-use crate::wire::{EpochDocument, Network};
+use crate::wire::{DummyPolicy, EpochDocument, MailboxEntry, NOWHERE, Network};
 
 use super::Fragment;
 use super::correspondence::Correspondence;
@@ -130,17 +130,20 @@ impl BuildJob {
         Some(Item { to: fragment.to, body, sender: Some(sender) })
     }
 
-    /// To a mailbox drawn uniformly from all, ours included: every client gets the same cover.
+    /// To where the network lets dummies go. A mailbox is drawn all the same, and the letter sealed to one that somebody has: each kind of
+    /// dummy costs what a real packet does.
     fn cover(&self, rng: &mut Csprng) -> Cover {
-        let mailboxes = &self.network.roster.mailboxes;
-        let mailbox = mailboxes[rng.random_range(0..mailboxes.len())];
+        let (mailboxes, own) = (&self.network.roster.mailboxes, self.correspondence.mailbox());
+        // Ours is among them: every client gets the same cover.
+        let drawn = mailboxes[rng.random_range(0..mailboxes.len())];
+        let entry = match self.network.parameters.dummies {
+            DummyPolicy::Uniform => drawn,
+            DummyPolicy::Dropped => MailboxEntry { id: NOWHERE, ..drawn },
+            DummyPolicy::Own => mailboxes.iter().find(|entry| entry.id == own).copied().unwrap_or(drawn),
+        };
         let mut message = MessageId([0; 16]);
         rng.fill_bytes(&mut message.0);
-        #[cfg(any(test, feature = "sim"))]
-        if !self.network.defences.stands(crate::crypto::Defence::Cover) {
-            return Cover { to: self.correspondence.own_address(), message };
-        }
-        Cover { to: Address { mailbox: mailbox.id, letter_key: mailbox.letter_key }, message }
+        Cover { to: Address { mailbox: entry.id, letter_key: entry.letter_key }, message }
     }
 
     fn dummy(&self, cover: &Cover) -> Item<'_> {

@@ -4,8 +4,6 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::crypto::{Agreement, Backend, Digest, MailboxId, PublicKey, SecretKey};
-#[cfg(any(test, feature = "sim"))]
-use crate::packet::Address;
 use crate::packet::Correspondent;
 
 use super::Contacts;
@@ -59,12 +57,6 @@ impl Correspondence {
     /// The key of tags on letters from `peer`; `None` if its key is not a usable point.
     pub(super) fn incoming(&self, peer: &PublicKey) -> Option<Arc<Correspondent>> {
         self.find(peer, false)
-    }
-
-    /// Where letters to us go.
-    #[cfg(any(test, feature = "sim"))]
-    pub(super) fn own_address(&self) -> Address {
-        Address { mailbox: self.mailbox, letter_key: self.own }
     }
 
     /// A tag key that we share with ourselves, for work whose result nobody sees: so that a dummy costs what a message does.

@@ -15,7 +15,9 @@ use crate::packet::{
     Address, Body, Builder, Commitment, Echo, Geometry, MessageId, NO_EXTRA, Peeler, Recipe, RoundContext, Slots,
     commitment,
 };
-use crate::round::{EchoError, ListPlace, Noise, ReturnPath, Shuffled, check_echoes, first_echoes, published};
+use crate::round::{
+    EchoError, ListPlace, Noise, NoiseCounts, ReturnPath, Shuffled, check_echoes, first_echoes, published,
+};
 use crate::wire::{
     Accusation, BatchHeader, ClientRecords, EchoHeader, EpochDocument, ListContext, ListRecord, ListRoot,
     ListSignature, Members, Mismatch, MixKeys, Network, OnionKey, SignedBatchHeader, SignedEchoHeader, SignedEpoch,
@@ -63,7 +65,7 @@ pub struct BurntRound {
     /// Everything random follows from it.
     pub rng: Csprng,
     secrets: Vec<[u8; 32]>,
-    own: usize,
+    own: NoiseCounts,
 }
 
 impl BurntRound {
@@ -110,7 +112,7 @@ impl BurntRound {
             accusations: Vec::new(),
             rng,
             secrets,
-            own: plan.noise.unwrap_or(plan.noise_packets) as usize,
+            own: plan.noise_counts(),
         };
         let builder = round.builder();
         for client in 0..plan.clients as u32 {
@@ -172,7 +174,7 @@ impl BurntRound {
         let (mut paths, mut input) = (Vec::new(), Digest([0; 32]));
         for hop in 1..exit {
             let builder = self.builder();
-            let noise = Noise::draw(&mut self.rng, &builder, hop, &self.network, self.own);
+            let noise = Noise::draw(&mut self.rng, &builder, hop, &self.network, &self.own);
             let mut batch = Shuffled::with_noise(&mut self.rng, self.geometry, segments, noise);
             paths.extend(batch.take_return_path());
             let mut packets: Vec<Vec<u8>> = batch.packets().map(<[u8]>::to_vec).collect();

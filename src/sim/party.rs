@@ -12,7 +12,6 @@ use crate::crypto::{Backend, Csprng, Digest, IdentityKey, MailboxId, SecretKey};
 use crate::mix::{Mix, MixConfig, Note, RequestId};
 use crate::node;
 use crate::packet::{Address, Body, Builder, Geometry, MessageId, Recipe, RoundContext};
-use crate::round::NoisePolicy;
 use crate::session::{self, Session, SessionConfig};
 use crate::store::Store;
 use crate::wire::{Network, PeerMessage, Record};
@@ -137,7 +136,7 @@ impl SimMix {
             own,
             key: self.key.clone(),
             backend: Backend::default(),
-            noise: NoisePolicy::Constant(plan.noise.unwrap_or(plan.noise_packets)),
+            noise: plan.noise_counts(),
             recovered: self.disk.recover().expect("memory does not fail"),
             started_at_ms,
         };

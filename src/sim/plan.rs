@@ -7,7 +7,8 @@ use rand::{Rng, SeedableRng};
 use crate::config::default_poll_letters;
 use crate::crypto::{Csprng, Defences, IdentityKey, Label, MailboxId, SecretKey, derive_parts};
 use crate::packet::{Address, Geometry};
-use crate::wire::{ClientEntry, MailboxEntry, MixEntry, Network, Parameters, Roster};
+use crate::round::NoiseCounts;
+use crate::wire::{ClientEntry, DummyPolicy, MailboxEntry, MixEntry, Network, NoiseLaw, Parameters, Roster};
 
 /// The size and pace of a network, and the seed of everything random in it.
 #[derive(Clone, Debug)]
@@ -22,8 +23,12 @@ pub struct Plan {
     pub packets_per_client: u32,
     /// Packets of its own that each mix may add to a round.
     pub noise_packets: u32,
-    /// How many each mix adds; by default as many as it may.
+    /// What each mix draws how many it adds from.
+    pub noise_law: NoiseLaw,
+    /// How many each mix adds, whatever the network says of it.
     pub noise: Option<u32>,
+    /// Where clients' dummies go.
+    pub dummies: DummyPolicy,
     /// Milliseconds of a round.
     pub round_ms: u32,
     /// Bounds of the mix delay.
@@ -52,7 +57,9 @@ impl Default for Plan {
             payload: 256,
             packets_per_client: 2,
             noise_packets: 2,
+            noise_law: NoiseLaw::Constant,
             noise: None,
+            dummies: DummyPolicy::Uniform,
             round_ms: 1000,
             mix_delay_ms: (0, 50),
             min_clients: 2,
@@ -127,6 +134,12 @@ impl Plan {
         (Arc::new(network), keys, secrets)
     }
 
+    /// How many packets each mix adds to a round.
+    pub fn noise_counts(&self) -> NoiseCounts {
+        let chosen = self.noise.map(|count| NoiseCounts::constant(count.min(self.noise_packets)));
+        chosen.unwrap_or_else(|| NoiseCounts::of(&self.parameters()))
+    }
+
     fn poll_letters(&self) -> u32 {
         let (packets, noise) = (self.packets_per_client.into(), self.noise_packets.into());
         default_poll_letters(packets, noise, self.mixes, self.clients as u64) as u32
@@ -145,6 +158,8 @@ impl Plan {
             payload: self.payload,
             packets_per_client: self.packets_per_client,
             noise_packets: self.noise_packets,
+            noise: self.noise_law,
+            dummies: self.dummies,
             dummy_payload: b"dummy".to_vec(),
             max_message: 64 << 20,
             epoch_rounds: self.epoch_rounds,

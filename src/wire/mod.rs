@@ -6,6 +6,7 @@
 
 mod batch;
 pub mod codec;
+mod cover;
 mod echo;
 mod epoch;
 mod exhibit;
@@ -23,6 +24,7 @@ mod seal;
 mod verdict;
 
 pub use batch::{BatchHeader, NoiseError, SignedBatchHeader, batch_digest};
+pub use cover::{DummyPolicy, NOWHERE, NoiseLaw};
 pub use echo::{EchoHeader, EchoReader, EchoStreamError, SignedEchoHeader, echoes_digest};
 pub use epoch::{DocumentError, EpochDocument, MAX_EPOCH_ROUNDS, MixKeys, SecretPart, SignedEpoch, SubShares};
 pub use exhibit::{Exhibit, Grounds, Headers};

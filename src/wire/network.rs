@@ -2,7 +2,7 @@
 
 use crate::crypto::{Defence, Defences, Digest, Identity, Label, MailboxId, PublicKey, derive};
 
-use super::{ClientRecords, Layout, PIECE_BYTES, RECORD_BYTES};
+use super::{ClientRecords, DummyPolicy, Layout, NoiseLaw, PIECE_BYTES, RECORD_BYTES};
 
 /// The parameters of a network file, validated, in the units of the wire.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -29,6 +29,10 @@ pub struct Parameters {
     pub packets_per_client: u32,
     /// Packets of its own that each mix but the exit may add to a round.
     pub noise_packets: u32,
+    /// How many of them it adds.
+    pub noise: NoiseLaw,
+    /// Where dummies go.
+    pub dummies: DummyPolicy,
     /// The bytes a dummy carries; at most `payload`.
     pub dummy_payload: Vec<u8>,
     /// The largest message in bytes.
@@ -77,6 +81,7 @@ impl Parameters {
             .u32(self.threshold)
             .u8(self.sealed.into())
             .u32(self.noise_packets);
+        let layout = self.dummies.lay_out(self.noise.lay_out(layout));
         derive(Label::Parameters, &layout.finish())
     }
 

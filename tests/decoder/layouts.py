@@ -46,6 +46,21 @@ def mailbox_id(network_id, capability):
     return H("Mailbox", fixed(network_id) + fixed(capability))[:16]
 
 
+# Each law's number, and which fields it has, in order; those it has not are zero.
+NOISE_LAWS = {"Constant": (0, []), "None": (1, []), "Poisson": (2, ["mean"]), "Laplace": (3, ["mean", "scale"])}
+
+
+DUMMIES = {"Uniform": 0, "Dropped": 1, "Own": 2}
+
+
+def noise(law):
+    name, fields = (law, {}) if isinstance(law, str) else next(iter(law.items()))
+    kind, names = NOISE_LAWS[name]
+    if not isinstance(law, str) and len(law) != 1 or sorted(fields) != sorted(names):
+        raise ValueError("other fields than its law has")
+    return u8(kind) + u32(fields.get("mean", 0)) + u32(fields.get("scale", 0))
+
+
 def parameters(p):
     low, high = p["mix_delay_ms"]
     return H("Parameters", layout(
@@ -54,7 +69,7 @@ def parameters(p):
         u32(high), u32(p["payload"]), u32(p["packets_per_client"]), variable(bytes.fromhex(p["dummy_payload"])),
         u64(p["max_message"]), u32(p["epoch_rounds"]), u32(p["verdict_rounds"]), u32(p["retention_epochs"]),
         u32(p["poll_letters"]), u32(p["mailbox_letters"]), u32(p["history_rounds"]), u32(p["threshold"]), u8(1 if p["sealed"] is True else 0 if p["sealed"] is False else 2),
-        u32(p["noise_packets"])))
+        u32(p["noise_packets"]), noise(p["noise"]), u8(DUMMIES[p["dummies"]])))
 
 
 def roster(mixes, clients):

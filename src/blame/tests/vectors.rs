@@ -123,6 +123,8 @@ fn network_json(network: &Network) -> Value {
             "payload": parameters.payload,
             "packets_per_client": parameters.packets_per_client,
             "noise_packets": parameters.noise_packets,
+            "noise": parameters.noise.json(),
+            "dummies": parameters.dummies.json(),
             "dummy_payload": to_hex(&parameters.dummy_payload),
             "max_message": parameters.max_message,
             "epoch_rounds": parameters.epoch_rounds,

@@ -26,7 +26,7 @@ fn in_force(text: &str, index: usize) -> String {
 fn the_example_has_every_key_and_shows_the_defaults() {
     let example = parse(EXAMPLE).expect("valid");
     let top = known_keys(&refusal("zzz", "1"));
-    assert_eq!(top.len(), 25);
+    assert_eq!(top.len(), 27);
     for key in &top {
         let stands = |line: &str| line.trim_start_matches('#').starts_with(&format!("{key}:"));
         assert_eq!(EXAMPLE.lines().filter(|line| stands(line)).count(), 1, "{key}");
@@ -45,7 +45,7 @@ fn the_example_has_every_key_and_shows_the_defaults() {
         }
     }
     let defaults = shown_defaults(EXAMPLE);
-    assert_eq!(defaults.len(), 18);
+    assert_eq!(defaults.len(), 20);
     for (index, line) in defaults {
         let changed = parse(&in_force(EXAMPLE, index)).expect(line);
         if line.starts_with("#mailboxes") {

@@ -7,6 +7,7 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use super::*;
+use crate::wire::{DummyPolicy, NoiseLaw};
 
 const SMALL: &str = "network: n\nmin_clients: 2\nround_seconds: 1\npayload: 256\npackets_per_client: 2\n\
     mixes: [{id: m1, address: 'a:1'}, {id: m2, address: 'a:2'}]\nclients: [{id: c1}, {id: c2}, {id: c3}]\n";
@@ -33,6 +34,7 @@ fn defaults_follow_from_the_rest() {
     assert_eq!((p.round_ms, p.submit_ms, p.mix_delay_ms), (1000, 800, (0, 50)));
     assert_eq!((p.min_share_permille, p.epoch_rounds, p.verdict_rounds), (900, 60, 5));
     assert_eq!((p.noise_packets, p.poll_letters, p.mailbox_letters, p.retention_epochs), (2, 10, 65_536, 1440));
+    assert_eq!((p.noise, p.dummies), (NoiseLaw::Constant, DummyPolicy::Uniform));
     assert_eq!((p.history_rounds, p.threshold, p.sealed), (16_384, 2, true));
     assert_eq!((p.max_message, p.dummy_payload), (64 << 20, Vec::new()));
 }
@@ -48,6 +50,10 @@ fn a_typo_is_marked_and_the_right_key_named() {
 #[test]
 fn what_is_not_the_right_yaml_is_refused_where_it_stands() {
     let refused = [
+        (with("dummies", "all"), "unknown variant `all`"),
+        (with("noise", "loud"), "unknown variant `loud`"),
+        (with("noise", "{poisson: {scale: 3}}"), "unknown field `scale`"),
+        (with("noise", "{laplace: {mean: 3}}"), "missing field `scale`"),
         (with("colour", "blue"), "unknown field `colour`"),
         (with("payload", "64 KiB"), "| payload: 64 KiB"),
         (with("payload", "-1"), "| payload: -1"),
@@ -139,6 +145,11 @@ fn contradictions_are_named() {
         ("mix_delay_ms", "[9, 3]", "`mix_delay_ms: [3, 9]`"),
         ("mix_delay_ms", "[0, 1001]", "`mix_delay_ms: [0, 1000]`"),
         ("dummy_payload", &"x".repeat(257), "`payload: 257`"),
+        ("dummies", "self", "`dummies: uniform`"),
+        ("noise", "{poisson: {mean: 2.001}}", "`noise_packets: 5`"),
+        ("noise", "{laplace: {mean: 3000, scale: 1}}", "`noise_packets: 4096`"),
+        ("noise", "{laplace: {mean: 0, scale: 1}}", "`mean` is 0, not 0.001 to 4096"),
+        ("noise", "{laplace: {mean: 1, scale: .nan}}", "`scale` is NaN, not 0.001 to 4096"),
         ("poll_letters", "3", "cover and noise alone bring 3 letters a round"),
         ("poll_letters", "2", "`poll_letters: 10`"),
         ("mailbox_letters", "3", "`mailbox_letters: 65536`"),
@@ -168,6 +179,28 @@ fn contradictions_are_named() {
 }
 
 #[test]
+fn dummies_go_where_the_file_says() {
+    for (line, policy) in [("uniform", DummyPolicy::Uniform), ("dropped", DummyPolicy::Dropped)] {
+        assert_eq!(parse(&with("dummies", line)).expect(line).parameters().expect("valid").dummies, policy);
+    }
+}
+
+#[test]
+fn noise_is_what_the_file_says_in_thousandths() {
+    for (line, law) in [
+        ("constant", NoiseLaw::Constant),
+        ("none", NoiseLaw::None),
+        ("{poisson: {mean: 40}}", NoiseLaw::Poisson { mean: 40_000 }),
+        ("{laplace: {mean: 70.5, scale: 0.001}}", NoiseLaw::Laplace { mean: 70_500, scale: 1 }),
+        ("\n  laplace: {mean: 100, scale: 15}", NoiseLaw::Laplace { mean: 100_000, scale: 15_000 }),
+    ] {
+        let file = parse(&with("noise_packets", &format!("100\nnoise: {line}"))).expect(line);
+        assert_eq!(file.parameters().expect("valid").noise, law);
+        assert_eq!(parse(&file.to_yaml()).expect("its own text").parameters().expect("valid").noise, law);
+    }
+}
+
+#[test]
 fn all_broken_rules_are_told_at_once() {
     let error = refusal("round_seconds", "0.001\nepoch_rounds: 0\nmin_share: 2");
     assert_eq!(error.matches("\nhelp: ").count(), 3, "{error}");
@@ -187,7 +220,7 @@ proptest! {
     fn any_value_for_a_key_is_refused_or_taken_without_a_panic(
         key in prop::sample::select(vec![
             "network", "messages_per_round", "start_clients", "min_clients", "min_share", "round_seconds",
-            "submit_seconds", "mix_delay_ms", "payload", "packets_per_client", "noise_packets", "dummy_payload", "max_message",
+            "submit_seconds", "mix_delay_ms", "payload", "packets_per_client", "noise_packets", "noise", "dummies", "dummy_payload", "max_message",
             "epoch_rounds", "verdict_rounds", "retention_epochs", "poll_letters", "mailbox_letters", "history_rounds", "threshold", "sealed", "keys_dir",
             "mixes", "clients", "mailboxes",
         ]),

@@ -8,7 +8,7 @@ use cascade::{Cascade, Forward};
 use super::*;
 use crate::crypto::{Backend, Csprng};
 use crate::packet::{EnvelopeKey, Kind, open_letter};
-use crate::round::{Noise, Shuffled};
+use crate::round::{Noise, NoiseCounts, Shuffled};
 use crate::wire::{BatchHeader, NoiseError};
 
 const LENGTHS: [usize; 4] = [2, 3, 5, 7];
@@ -21,7 +21,7 @@ fn everybodys_commitment_holds_at_every_length_of_cascade() {
             cascade.segments = segments;
             let forward = cascade.forward(|_, _, _| {});
             let exit: usize = forward.exit.iter().map(Slots::len).sum();
-            assert_eq!(exit, 40 + noise * (mixes - 1));
+            assert_eq!(exit, 40 + noise as usize * (mixes - 1));
             assert_eq!(cascade.back(forward, |_, _| {}), Ok(()), "{mixes} mixes, {noise} of noise each");
         }
     }
@@ -90,7 +90,7 @@ fn noise_is_a_dummy_like_a_clients_to_whoever_gets_it() {
     let mut mailboxes = [0; cascade::MAILBOXES];
     for hop in [1, 2] {
         let builder = cascade.builder();
-        let noise = Noise::draw(&mut cascade.rng, &builder, hop, &cascade.network, 30);
+        let noise = Noise::draw(&mut cascade.rng, &builder, hop, &cascade.network, &NoiseCounts::constant(30));
         let context = cascade.context;
         let mut batch = Shuffled::with_noise(&mut cascade.rng, cascade.geometry, vec![], noise);
         for later in hop + 1..=3 {

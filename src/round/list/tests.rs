@@ -11,8 +11,8 @@ use std::sync::Arc;
 use super::*;
 use crate::crypto::{IdentityKey, PublicKey, SecretKey};
 use crate::wire::{
-    ClientEntry, ListKey, ListKeys, ListRow, ListSecret, MixEntry, Parameters, ROW_BYTES, Roster, SignedListHeader,
-    onion_digest,
+    ClientEntry, DummyPolicy, ListKey, ListKeys, ListRow, ListSecret, MixEntry, NoiseLaw, Parameters, ROW_BYTES,
+    Roster, SignedListHeader, onion_digest,
 };
 
 const MIXES: usize = 3;
@@ -149,6 +149,8 @@ fn parameters() -> Parameters {
         payload: 256,
         packets_per_client: PACKETS as u32,
         noise_packets: 0,
+        noise: NoiseLaw::Constant,
+        dummies: DummyPolicy::Uniform,
         dummy_payload: vec![],
         max_message: 1 << 20,
         epoch_rounds: 60,

@@ -69,6 +69,8 @@ impl Fake {
             payload: 256,
             packets_per_client: PACKETS,
             noise_packets: 0,
+            noise: NoiseLaw::Constant,
+            dummies: DummyPolicy::Uniform,
             dummy_payload: b"dummy".to_vec(),
             max_message: 10_000,
             epoch_rounds: 20,
@@ -100,9 +102,17 @@ impl Fake {
     }
 
     pub(super) fn unsealed() -> Self {
+        Self::changed(|parameters| parameters.sealed = false)
+    }
+
+    pub(super) fn with_dummies(dummies: DummyPolicy) -> Self {
+        Self::changed(|parameters| parameters.dummies = dummies)
+    }
+
+    fn changed(change: impl FnOnce(&mut Parameters)) -> Self {
         let Self { network, mixes } = Self::new();
         let mut network = Arc::unwrap_or_clone(network);
-        network.parameters.sealed = false;
+        change(&mut network.parameters);
         Self { network: Arc::new(network), mixes }
     }
 

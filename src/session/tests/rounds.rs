@@ -192,6 +192,25 @@ fn positions_in_a_submission_tell_nothing_and_dummies_go_to_everybody() {
 }
 
 #[test]
+fn dummies_go_where_the_network_says_and_fragments_to_whom_they_are_for() {
+    let own = address(0).mailbox;
+    for (dummies, to) in [(DummyPolicy::Dropped, NOWHERE), (DummyPolicy::Own, own)] {
+        let fake = Fake::with_dummies(dummies);
+        let mut client = Client::joined(&fake, 8);
+        for round in 1..=3u64 {
+            client.outbox.push_back(fragment(1, 9));
+            client.ticket(round, Vec::new());
+            client.pass(ms(1000));
+            let packets = client.submissions().pop().expect("submitted").2;
+            let letters = fake.travel(1, round, 0, &packets);
+            let dummies = letters.iter().filter(|(mailbox, _)| *mailbox == to).count();
+            let real = letters.iter().filter(|(mailbox, _)| *mailbox == address(1).mailbox).count();
+            assert_eq!((dummies, real), (PACKETS as usize - 1, 1));
+        }
+    }
+}
+
+#[test]
 fn behind_the_packets_go_their_records_in_the_order_in_which_they_are_sent() {
     let fake = Fake::new();
     let mut client = Client::joined(&fake, 8);

@@ -8,7 +8,8 @@ use rand::{RngExt, SeedableRng};
 use super::super::{Party, Plan};
 use super::view::{Round, Rounds};
 use super::{Curve, Figure, Finding, Outcome};
-use crate::crypto::{Csprng, Defence, Defences, MailboxId};
+use crate::crypto::{Csprng, MailboxId};
+use crate::wire::DummyPolicy;
 
 /// One round as the exit and whoever watches the clients' links know it together.
 pub struct Deposits {
@@ -35,8 +36,8 @@ pub struct Disclosure {
     pub clients: usize,
     /// Rounds after which the adversary is asked, ascending.
     pub rounds: Vec<u64>,
-    /// What clients do without.
-    pub defences: Defences,
+    /// Where dummies go.
+    pub dummies: DummyPolicy,
     /// How likely a client that is there has written a message since the last round.
     pub writes: f64,
     /// The share of clients that are away at any moment, each for five rounds on average.
@@ -71,7 +72,7 @@ impl Disclosure {
             clients: self.clients,
             packets_per_client: 1,
             min_share_permille: 100,
-            defences: self.defences,
+            dummies: self.dummies,
             seed,
             ..Plan::default()
         });
@@ -188,8 +189,8 @@ const ASKED: [u64; 9] = [10, 20, 50, 100, 200, 500, 1000, 2000, 5000];
 /// Experiment T6: 64 clients in each of so many networks, asked for after 10 to `rounds` rounds, at least 50.
 pub fn disclosure(rounds: u64, worlds: u64, seed: u64) -> Outcome {
     let asked: Vec<u64> = ASKED.into_iter().filter(|at| *at <= rounds).collect();
-    let all = Defences::default();
-    let setting = Disclosure { clients: 64, rounds: asked, defences: all, writes: 0.2, away: 0.0, worlds, seed };
+    let dummies = DummyPolicy::Uniform;
+    let setting = Disclosure { clients: 64, rounds: asked, dummies, writes: 0.2, away: 0.0, worlds, seed };
     let curve =
         |name: String, setting: &Disclosure, make: fn(usize) -> Contrast| Curve { name, points: setting.play(make) };
     let mut curves: Vec<Curve> = [0.0, 0.01, 0.1]
@@ -199,8 +200,10 @@ pub fn disclosure(rounds: u64, worlds: u64, seed: u64) -> Outcome {
         })
         .into();
     curves.push(curve("own dummies, nobody away".into(), &setting, Contrast::own_dummies));
+    let dropped = Disclosure { dummies: DummyPolicy::Dropped, ..setting.clone() };
+    curves.push(curve("dropped dummies, nobody away".into(), &dropped, Contrast::presence));
     let selfish = Disclosure {
-        defences: all.without(Defence::Cover),
+        dummies: DummyPolicy::Own,
         rounds: ASKED.into_iter().filter(|at| *at <= CONTROL_ROUNDS).collect(),
         ..setting
     };
@@ -211,7 +214,7 @@ pub fn disclosure(rounds: u64, worlds: u64, seed: u64) -> Outcome {
         let finding = Finding::new("T6", statistic, end(curve), 0.0..=BASELINE);
         finding.against("idle clients write to themselves, 50 rounds", end(&control), CONTROL_FINDS..=1.0)
     };
-    let findings = vec![finding(&curves[0]), finding(&curves[3])];
+    let findings = vec![finding(&curves[0]), finding(&curves[3]), finding(&curves[4])];
     let text = format!(
         "{} networks of 64 clients. Each writes to one other, in a fifth of the rounds in which it is there, and fills up with dummies to \
          mailboxes drawn from all. The adversary is the exit, which counts letters by mailbox and knows whose each is, together with \
@@ -246,12 +249,12 @@ mod tests {
 
     #[test]
     fn t6_dummies_to_oneself_name_the_partner_and_dummies_to_anybody_do_not() {
-        let play = |defences: Defences| {
+        let play = |dummies: DummyPolicy| {
             let game =
-                Disclosure { clients: 16, rounds: vec![60], defences, writes: 0.2, away: 0.0, worlds: 2, seed: 6 };
+                Disclosure { clients: 16, rounds: vec![60], dummies, writes: 0.2, away: 0.0, worlds: 2, seed: 6 };
             game.play(Contrast::own_dummies)[0].1
         };
-        let (sound, selfish) = (play(Defences::default()), play(Defences::default().without(Defence::Cover)));
+        let (sound, selfish) = (play(DummyPolicy::Uniform), play(DummyPolicy::Own));
         // A guess finds one in 16; 32 trials, four standard errors.
         assert!(sound < 1.0 / 16.0 + 4.0 * (15.0f64 / 16.0 / 16.0 / 32.0).sqrt(), "{sound}");
         assert!(selfish > 0.8, "{selfish}");

@@ -1,6 +1,6 @@
 //! All experiments in order.
 
-use super::{Outcome, clockwork, disclosure, forward_secrecy, linkage, uniformity, unlinkability};
+use super::{NoiseAudit, Outcome, clockwork, disclosure, forward_secrecy, linkage, uniformity, unlinkability};
 
 /// How many rounds there are of what.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -21,7 +21,7 @@ pub struct Laboratory {
 }
 
 /// The experiments on simulated networks, by the number of their row: some give two rows.
-pub const SIMULATED: [&str; 6] = ["T1", "T2", "T4", "T6", "T8", "T10"];
+pub const SIMULATED: [&str; 7] = ["T1", "T2", "T4", "T6", "T8", "T9", "T10"];
 
 impl Laboratory {
     /// Runs one of [`SIMULATED`]; nothing for any other name.
@@ -35,6 +35,7 @@ impl Laboratory {
             "T4" => linkage(8_000, 320, seed).into(),
             "T8" if full => vec![clockwork(2000, seed)],
             "T8" => vec![clockwork(200, seed)],
+            "T9" => vec![NoiseAudit { seed, ..NoiseAudit::default() }.run()],
             "T10" => forward_secrecy(if full { 100 } else { 10 }, seed).into_iter().collect(),
             "T6" if full => vec![disclosure(1000, 4, seed)],
             "T6" => vec![disclosure(100, 4, seed)],

@@ -44,9 +44,11 @@
 mod clockwork;
 mod disclosure;
 mod finding;
+mod interval;
 mod laboratory;
 mod linkage;
 mod memory;
+mod noise;
 mod report;
 mod shuffle;
 mod statistics;
@@ -55,9 +57,11 @@ mod view;
 pub use clockwork::clockwork;
 pub use disclosure::{Contrast, Deposits, Discloser, Disclosure, Kind, disclosure};
 pub use finding::{Control, Curve, Figure, Finding, Outcome};
+pub use interval::{lower_bound, upper_bound};
 pub use laboratory::{Extent, Laboratory, SIMULATED};
 pub use linkage::{LinkageGame, LinkageScore, Linker, Tracer, linkage};
 pub use memory::forward_secrecy;
+pub use noise::NoiseAudit;
 pub use report::{Report, ReportError};
 pub use shuffle::{uniformity, unlinkability};
 pub use statistics::{

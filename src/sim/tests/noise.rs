@@ -56,3 +56,28 @@ fn a_client_cut_out_from_all_others_still_leaves_an_honest_mix_among_its_noise()
         assert!(sizes(&world, 1).iter().all(|size| size - attackers == unknown + noise as usize));
     }
 }
+
+/// Letters that are dummies, of all clients together.
+fn dummies_received(world: &World) -> u64 {
+    world.clients.iter().map(|client| client.engine.as_ref().expect("it runs").status().counters.letters_dummy).sum()
+}
+
+#[test]
+fn dummies_to_nobody_are_dropped_in_silence_and_messages_and_noise_arrive() {
+    use crate::wire::DummyPolicy;
+    let run = |dummies, noise_packets| {
+        let mut world = World::new(Plan { dummies, noise_packets, ..Plan::default() });
+        world.send(0, 1, b"not a dummy");
+        assert!(world.run_until(MINUTE, |world| !world.inbox(1).is_empty()));
+        world.run_for(Duration::from_secs(10));
+        assert_eq!(contents(&world, 1), [b"not a dummy".to_vec()]);
+        assert!(outcomes(&world).iter().all(|outcome| *outcome == Outcome::Stored { refused: 0 }));
+        let rejected = world.mixes[2].engine.as_ref().expect("it runs").status().rejected;
+        assert!(!rejected.contains_key("unknown_mailbox"), "{rejected:?}");
+        dummies_received(&world)
+    };
+    assert!(run(DummyPolicy::Uniform, 0) > 0);
+    assert!(run(DummyPolicy::Own, 0) > 0);
+    assert_eq!(run(DummyPolicy::Dropped, 0), 0);
+    assert!(run(DummyPolicy::Dropped, 2) > 0, "noise goes to mailboxes all the same");
+}

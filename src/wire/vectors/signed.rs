@@ -32,7 +32,9 @@ fn network_file() -> Vec<Value> {
         mix_delay_ms: (5, 50),
         payload: 65_536,
         packets_per_client: 3,
-        noise_packets: 2,
+        noise_packets: 200,
+        noise: NoiseLaw::Laplace { mean: 100_500, scale: 20_000 },
+        dummies: DummyPolicy::Uniform,
         dummy_payload: b"dummy".into(),
         max_message: 64 << 20,
         epoch_rounds: 60,
@@ -70,7 +72,25 @@ fn network_file() -> Vec<Value> {
         .iter()
         .map(|mailbox| json!({ "id": mailbox.id.to_string(), "letter_key": mailbox.letter_key.to_string() }))
         .collect();
-    let digests = [parameters.digest(), roster.digest(), roster.mailboxes_digest()].map(|digest| digest.to_string());
+    let digests = [roster.digest(), roster.mailboxes_digest()].map(|digest| digest.to_string());
+    let covers = [
+        (parameters.noise, DummyPolicy::Uniform),
+        (NoiseLaw::Constant, DummyPolicy::Dropped),
+        (NoiseLaw::None, DummyPolicy::Own),
+        (NoiseLaw::Poisson { mean: 40_001 }, DummyPolicy::Uniform),
+    ];
+    let parameters_of =
+        covers.map(|(noise, dummies)| parameters_json(&Parameters { noise, dummies, ..parameters.clone() }));
+    let network = Network { parameters, roster, defences: crate::crypto::Defences::default() };
+    let mut all =
+        vec![json!({ "kind": "network", "name": network.parameters.network, "digest": network.id().to_string() })];
+    all.extend(parameters_of);
+    all.push(json!({ "kind": "roster", "mixes": mixes, "clients": clients, "digest": digests[0] }));
+    all.push(json!({ "kind": "mailboxes", "mailboxes": mailboxes, "digest": digests[1] }));
+    all
+}
+
+fn parameters_json(parameters: &Parameters) -> Value {
     let fields = json!({
         "network": parameters.network,
         "messages_per_round": parameters.messages_per_round,
@@ -83,6 +103,8 @@ fn network_file() -> Vec<Value> {
         "payload": parameters.payload,
         "packets_per_client": parameters.packets_per_client,
         "noise_packets": parameters.noise_packets,
+        "noise": parameters.noise.json(),
+        "dummies": parameters.dummies.json(),
         "dummy_payload": to_hex(&parameters.dummy_payload),
         "max_message": parameters.max_message,
         "epoch_rounds": parameters.epoch_rounds,
@@ -94,13 +116,7 @@ fn network_file() -> Vec<Value> {
         "poll_letters": parameters.poll_letters,
         "mailbox_letters": parameters.mailbox_letters,
     });
-    let network = Network { parameters, roster, defences: crate::crypto::Defences::default() };
-    vec![
-        json!({ "kind": "network", "name": network.parameters.network, "digest": network.id().to_string() }),
-        json!({ "kind": "parameters", "fields": fields, "digest": digests[0] }),
-        json!({ "kind": "roster", "mixes": mixes, "clients": clients, "digest": digests[1] }),
-        json!({ "kind": "mailboxes", "mailboxes": mailboxes, "digest": digests[2] }),
-    ]
+    json!({ "kind": "parameters", "fields": fields, "digest": parameters.digest().to_string() })
 }
 
 fn mailbox() -> Value {

@@ -6,7 +6,7 @@ use rand::{RngExt, SeedableRng};
 use super::*;
 use crate::crypto::{Digest, MailboxId, SecretKey};
 use crate::packet::{Address, Body, Builder, Geometry, MessageId, NO_EXTRA, Peeler, Recipe, commitment};
-use crate::wire::{MailboxEntry, Members, Network, Parameters, Roster};
+use crate::wire::{DummyPolicy, MailboxEntry, Members, Network, NoiseLaw, Parameters, Roster};
 
 pub(super) const MAILBOXES: usize = 4;
 
@@ -22,7 +22,7 @@ pub(super) struct Cascade {
     /// Into how many segments every batch is cut.
     pub(super) segments: usize,
     onion: Vec<SecretKey>,
-    noise: usize,
+    noise: u32,
     submitted: Vec<(Vec<u8>, Commitment)>,
 }
 
@@ -35,7 +35,7 @@ pub(super) struct Forward {
 
 impl Cascade {
     /// `clients` with every other roster index, `packets` of each, arriving in any order; each mix adds `noise`.
-    pub(super) fn new(mixes: usize, clients: u32, packets: u32, noise: usize) -> Self {
+    pub(super) fn new(mixes: usize, clients: u32, packets: u32, noise: u32) -> Self {
         let mut rng = Csprng::seed_from_u64(mixes as u64);
         let mut cascade = Self {
             geometry: Geometry::new(mixes, 256).expect("valid"),
@@ -124,7 +124,7 @@ impl Cascade {
         let mut forward = Forward { paths: Vec::new(), exit: self.entered() };
         for hop in 1..self.geometry.mixes() as u8 {
             let builder = self.builder();
-            let noise = Noise::draw(&mut self.rng, &builder, hop, &self.network, self.noise);
+            let noise = Noise::draw(&mut self.rng, &builder, hop, &self.network, &NoiseCounts::constant(self.noise));
             let segments = std::mem::take(&mut forward.exit);
             let mut batch = Shuffled::with_noise(&mut self.rng, self.geometry, segments, noise);
             forward.paths.extend(batch.take_return_path());
@@ -226,6 +226,8 @@ fn network() -> Network {
         payload: 256,
         packets_per_client: 2,
         noise_packets: 5,
+        noise: NoiseLaw::Constant,
+        dummies: DummyPolicy::Uniform,
         dummy_payload: b"dummy".into(),
         max_message: 64 << 20,
         epoch_rounds: 60,
