@@ -1,5 +1,8 @@
 //! Noise: packets that a mix adds to its batch, as a heartbeat and as a floor under the crowd of a round.
 
+mod budget;
+mod counts;
+
 use std::sync::Arc;
 
 use rand::Rng;
@@ -8,9 +11,6 @@ use zeroize::Zeroizing;
 use crate::crypto::Csprng;
 use crate::packet::{Address, Body, Builder, Echo, Ephemerals, Geometry, MessageId, NO_EXTRA, Order, Recipe, Slots};
 use crate::wire::Network;
-
-mod budget;
-mod counts;
 
 pub use budget::Budget;
 pub use counts::NoiseCounts;

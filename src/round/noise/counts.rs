@@ -161,7 +161,8 @@ mod tests {
         near(many.central_moment(2), 2000.0);
         // Rounding adds to the variance 2 b b what a uniform error has, nearly.
         let wide = made(laplace(500.0, 20.0, 1000));
-        (near(wide.mean(), 500.0), assert!((wide.central_moment(2) - 800.0 - 1.0 / 12.0).abs() < 1e-3));
+        near(wide.mean(), 500.0);
+        assert!((wide.central_moment(2) - 800.0 - 1.0 / 12.0).abs() < 1e-3);
         near(pmf(&wide, 500), 1.0 - (-0.5f64 / 20.0).exp());
     }
 
