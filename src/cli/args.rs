@@ -64,6 +64,9 @@ pub(super) struct SettingArgs {
     /// Bytes beyond which a client's inbox forgets what was read
     #[arg(long, value_name = "BYTES")]
     inbox_bytes: Option<String>,
+    /// Clients in a round below which a client's `status` warns, 0: never
+    #[arg(long, value_name = "CLIENTS")]
+    privacy_floor: Option<String>,
     /// Where /metrics and /healthz are served: 127.0.0.1:PORT, or off
     #[arg(long, value_name = "ADDRESS:PORT")]
     metrics: Option<String>,
@@ -96,6 +99,7 @@ impl SettingArgs {
             ("mtu", &self.mtu),
             ("outbox_bytes", &self.outbox_bytes),
             ("inbox_bytes", &self.inbox_bytes),
+            ("privacy_floor", &self.privacy_floor),
             ("metrics", &self.metrics),
             ("metrics_public", &self.metrics_public),
             ("log", &self.log),
