@@ -18,7 +18,7 @@ use mixnet::sim::anonymity::{Extent, Laboratory, Outcome, Report, SIMULATED};
 control is red; 1 if not; 4 if an experiment could not be made.
 
 Examples:
-  mixlab anonymity --out docs/anonymity
+  mixlab anonymity --out anonymity
   mixlab anonymity --out /tmp/t6 --only T6 --quick"
 )]
 pub(super) struct AnonymityArgs {

@@ -97,6 +97,8 @@ struct Seized {
 }
 
 fn seize(rounds: usize, seed: u64, defences: Defences) -> io::Result<Seized> {
+    // Other experiments may run in this process, and networks of one seed have keys in common.
+    let seed = seed ^ 0x0005_ec2e_7000;
     let plan = Plan { clients: 8, seed, defences, epoch_rounds: 240, ..Plan::default() };
     let geometry = plan.geometry();
     let mut network = Rounds::of(plan);
