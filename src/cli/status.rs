@@ -21,19 +21,23 @@ pub(super) async fn run(home: &Path, json: bool) -> Result<(), CliError> {
         return Err(local::unexpected());
     };
     let mut status: Value = serde_json::from_str(&status).map_err(|_| local::unexpected())?;
-    let floor = home.privacy_floor;
-    if let Some(meter) = status["privacy"].as_object_mut().filter(|_| floor > 0) {
-        let sets = meter["anonymity_sets"].as_array().map_or(&[][..], Vec::as_slice);
-        let below = sets.iter().filter(|clients| clients.as_u64().is_some_and(|clients| clients < floor)).count();
-        meter.insert("floor".into(), floor.into());
-        meter.insert("below_floor".into(), below.into());
-    }
+    hold_against(&mut status, home.privacy_floor);
     if json {
         return output::line(&status.to_string());
     }
     // Whichever program was asked: the daemon says what it is.
     let text = if status["role"].is_string() { mix(&status) } else { client(&status) };
     output::line(text.trim_end())
+}
+
+/// Says in a client's privacy meter how many rounds hid it among fewer than `floor` clients; 0 asks for nothing.
+fn hold_against(status: &mut Value, floor: u64) {
+    let meter = status.get_mut("privacy").and_then(Value::as_object_mut);
+    let Some(meter) = meter.filter(|_| floor > 0) else { return };
+    let sets = meter["anonymity_sets"].as_array().map_or(&[][..], Vec::as_slice);
+    let below = sets.iter().filter(|clients| clients.as_u64().is_some_and(|clients| clients < floor)).count();
+    meter.insert("floor".into(), floor.into());
+    meter.insert("below_floor".into(), below.into());
 }
 
 const NOT_SEALED: &str = "ROUNDS ARE NOT SEALED: a mix that cheats can single out a client without being caught";
@@ -129,7 +133,7 @@ fn meter(lines: &mut Lines, meter: &Value) {
     let sets = meter["anonymity_sets"].as_array().map_or(&[][..], Vec::as_slice);
     if let Some(last) = sets.last() {
         let rounds = format!("in the last of {} rounds, {} in the smallest", sets.len(), meter["least"]);
-        lines.add("hidden among", &format!("{last} clients {rounds}; {} rounds missed", meter["missed"]));
+        lines.add("hidden among", &format!("{last} clients {rounds}; missed {}", meter["missed"]));
     }
     if let Some(churn) = meter["churn"].as_f64() {
         lines.add("churn", &format!("{:.1} % of clients from round to round", churn * 100.0));
@@ -233,6 +237,24 @@ ROUNDS ARE NOT SEALED: a mix that cheats can single out a client without being c
     }
 
     #[test]
+    fn rounds_below_the_floor_are_counted_for_clients_that_ask() {
+        let client = json!({ "privacy": { "anonymity_sets": [7, 4, 9, 8] } });
+        for (floor, below) in [(1, 0), (8, 2), (9, 3), (10, 4)] {
+            let mut status = client.clone();
+            hold_against(&mut status, floor);
+            assert_eq!(
+                (&status["privacy"]["floor"], &status["privacy"]["below_floor"]),
+                (&json!(floor), &json!(below))
+            );
+        }
+        for (mut status, floor) in [(client, 0), (json!({ "role": "exit" }), 8)] {
+            let before = status.clone();
+            hold_against(&mut status, floor);
+            assert_eq!(status, before);
+        }
+    }
+
+    #[test]
     fn people_see_a_client_at_a_glance() {
         let status = json!({
             "schema": 1, "id": "client-1", "connected": false, "epoch": 1, "round": 9, "sealed": false,
@@ -252,7 +274,7 @@ outbox        1 queued, 2 in flight, 3 stored, 4 resent, 1 given up
               given up: ab of 5 bytes; see `outbox`
 disk          FAILS: the store is full; free space
 inbox         1 unread of 2, 0 on their way
-hidden among  9 clients in the last of 3 rounds, 4 in the smallest; 1 rounds missed
+hidden among  9 clients in the last of 3 rounds, 4 in the smallest; missed 1
 churn         25.0 % of clients from round to round
 dummies       to anybody
 TOO FEW       2 of the rounds hid you among fewer than 8: wait with what matters
