@@ -5,15 +5,13 @@ use std::time::Instant;
 
 use rand::{RngExt, SeedableRng};
 
+use super::anonymity::{undisturbed, welch_t};
 use crate::crypto::{Backend, Csprng, PublicKey, Scalars, SecretKey, multiply};
 
 /// |t| below this says nothing; a sound implementation exceeds it about once in 150,000 runs.
 pub const T_BOUND: f64 = 4.5;
 /// Points of a sample: one vector of lanes.
 const POINTS: usize = 8;
-/// The slower half of the samples, of both kinds together, is left out: in it something else ran, perhaps on the same core.
-const KEPT: f64 = 0.5;
-
 /// Steps of about a nanosecond for a bit, in the control.
 const MOMENT: u32 = 8;
 
@@ -52,38 +50,10 @@ pub fn timing(backend: Backend, samples: usize, seed: u64, control: bool) -> Tim
         taken.push((kind, began.elapsed().as_nanos() as f64));
         black_box(&mut out);
     }
-    let mut times: Vec<f64> = taken.iter().map(|(_, time)| *time).collect();
-    times.sort_by(f64::total_cmp);
-    let most = times.get((times.len() as f64 * KEPT) as usize).copied().unwrap_or(f64::INFINITY);
-    let kinds = [0, 1].map(|kind| {
-        let of_kind = taken.iter().filter(|(of, time)| *of == kind && *time <= most);
-        moments(of_kind.map(|(_, time)| *time))
-    });
-    let [(n, mean, variance), (other_n, other_mean, other_variance)] = kinds;
-    let t = (mean - other_mean) / (variance / n as f64 + other_variance / other_n as f64).sqrt();
-    Timing { t, samples: [n, other_n], means: [mean, other_mean] }
-}
-
-/// Count, mean and variance.
-fn moments(values: impl Iterator<Item = f64>) -> (usize, f64, f64) {
-    let (mut n, mut mean, mut squares) = (0, 0.0, 0.0);
-    for value in values {
-        n += 1;
-        let away = value - mean;
-        mean += away / n as f64;
-        squares += away * (value - mean);
-    }
-    (n, mean, squares / (n as f64 - 1.0))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn moments_are_those_of_the_textbook() {
-        let (n, mean, variance) = moments([2.0, 4.0, 4.0, 4.0, 5.0, 5.0, 7.0, 9.0].into_iter());
-        assert_eq!((n, mean), (8, 5.0));
-        assert!((variance - 32.0 / 7.0).abs() < 1e-12, "{variance}");
-    }
+    let kinds = undisturbed(&[0, 1].map(|kind| {
+        let of_kind = taken.iter().filter(|(of, _)| *of == kind);
+        of_kind.map(|(_, time)| *time).collect()
+    }));
+    let t = welch_t(&kinds[0], &kinds[1]);
+    Timing { t, samples: kinds.map(|kind| kind.count as usize), means: kinds.map(|kind| kind.mean) }
 }

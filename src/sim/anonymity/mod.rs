@@ -65,7 +65,7 @@ pub use noise::NoiseAudit;
 pub use report::{Report, ReportError};
 pub use shuffle::{uniformity, unlinkability};
 pub use statistics::{
-    Moments, auc, auc_error, chi_square, correlation, entropy, kolmogorov_smirnov, min_entropy, welch_t,
+    Moments, auc, auc_error, chi_square, correlation, entropy, kolmogorov_smirnov, min_entropy, undisturbed, welch_t,
 };
 pub use view::{Hop, Round, Rounds, Submitted, View, inverse};
 

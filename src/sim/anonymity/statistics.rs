@@ -44,6 +44,20 @@ pub fn welch_t(a: &Moments, b: &Moments) -> f64 {
     (a.mean - b.mean) / (a.variance() / a.count as f64 + b.variance() / b.count as f64).sqrt()
 }
 
+/// Times of two kinds without those that are longer than the slower kind's median: in such a sample something else ran,
+/// perhaps on the same core. Where both kinds take as long, that leaves half of each.
+pub fn undisturbed(kinds: &[Vec<f64>; 2]) -> [Moments; 2] {
+    let most = kinds.iter().map(|kind| median(kind)).fold(f64::NEG_INFINITY, f64::max);
+    kinds.each_ref().map(|kind| kind.iter().copied().filter(|time| *time <= most).collect())
+}
+
+/// The upper one of two in the middle; minus infinity of nothing.
+fn median(values: &[f64]) -> f64 {
+    let mut values = values.to_vec();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NEG_INFINITY)
+}
+
 /// The area under the curve of a classifier that gives `positive` and `negative` these scores: the share of pairs in which
 /// the positive one is higher, ties half (Mann and Whitney 1947). 0.5 tells nothing; NaN if either is empty.
 pub fn auc(positive: &[f64], negative: &[f64]) -> f64 {
@@ -134,6 +148,17 @@ mod tests {
         near(correlation(&[(1.0, 2.0), (2.0, 4.0), (3.0, 6.5)]), 0.997_949);
         near(entropy(&[1.0, 1.0, 2.0]), 1.5);
         near(min_entropy(&[1.0, 1.0, 2.0]), 1.0);
+    }
+
+    #[test]
+    fn of_disturbed_times_the_faster_are_left_of_both_kinds() {
+        let line = |from: f64| (0..101).map(|i| from + f64::from(i)).collect::<Vec<_>>();
+        let [a, b] = undisturbed(&[line(0.0), line(0.0)]);
+        assert_eq!((a.count, b.count, welch_t(&a, &b)), (51, 51, 0.0));
+        // One kind is slower than the other ever is: all of that is left, and half of this.
+        let [fast, slow] = undisturbed(&[line(0.0), line(1000.0)]);
+        assert_eq!((fast.count, slow.count), (101, 51));
+        assert!(welch_t(&fast, &slow) < -100.0);
     }
 
     #[test]
