@@ -126,23 +126,17 @@ pub fn unlinkability(seed: u64) -> Outcome {
         }
     }
     let findings = (1..).zip(&found).flat_map(|(mix, [peeled, unpeeled])| {
-        let share = |part: &Likeness, count: u64| count as f64 / part.pairs as f64;
-        let knob = "a layer forwarded unpeeled";
+        let of_all = |what: &str, count: fn(&Likeness) -> u64| {
+            let share = |likeness: &Likeness| count(likeness) as f64 / likeness.pairs as f64;
+            Finding::new("T2", format!("share {what}, mix {mix}"), share(peeled), 0.0..=0.0).against(
+                "a layer forwarded unpeeled",
+                share(unpeeled),
+                1.0..=1.0,
+            )
+        };
         [
-            Finding::new(
-                "T2",
-                format!("share with 8 bytes in common, mix {mix}"),
-                share(peeled, peeled.common),
-                0.0..=0.0,
-            )
-            .against(knob, share(unpeeled, unpeeled.common), 1.0..=1.0),
-            Finding::new(
-                "T2",
-                format!("share further than 5 sigma from half the bits, mix {mix}"),
-                share(peeled, peeled.distant),
-                0.0..=0.0,
-            )
-            .against(knob, share(unpeeled, unpeeled.distant), 1.0..=1.0),
+            of_all("with 8 bytes in common", |likeness| likeness.common),
+            of_all("further than 5 sigma from half the bits", |likeness| likeness.distant),
             // p = 1e-4 at 255 degrees of freedom.
             Finding::new(
                 "T2",
