@@ -88,6 +88,3 @@ impl Noise {
         self.packets.is_empty()
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -198,10 +198,10 @@ mod tests {
     /// What the module's text says of laws with the same mean.
     #[test]
     fn of_all_laws_with_one_mean_the_constant_buys_the_most() {
-        use crate::wire::{NoiseLaw, Parameters};
-        let of = |noise| {
-            let parameters = Parameters { noise, noise_packets: 200, ..crate::round::noise::tests::parameters() };
-            let counts = NoiseCounts::of(&parameters);
+        use crate::sim::Plan;
+        use crate::wire::NoiseLaw;
+        let of = |noise_law| {
+            let counts = Plan { noise_law, noise_packets: 200, ..Plan::default() }.noise_counts();
             assert!((counts.mean() - 100.0).abs() < 0.01, "{}", counts.mean());
             Budget::of(&counts, 4).expect("enough").delta(0.5)
         };

@@ -19,7 +19,7 @@ impl NoiseCounts {
     /// Those of a network.
     ///
     /// What lies outside 0 to `noise_packets` goes to the nearer end (clamping, as Vuvuzela does below zero: van den Hooff
-    /// et al., SOSP 2015, algorithm 2) instead of being drawn again. So no round has less noise than if it had been: of all
+    /// et al., SOSP 2015) instead of being drawn again. So no round has less noise than if it had been: of all
     /// ways to keep to the bound this one costs the least of what noise buys, and [`Budget`](super::Budget) reckons with it.
     pub fn of(parameters: &Parameters) -> Self {
         let most = parameters.noise_packets;
