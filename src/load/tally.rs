@@ -100,3 +100,43 @@ impl Game {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+    use std::sync::Arc;
+
+    use super::super::documents::Documents;
+    use super::super::game::{Answer, Sent};
+    use super::super::stock::Stock;
+    use super::super::{Crew, Options, Traffic};
+    use super::*;
+    use crate::config::{Capability, ClientSecrets};
+    use crate::crypto::{IdentityKey, SecretKey};
+    use crate::sim::{Plan, Secrets};
+    use crate::wire::LETTER_HEADER_BYTES;
+
+    #[test]
+    fn letters_that_are_no_messages_leave_what_is_owed_missing() {
+        let (network, _, secrets) = Plan { clients: 2, packets_per_client: 1, ..Plan::default() }.network();
+        let secrets = secrets.iter().map(|Secrets { capability, letter, identity, list, .. }| ClientSecrets {
+            identity: IdentityKey::from_seed(identity),
+            letter: SecretKey::from_bytes(*letter),
+            list: SecretKey::from_bytes(*list),
+            capability: Capability::from_bytes(*capability),
+        });
+        let crew = Arc::new(Crew::new(network, secrets).expect("on the roster"));
+        let options = Options { rounds: 1, bytes: 10, connections: None, traffic: Traffic::Ring, spread: false };
+        let stock = Stock::new(crew.clone(), Traffic::Ring, 10);
+        let documents = Arc::new(Documents::new(crew.clone()));
+        let game = Game::new(crew.clone(), options, stock, documents, Arc::new([]), 1);
+        assert!(game.open_letters().is_empty(), "nothing was sent");
+        let (from, at) = (Instant::now(), Instant::now());
+        *lock(&game.sent) = HashMap::from([((0, 1), Sent { from, at }), ((1, 1), Sent { from, at })]);
+        // As many letters as are owed, and none of them is a message.
+        let letters = vec![0; LETTER_HEADER_BYTES + crew.geometry.letter()];
+        lock(&game.answers[1]).push(Answer { at, letters });
+        assert_eq!(game.open_letters(), [0, 1]);
+        assert_eq!((game.report().wrong, game.report().lost), (1, 2));
+    }
+}

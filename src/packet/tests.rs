@@ -253,6 +253,32 @@ fn a_body_must_be_canonical() {
 }
 
 #[test]
+fn a_tag_stands_only_in_a_letter_that_names_its_sender() {
+    let round = Round::new(3, 256);
+    let own = SecretKey::from_bytes([7; 32]);
+    let peer = round.recipient.public_key();
+    let correspondent = Correspondent::new(&round.context.network, &own, &peer, true).expect("a usable key");
+    let packet = |name: Option<MailboxId>, sender: Option<&Correspondent>| {
+        let body = Body {
+            kind: Kind::Dummy,
+            message: MessageId([4; 16]),
+            index: 0,
+            count: 1,
+            expiry: 10,
+            sender: name,
+            data: b"x",
+        };
+        let recipe = Recipe { to: Address { mailbox: MailboxId([8; 16]), letter_key: peer }, body, sender };
+        let mut out = Vec::new();
+        round.builder().client_packet(&mut Csprng::seed_from_u64(1), 5, &recipe, &mut out);
+        out
+    };
+    let (name, tag) = (Some(MailboxId([3; 16])), Some(&correspondent));
+    assert_eq!(packet(None, tag), packet(None, None));
+    assert_ne!(packet(name, tag), packet(name, None));
+}
+
+#[test]
 fn the_replay_set_is_exact() {
     let mut rng = Csprng::seed_from_u64(1);
     let mut set = ReplaySet::default();

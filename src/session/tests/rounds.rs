@@ -67,6 +67,26 @@ fn content_goes_again_exactly_if_the_verdict_says_so() {
 }
 
 #[test]
+fn who_came_and_went_is_counted_from_one_stored_round_to_the_next() {
+    let fake = Fake::new();
+    let mut client = Client::joined(&fake, 2);
+    let stored = Outcome::Stored { refused: 0 };
+    let ended =
+        [(stored, vec![0, 1, 2]), (stored, vec![0, 2]), (Outcome::OpenedNotStored, vec![0, 1]), (stored, vec![0, 1])];
+    for ticket in 1..=7u64 {
+        let verdict = ticket.checked_sub(4).map(|at| {
+            let (outcome, members) = &ended[at as usize];
+            fake.verdict(at + 1, *outcome, members)
+        });
+        client.ticket(ticket, verdict.into_iter().collect());
+        client.pass(ms(1000));
+    }
+    let changed: Vec<_> = client.session.status().rounds.iter().map(|ended| (ended.round, ended.changed)).collect();
+    // Between 2 and 4 lies one that was not stored.
+    assert_eq!(changed, [(1, None), (2, Some(1)), (3, None), (4, None)]);
+}
+
+#[test]
 fn nothing_but_a_verdict_settles_a_round() {
     let fake = Fake::new();
     let mut client = Client::joined(&fake, 3);
