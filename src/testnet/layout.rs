@@ -177,7 +177,7 @@ const PORTS: std::ops::Range<u16> = 10_000..32_000;
 /// Ports that are tried before there are said to be none.
 const TRIES: usize = 2_000;
 
-/// Of its ports a process holds as many: far fewer than it may have files open.
+/// How many sides of ports a process holds: far fewer than it may have files open.
 const MOST_HELD: usize = 256;
 
 /// What a port is for.
