@@ -20,11 +20,15 @@ const ATTACK: Duration = Duration::from_millis(3300);
 /// How long it takes at most to find out whose fault a burnt round is.
 const BLAME: Duration = Duration::from_secs(12);
 /// How often operators look at their mixes.
-const OPERATORS: Duration = Duration::from_secs(4);
+const OPERATORS: u32 = 4;
+/// How often it is looked whether everything has arrived.
+const LOOK: Duration = Duration::from_secs(1);
 /// How long after it everything accepted must have arrived: rounds that wait for their time-out, and a few resends.
 const AFTER: Duration = Duration::from_secs(180);
 /// After which nothing comes twice any more.
 const QUIET: Duration = Duration::from_secs(2);
+/// Rounds of an epoch: the attack begins in its middle, and what burns stays within it. Its keys are a third of what a network costs.
+const EPOCH: u32 = 12;
 /// The shortest payload there is.
 const PAYLOAD: u32 = 256;
 
@@ -50,7 +54,7 @@ pub(super) fn run(behaviour: &Behaviour, mixes: usize, position: usize, seed: u6
         clients,
         payload: PAYLOAD,
         packets_per_client: if behaviour.is_a_clients() { 2 } else { 1 },
-        epoch_rounds: 24,
+        epoch_rounds: EPOCH,
         threshold,
         defences,
         seed,
@@ -84,9 +88,15 @@ pub(super) fn run(behaviour: &Behaviour, mixes: usize, position: usize, seed: u6
     };
     let end = world.now() + AFTER;
     // Where a mix is named the network stands still until its operators have acted; they do, time and again.
-    while world.now() < end && !world.run_until(OPERATORS, |world| arrived(world) && settled(world)) {
-        (0..mixes).for_each(|mix| world.at_mix(mix, Event::Resume));
-        ask_users(&world);
+    for look in 1.. {
+        if world.now() >= end || (arrived(&world) && settled(&world)) {
+            break;
+        }
+        world.run_for(LOOK);
+        if look % OPERATORS == 0 {
+            (0..mixes).for_each(|mix| world.at_mix(mix, Event::Resume));
+            ask_users(&world);
+        }
     }
     world.run_for(QUIET);
     verdict.delivered = (0..honest).all(|client| {
