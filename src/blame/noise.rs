@@ -169,9 +169,11 @@ impl Case {
         evidence.verify(network).is_ok().then_some(evidence)
     }
 
-    /// Whether somebody accuses of what may be a mix's own packet, and `hop` has added some: then it has to show them.
+    /// Whether somebody accuses of what may be a mix's own packet, or may stand in the place of one, and `hop` has added some: then it
+    /// has to show them.
     pub fn needs_noise(&self, hop: u8) -> bool {
-        let own = |mismatch| matches!(mismatch, Mismatch::Layer { .. } | Mismatch::Noise { .. });
+        let own =
+            |mismatch| matches!(mismatch, Mismatch::Layer { .. } | Mismatch::Replay { .. } | Mismatch::Noise { .. });
         self.shown().accusations.iter().any(|(_, accusation, _)| own(accusation.mismatch))
             && usize::from(hop) <= self.shown().batches.len()
             && self.declared(hop).is_some_and(|declared| !declared.noise.is_empty())

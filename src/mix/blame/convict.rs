@@ -117,12 +117,11 @@ impl Mix {
         self.actions.push_back(Action::Convicted { finding, evidence: Box::new(evidence) });
     }
 
-    /// At the entry: another mix is back, and may have missed which clients are out, or lost its disk. It would wait for them in
-    /// every list.
+    /// Another mix is back, and may have missed which clients are out.
     pub(in crate::mix) fn show_who_is_out(&mut self, to: usize) {
         let roster = &self.network.roster.clients;
         let out: Vec<Identity> = self.convicts.evicted.iter().map(|client| roster[*client as usize].identity).collect();
-        let files = self.convicts.files.iter().filter(|(party, _)| self.own == 0 && out.contains(party));
+        let files = self.convicts.files.iter().filter(|(party, _)| out.contains(party));
         for file in files.map(|(_, file)| file.clone()).collect::<Vec<_>>() {
             self.send(to, PeerMessage::Evidence { file });
         }

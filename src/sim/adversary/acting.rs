@@ -1,5 +1,7 @@
 //! How the world lets malicious parties act.
 
+use std::time::Duration;
+
 use crate::crypto::{IdentityKey, SecretKey};
 use crate::packet::Slots;
 use crate::round::{Done, Submission};
@@ -9,6 +11,9 @@ use crate::wire::{PeerMessage, Reply, Request, SignedBatchHeader};
 use super::super::traffic::{Incident, Parcel};
 use super::super::{Party, World};
 use super::{Deed, Insider, Member, RogueMix};
+
+/// How long a link takes to come back, and a little more.
+const RECONNECT: Duration = Duration::from_millis(15);
 
 impl World {
     fn as_rogue<T>(&mut self, own: usize, act: impl FnOnce(&mut dyn RogueMix, &Insider<'_>) -> T) -> Option<T> {
@@ -41,7 +46,7 @@ impl World {
         for deed in deeds {
             match deed {
                 Deed::HandOn(header, packets) => self.toll.sends(honest, header, packets),
-                Deed::Later(_, deeds) => self.note(honest, deeds),
+                Deed::Later(_, deeds) | Deed::Cut(deeds) => self.note(honest, deeds),
                 _ => {}
             }
         }
@@ -112,10 +117,11 @@ impl World {
             match deed {
                 Deed::Say(to, message) => self.post(Party::Mix(own), Party::Mix(to), || Parcel::Peer(message.clone())),
                 Deed::HandOn(header, packets) => self.send_batch(own, next, &header, &packets),
-                Deed::Cut => {
+                Deed::Cut(deeds) => {
                     self.cut(Party::Mix(own), Party::Mix(next));
                     let (a, b) = (Party::Mix(own), Party::Mix(next));
                     self.schedule(self.faults.latency, Incident::Connect { a, b });
+                    self.schedule(RECONNECT, Incident::Deeds { mix: own, deeds });
                 }
                 Deed::Later(after, deeds) => self.schedule(after, Incident::Deeds { mix: own, deeds }),
             }

@@ -71,6 +71,7 @@ pub(super) const ALL: &[Behaviour] = &[
     by("twice-one-byte", By::Packets(Touch::TwiceFlipped)),
     seen("twice-well-made", By::Packets(Touch::TwiceWellMade), Defence::OnceRule, 0),
     seen("drop-noise", By::Packets(Touch::DropNoise), Defence::EchoCheck, 1),
+    by("cover-noise", By::Packets(Touch::CoverNoise)),
     by("less-noise", By::Packets(Touch::LessNoise)),
     by("too-much-noise", By::Packets(Touch::TooMuchNoise)),
     by("hidden-noise", By::Packets(Touch::HiddenNoise)),
@@ -133,7 +134,7 @@ impl Behaviour {
         match self.by {
             // The exit opens last: what it does to packets is done when nobody is left to notice.
             // Before the entry nobody adds noise.
-            By::Packets(Touch::DropNoise | Touch::LessNoise) => (1..exit).collect(),
+            By::Packets(Touch::DropNoise | Touch::CoverNoise | Touch::LessNoise) => (1..exit).collect(),
             By::Packets(_) => (0..exit).collect(),
             By::Words(Lie::TwoLists | Lie::ClientDocuments)
             | By::Keys(Cheat::Proposals)

@@ -45,6 +45,8 @@ pub(super) enum Touch {
     WrongCount,
     /// Puts a well-made packet of its own in the place of noise of the mix before.
     DropNoise,
+    /// Puts another packet of the batch in the place of noise of the mix before.
+    CoverNoise,
     /// Leaves out all noise that it knows, and says that there is less of it.
     LessNoise,
     /// Adds one packet more than it may, and says so.
@@ -73,8 +75,6 @@ const ORDER_8: [u8; 32] = [
 ];
 /// How long after the first batch the second goes, at most: from before the first has arrived to when it has been mixed.
 const SECOND: u64 = 80;
-/// How long a link takes to come back, and a little more.
-const RECONNECT: Duration = Duration::from_millis(15);
 
 /// A mix that touches packets.
 pub(super) struct Packets {
@@ -87,13 +87,16 @@ pub(super) struct Packets {
     /// The ephemeral keys of noise that others have made.
     heads: BTreeSet<[u8; 32]>,
     follow: Follow,
+    /// Rounds that it has handed on in two ways: what its engine says again when a link is back is the first.
+    twice: BTreeSet<u64>,
     acted: bool,
 }
 
 impl Packets {
     pub(super) fn new(touch: Touch, seed: u64) -> Self {
-        let (own, theirs, heads) = Default::default();
-        Self { touch, rng: rogue::rng(seed), last: None, own, theirs, heads, follow: Follow::default(), acted: false }
+        let (own, theirs, heads, twice) = Default::default();
+        let (rng, follow) = (rogue::rng(seed), Follow::default());
+        Self { touch, rng, last: None, own, theirs, heads, follow, twice, acted: false }
     }
 
     fn change(&mut self, me: &Insider<'_>, round: u64, packets: &mut Vec<Vec<u8>>) -> Option<()> {
@@ -101,6 +104,8 @@ impl Packets {
         let at = self.rng.random_range(0..others.len());
         let other = (at + self.rng.random_range(1..others.len())) % others.len();
         let (at, other) = (others[at], others[other]);
+        // Between processes nobody tells it what the mix before has added: it guesses.
+        let noise = packets.iter().position(|packet| self.theirs.contains(packet));
         match self.touch {
             Touch::Drop => drop(packets.remove(at)),
             Touch::Garbage => self.rng.fill_bytes(&mut packets[at]),
@@ -127,11 +132,18 @@ impl Packets {
             }
             Touch::ReplayPacket => packets[at] = self.last.as_ref()?.first()?.clone(),
             Touch::ReplayBatch => *packets = self.last.clone().filter(|last| last.len() == packets.len())?,
-            Touch::DropNoise => {
-                let noise = packets.iter().position(|packet| self.theirs.contains(packet))?;
-                packets[noise] = me.packet(&mut self.rng, round)?;
+            Touch::DropNoise => packets[noise.unwrap_or(at)] = me.packet(&mut self.rng, round)?,
+            Touch::CoverNoise => {
+                let noise = noise.unwrap_or(at);
+                let others: Vec<_> = others.into_iter().filter(|other| *other != noise).collect();
+                packets[noise] = packets[others[self.rng.random_range(0..others.len())]].clone();
             }
-            Touch::LessNoise => packets.retain(|packet| !self.own.contains(packet) && !self.theirs.contains(packet)),
+            Touch::LessNoise => {
+                let one = packets[noise.unwrap_or(at)].clone();
+                let leaves =
+                    |packet: &Vec<u8>| *packet == one || self.own.contains(packet) || self.theirs.contains(packet);
+                packets.retain(|packet| !leaves(packet));
+            }
             Touch::TooMuchNoise | Touch::HiddenNoise => packets.push(me.packet(&mut self.rng, round)?),
             // Done before its engine signs for the batch.
             Touch::BadNoise => return None,
@@ -152,6 +164,9 @@ impl RogueMix for Packets {
 
     fn hands_on(&mut self, me: &Insider<'_>, header: SignedBatchHeader, packets: Vec<Vec<u8>>) -> Vec<Deed> {
         let round = header.header.round;
+        if self.twice.contains(&round) {
+            return vec![Deed::HandOn(header, packets)];
+        }
         let honest = packets.clone();
         let mut changed = packets;
         let done = self.change(me, round, &mut changed);
@@ -165,12 +180,13 @@ impl RogueMix for Packets {
         self.acted = true;
         let mut second = me.sign(&header.header, &changed);
         if matches!(self.touch, Touch::TwiceFlipped | Touch::TwiceWellMade) {
+            self.twice.insert(round);
             let mut deeds = told(&header);
             let after = Duration::from_millis(self.rng.random_range(11..SECOND));
             let again = vec![Deed::HandOn(second, changed)];
             deeds.push(Deed::HandOn(header, honest));
             let again = match self.touch {
-                Touch::TwiceFlipped => vec![Deed::Cut, Deed::Later(RECONNECT, again)],
+                Touch::TwiceFlipped => vec![Deed::Cut(again)],
                 _ => again,
             };
             deeds.push(Deed::Later(after, again));

@@ -23,7 +23,7 @@ use crate::packet::{Geometry, Slots};
 use crate::round::{Noise, OutgoingBatch, Shuffled};
 use crate::session;
 use crate::store::{MapLimits, Store};
-use crate::wire::{Network, PeerMessage, Request};
+use crate::wire::{Exhibit, Network, PeerMessage, Request};
 
 use super::behaviour::{self, Villain};
 use super::journal::Journal;
@@ -70,7 +70,7 @@ impl Posing {
                 let (has_begun, key) = (behaviour.begins_early(), home.mix_secrets()?.identity);
                 let taken = |network: &Arc<Network>| -> Result<Box<dyn node::Intruder>, Box<dyn Error>> {
                     let (geometry, network) = (geometry(network)?, network.clone());
-                    let (lacking, forged, asking, loot_since) = Default::default();
+                    let (lacking, forged, waiting, asking, loot_since) = Default::default();
                     Ok(Box::new(TakenMix {
                         rogue,
                         place,
@@ -80,6 +80,7 @@ impl Posing {
                         has_begun,
                         lacking,
                         forged,
+                        waiting,
                         asking,
                         loot_since,
                         journal,
@@ -204,6 +205,8 @@ struct TakenMix {
     /// Batches that lack an honest packet, by round and digest, and clients whose submissions it has replaced.
     lacking: BTreeSet<(u64, Digest)>,
     forged: BTreeSet<(u64, u32)>,
+    /// What it does when the link to the next mix is back.
+    waiting: Vec<node::Deed>,
     /// Who waits for which answer.
     asking: BTreeMap<RequestId, u32>,
     loot_since: Option<Instant>,
@@ -247,7 +250,11 @@ impl TakenMix {
                     let batch = Arc::new(OutgoingBatch { header, packets });
                     done.push(node::Deed::Do(Box::new(Action::Forward { to: next, batch })));
                 }
-                Deed::Cut => done.push(node::Deed::Cut(next)),
+                Deed::Cut(deeds) => {
+                    done.push(node::Deed::Cut(next));
+                    let deeds = self.deeds(honest, deeds);
+                    self.waiting.extend(deeds);
+                }
                 Deed::Later(after, deeds) => {
                     let deeds = self.deeds(honest, deeds);
                     done.push(node::Deed::Later(after, deeds));
@@ -314,8 +321,15 @@ impl node::Intruder for TakenMix {
                 {
                     self.journal.note(&json!({ "taken": round }));
                 }
+                // What it has asked for it has refused itself: the client's own packets are in, by way of that mix.
+                if let PeerMessage::Show { round, exhibit: Exhibit::Submission { client }, .. } = &message {
+                    self.forged.remove(&(*round, *client));
+                }
+                let is_back = from == self.place + 1 && matches!(message, PeerMessage::Hello { .. });
+                let mut done = if is_back { std::mem::take(&mut self.waiting) } else { Vec::new() };
                 let (heard, deeds) = self.act(mix, disk, |rogue, me| rogue.hears(me, from, message));
-                (heard.map(|message| Event::Peer { from, message }), self.deeds(&[], deeds))
+                done.extend(self.deeds(&[], deeds));
+                (heard.map(|message| Event::Peer { from, message }), done)
             }
             Event::Worked(done) => (Some(Event::Worked(self.act(mix, disk, |rogue, _| rogue.finds(done)))), Vec::new()),
             Event::Request { id, client, request: Request::Submit { round }, submission: Some(submission) } => {

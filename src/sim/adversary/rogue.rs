@@ -64,8 +64,8 @@ pub(in crate::sim) enum Deed {
     Say(usize, PeerMessage),
     /// Hands on a batch to the next mix.
     HandOn(SignedBatchHeader, Vec<Vec<u8>>),
-    /// Breaks the link to the next mix, which is made anew at once.
-    Cut,
+    /// Breaks the link to the next mix, which is made anew at once, and does these when it is there.
+    Cut(Vec<Deed>),
     /// Does these later.
     Later(Duration, Vec<Deed>),
 }

@@ -1,5 +1,8 @@
 //! Each attack once, in one of its positions; each control once.
 
+use std::time::Duration;
+
+use super::super::{Plan, SimMix};
 use super::*;
 
 fn adversary(mixes: usize, seed: u64) -> Adversary {
@@ -58,6 +61,21 @@ fn without_its_defence_an_attack_shows() {
     });
     for row in &rows {
         assert!(!row.is_good(), "{}", row.json());
+    }
+}
+
+#[test]
+fn a_header_that_does_not_follow_the_one_before_is_accused_by_whoever_has_seen_both() {
+    let mut world = World::new(Plan::default());
+    world.run_for(Duration::from_secs(10));
+    assert!(!world.mixes.iter().any(SimMix::burns));
+    world.mixes[1].rogue = Some(Box::new(packets::Packets::new(packets::Touch::LessNoise, 1)));
+    // The mix before it needs to accuse nobody: what it has itself handed on is evidence. The exit holds header against header.
+    assert!(world.run_until(Duration::from_secs(3), |world| world.mixes[2].burns()));
+    world.mixes[1].rogue = None;
+    world.run_for(Duration::from_secs(12));
+    for mut named in convictions(&world, [0, 2].into_iter()) {
+        assert!(named.remove(&Guilty::Mix(2)) && named.is_empty(), "{named:?}");
     }
 }
 

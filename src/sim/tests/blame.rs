@@ -133,6 +133,27 @@ fn a_client_that_breaks_a_round_is_evicted_and_rounds_go_on_until_it_is_let_in()
 }
 
 #[test]
+fn an_entry_that_loses_its_disk_is_told_who_is_out() {
+    let mut world = world(3);
+    world.clients[2].mischief = Some(Mischief::Commitment);
+    world.run_for(Duration::from_secs(12));
+    assert!((0..3).all(|mix| status(&world, mix).evicted == [2]));
+    world.clients[2].mischief = None;
+    world.send(2, 3, b"let me in");
+    world.crash_mix(0);
+    world.lose_disk(0);
+    world.start_mix(0);
+    world.send(0, 1, b"go on");
+    assert!(world.run_until(MINUTE * 5, |world| !world.inbox(1).is_empty()));
+    assert!((0..3).all(|mix| status(&world, mix).evicted == [2]));
+    world.run_for(MINUTE);
+    assert!(world.inbox(3).is_empty());
+    tell_all(&mut world, || Event::Readmit { client: 2 });
+    assert!(world.run_until(MINUTE * 4, |world| !world.inbox(3).is_empty()));
+    is_sound(&world);
+}
+
+#[test]
 fn what_nobody_has_signed_for_names_nobody_and_is_refused_from_then_on() {
     let mut world = world(3);
     world.clients[2].mischief = Some(Mischief::Unsigned);
