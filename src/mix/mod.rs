@@ -272,15 +272,7 @@ impl Mix {
     /// A peer shows itself: say again whatever it may have missed.
     fn hello(&mut self, now: Duration, from: usize, boot: [u8; 16], epoch: u64) {
         self.links[from] = Link { up: true, boot: Some(boot) };
-        // The entry tells the others; and the others an entry that lacks documents, as it has lost its disk. An entry that has all of
-        // them knows best who is out: its operator is the first who lets a client in again.
-        let missed = self.epochs.chain_after(epoch);
-        if self.own == 0 || from == 0 && !missed.is_empty() {
-            self.show_who_is_out(from);
-            for missed in missed {
-                self.send(from, PeerMessage::EpochComplete(missed));
-            }
-        }
+        self.tell_what_is_missed(from, epoch);
         if let Some(entry) = self.entry.as_mut() {
             entry.attendance.progress(now);
             entry.attempt_at = entry.attempt_at.min(now);
