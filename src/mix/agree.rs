@@ -375,4 +375,19 @@ impl Mix {
             }
         }
     }
+
+    /// Another mix is back, whose newest document is of `epoch`. The entry tells the others what they may have missed, documents and
+    /// which clients are out; the others tell an entry that lacks documents, as it has lost its disk. One that has them all knows
+    /// best who is out: its operator is the first who lets a client in again.
+    pub(super) fn tell_what_is_missed(&mut self, to: usize, epoch: u64) {
+        let missed = self.epochs.chain_after(epoch);
+        let has_lost_disk = to == 0 && !missed.is_empty();
+        if self.own != 0 && !has_lost_disk {
+            return;
+        }
+        self.show_who_is_out(to);
+        for document in missed {
+            self.send(to, PeerMessage::EpochComplete(document));
+        }
+    }
 }

@@ -117,21 +117,8 @@ impl Mix {
         self.actions.push_back(Action::Convicted { finding, evidence: Box::new(evidence) });
     }
 
-    /// Another mix is back, whose newest document is of `epoch`: the entry tells the others what they may have missed, documents and which
-    /// clients are out; and the others an entry that lacks documents, as it has lost its disk. An entry that has all of them knows
-    /// best who is out: its operator is the first who lets a client in again.
-    pub(in crate::mix) fn tell_what_is_missed(&mut self, to: usize, epoch: u64) {
-        let missed = self.epochs.chain_after(epoch);
-        if self.own != 0 && (to != 0 || missed.is_empty()) {
-            return;
-        }
-        self.show_who_is_out(to);
-        for document in missed {
-            self.send(to, PeerMessage::EpochComplete(document));
-        }
-    }
-
-    fn show_who_is_out(&mut self, to: usize) {
+    /// Another mix may have missed which clients are out, or lost its disk: it gets the evidence that is kept against them.
+    pub(in crate::mix) fn show_who_is_out(&mut self, to: usize) {
         let roster = &self.network.roster.clients;
         let out: Vec<Identity> = self.convicts.evicted.iter().map(|client| roster[*client as usize].identity).collect();
         let files = self.convicts.files.iter().filter(|(party, _)| out.contains(party));

@@ -80,6 +80,19 @@ fn a_header_that_does_not_follow_the_one_before_is_accused_by_whoever_has_seen_b
 }
 
 #[test]
+fn who_repeats_a_packet_in_the_place_of_anothers_noise_is_named() {
+    let behaviour = behaviour::ALL.iter().find(|behaviour| behaviour.name == "cover-noise").expect("it is in the list");
+    let seeds: Vec<u64> = (1..=6).collect();
+    for row in each(&seeds, |seed| {
+        let mut row = AdversaryRow::new(behaviour, 2);
+        row.add(*seed, &trial::run(behaviour, 3, 1, *seed, Defences::default()));
+        row
+    }) {
+        assert!(row.is_good() && row.culprit_named == 1, "{}", row.json());
+    }
+}
+
+#[test]
 fn a_seed_repeats_a_row() {
     let mut adversary = adversary(2, 7);
     adversary.behaviours = vec!["flip".into()];

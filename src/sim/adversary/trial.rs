@@ -20,14 +20,14 @@ const ATTACK: Duration = Duration::from_millis(3300);
 /// How long it takes at most to find out whose fault a burnt round is.
 const BLAME: Duration = Duration::from_secs(12);
 /// How often operators look at their mixes.
-const OPERATORS: u32 = 4;
+const OPERATORS: Duration = Duration::from_secs(4);
 /// How often it is looked whether everything has arrived.
 const LOOK: Duration = Duration::from_secs(1);
 /// How long after it everything accepted must have arrived: rounds that wait for their time-out, and a few resends.
 const AFTER: Duration = Duration::from_secs(180);
 /// After which nothing comes twice any more.
 const QUIET: Duration = Duration::from_secs(2);
-/// Rounds of an epoch: the attack begins in its middle, and what burns stays within it. Its keys are a third of what a network costs.
+/// Rounds of an epoch: so few that what follows an attack goes over its end, so many that its keys are not most of the work.
 const EPOCH: u32 = 12;
 /// The shortest payload there is.
 const PAYLOAD: u32 = 256;
@@ -88,15 +88,9 @@ pub(super) fn run(behaviour: &Behaviour, mixes: usize, position: usize, seed: u6
     };
     let end = world.now() + AFTER;
     // Where a mix is named the network stands still until its operators have acted; they do, time and again.
-    for look in 1.. {
-        if world.now() >= end || (arrived(&world) && settled(&world)) {
-            break;
-        }
-        world.run_for(LOOK);
-        if look % OPERATORS == 0 {
-            (0..mixes).for_each(|mix| world.at_mix(mix, Event::Resume));
-            ask_users(&world);
-        }
+    while world.now() < end && !comes_to_be(&mut world, |world| arrived(world) && settled(world)) {
+        (0..mixes).for_each(|mix| world.at_mix(mix, Event::Resume));
+        ask_users(&world);
     }
     world.run_for(QUIET);
     verdict.delivered = (0..honest).all(|client| {
@@ -112,6 +106,18 @@ pub(super) fn run(behaviour: &Behaviour, mixes: usize, position: usize, seed: u6
     verdict.released = world.toll.opened();
     verdict.leaked = verdict.leaked.or(world.toll.leaks.first().copied());
     verdict
+}
+
+/// Runs until it is so, or operators look; whether it is.
+fn comes_to_be(world: &mut World, is_so: impl Fn(&World) -> bool) -> bool {
+    let until = world.now() + OPERATORS;
+    while !is_so(world) {
+        if world.now() >= until {
+            return false;
+        }
+        world.run_for(LOOK);
+    }
+    true
 }
 
 /// Whom a client can prove guilty.

@@ -65,12 +65,14 @@ pub(super) struct Words {
     acted: bool,
     /// Rounds that it could open before the last confirm had come.
     early: BTreeSet<u64>,
+    /// The first round of which it heard anything: confirms of that may have come before it listened.
+    first: Option<u64>,
 }
 
 impl Words {
     pub(super) fn new(lie: Lie, seed: u64) -> Self {
-        let confirmed = BTreeMap::new();
-        Self { lie, rng: rogue::rng(seed), confirmed, shares: BTreeMap::new(), acted: false, early: BTreeSet::new() }
+        let (confirmed, shares, early) = Default::default();
+        Self { lie, rng: rogue::rng(seed), confirmed, shares, acted: false, early, first: None }
     }
 
     /// `other` goes to the last of the other mixes in place of `message`; if there is only one, after it.
@@ -85,6 +87,9 @@ impl Words {
 
     /// Tries what it holds on a round's key.
     fn try_key(&mut self, me: &Insider<'_>, round: u64) {
+        if round <= *self.first.get_or_insert(round) {
+            return;
+        }
         let others = me.network.mixes() - 1;
         let all = self.confirmed.get(&round).is_some_and(|confirmed| confirmed.len() == others);
         let Some(engine) = me.engine.filter(|_| !all) else { return };
