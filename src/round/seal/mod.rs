@@ -15,7 +15,7 @@
 //! verdict from every stage that holds something to Over. A process that starts again holds nothing: Lost.
 //!
 //! Release and burn exclude each other twice: the stage is left for one of them only, and the fact is on disk before
-//! anything is said. `tests/model.rs` tries every order of events.
+//! anything is said. `tests/model` tries every order of events.
 
 mod event;
 mod facts;

@@ -1,4 +1,4 @@
-//! What a seal does and refuses, one rule at a time; `tests/model.rs` has every order of events.
+//! What a seal does and refuses, one rule at a time; `tests/model` has every order of events.
 
 use super::*;
 

@@ -1,70 +1,15 @@
-//! Every order in which a sealed round can go, for two and three mixes.
-//!
-//! The model runs the real [`Seal`]s of one round in every interleaving of what can happen to them: messages arrive in any
-//! order, late, twice or never; facts reach the disk or do not; processes die at any moment, between the disk and the word
-//! too, and start again; time-outs fire whenever they like; a client or a mix makes somebody find a mismatch; and one mix, at
-//! each position in turn, may be malicious: it says whatever it could sign, at any time, to anybody.
-//!
-//! - A world is the state of each honest mix and the set of all that honest mixes ever said. That set only grows: to hear
-//!   something late is to hear it in a later world, to hear it never is a world where nobody did, and hearing it twice
-//!   changes nothing. What a malicious mix can say is always there to be heard, so that it needs no state.
-//! - A mix is its seal, its disk and what is on the way to the disk. Seals are deterministic: what each makes of each input
-//!   is computed once and remembered (`Model::turns`), which keeps the search cheap in an unoptimised build.
-//! - `Model::check` holds what must be true of each step, `Model::check_end` what must be true where nothing can happen any
-//!   more. The search is breadth-first, so that a violation comes with a shortest way to it.
-//! - Controls go the same way with one [`Knob`] turned; each must end in a violation.
-#![expect(
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "a test fails by panicking; the numbers are part of the result"
-)]
+//! The search through all worlds, and what must be true in each.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::hash::{BuildHasherDefault, Hasher};
 use std::rc::Rc;
 
-use mixnet::crypto::Digest;
-use mixnet::round::Seal;
-use mixnet::round::seal::{Ending, Event, Fact, Message, Position, SealError, Secret, Stage, Step};
+use mixnet::round::seal::{Ending, Message, SealError, Secret, Stage, Step};
 use mixnet::wire::Mismatch;
 
-/// What kind of world is explored.
-#[derive(Clone, Copy)]
-struct Plan {
-    mixes: usize,
-    threshold: usize,
-    malicious: Option<usize>,
-    /// Somebody may find a mismatch, and time-outs fire.
-    trouble: bool,
-    /// How often one mix may crash, and all together.
-    crashes: (u8, u8),
-    knob: Knob,
-    /// Every word is heard by itself, at every moment: the same search without its short cut.
-    word_by_word: bool,
-    /// The violation that a control looks for, passing by any other.
-    sought: Option<&'static str>,
-}
+use super::fold::Fold;
+use super::mix::{Input, Mix, Outcome, is_quiet};
+use super::plan::{A, B, ENDINGS, Plan};
 
-/// What a control does wrong.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Knob {
-    Sound,
-    /// What follows from a fact is said before the fact is on disk.
-    SayBeforeDisk,
-    /// A crash takes the disk's facts with it.
-    ForgetfulDisk,
-    /// Round keys survive a crash, and the mix goes on with them.
-    KeysOnDisk,
-    /// The next mix's confirm is taken for granted.
-    OneConfirmLess,
-    /// The next mix's burn is taken for granted.
-    OneBurntLess,
-}
-
-/// The transcript that honest mixes find, and another, under which a malicious mix can make echoes look good.
-const A: Digest = Digest([0xa; 32]);
-const B: Digest = Digest([0xb; 32]);
-const ENDINGS: [Ending; 3] = [Ending::Stored, Ending::Aborted, Ending::OpenedNotStored];
 /// The bit, among those of messages, that says that the honest exit has opened.
 const OPENED: u64 = 1 << 63;
 
@@ -75,36 +20,6 @@ fn accused(mix: usize) -> u64 {
 
 /// A search beyond this is a fault of the model.
 const MOST_WORLDS: usize = 4_000_000;
-
-/// An honest mix.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
-struct Mix {
-    seal: Seal,
-    disk: Vec<Fact>,
-    /// Facts on their way to the disk, in order.
-    queue: Vec<Fact>,
-    crashes: u8,
-    /// Which secrets this process has erased, or never had: share, onion key.
-    erased: [bool; 2],
-}
-
-/// What can happen to a mix.
-#[derive(Clone, Copy, Debug)]
-enum Input {
-    /// Something of its own: the batch, the echoes, the clock.
-    Own(Event),
-    /// It hears a mix.
-    Hear(usize, Message),
-    /// The oldest fact on its way is on disk, and the mix is told.
-    Disk,
-    /// The disk does not take the letters.
-    DiskFull,
-    /// It dies when so many facts on the way had reached the disk, and starts again.
-    Crash(usize),
-}
-
-/// A mix behind an input, what it says thereby, and the error if it refuses.
-type Outcome = (Mix, u64, Option<SealError>);
 
 /// What a mix makes of an input.
 #[derive(Clone, Debug)]
@@ -128,7 +43,7 @@ struct World {
 }
 
 /// The search.
-struct Model {
+pub(crate) struct Model {
     plan: Plan,
     /// Every message that an honest mix can say, by its bit.
     messages: Vec<(usize, Message)>,
@@ -141,201 +56,14 @@ struct Model {
 }
 
 /// What a search found.
-struct Found {
-    worlds: usize,
-    ends: BTreeSet<u64>,
-    steps: usize,
+pub(crate) struct Found {
+    pub(crate) worlds: usize,
+    pub(crate) ends: BTreeSet<u64>,
+    pub(crate) steps: usize,
     /// Worlds at an end, by the ending that all honest mixes signed; none, if they signed no common one.
-    endings: HashMap<Option<Ending>, usize>,
-    violation: Option<(String, Vec<String>)>,
+    pub(crate) endings: HashMap<Option<Ending>, usize>,
+    pub(crate) violation: Option<(String, Vec<String>)>,
 }
-
-impl Plan {
-    fn honest(mixes: usize) -> Self {
-        Self {
-            mixes,
-            threshold: mixes,
-            malicious: None,
-            trouble: true,
-            crashes: (0, 0),
-            knob: Knob::Sound,
-            word_by_word: false,
-            sought: None,
-        }
-    }
-
-    fn is_honest(&self, mix: usize) -> bool {
-        self.malicious != Some(mix)
-    }
-
-    fn has_honest_exit(&self) -> bool {
-        self.is_honest(self.mixes - 1)
-    }
-
-    fn needs_all(&self) -> bool {
-        self.threshold == self.mixes
-    }
-
-    fn position(&self, own: usize) -> Position {
-        Position { own, mixes: self.mixes, threshold: self.threshold }
-    }
-
-    /// Everything that an honest mix can ever say.
-    fn vocabulary(&self) -> Vec<Message> {
-        let mut all = vec![Message::Confirm(A), Message::Share, Message::Burnt, Message::OnionKey];
-        all.extend(ENDINGS.map(Message::Ending));
-        all.push(Message::Accusation(Mismatch::Echo { place: 0 }));
-        if let Some(liar) = self.malicious {
-            all.push(Message::Confirm(B));
-            let hops = 1..=self.mixes as u8;
-            all.extend(hops.map(|hop| Message::Accusation(Mismatch::Transcript { hop })));
-            all.push(Message::Accusation(Mismatch::Equivocation { hop: liar as u8 + 1 }));
-        }
-        all
-    }
-
-    /// What can happen to a mix besides messages of honest ones.
-    fn inputs(&self, own: usize, mix: &Mix) -> Vec<Input> {
-        let mut all = vec![Input::Own(Event::Listed), Input::Own(Event::Forwarded), Input::Own(Event::Echoed(A))];
-        all.push(Input::Own(Event::Opened));
-        if self.trouble {
-            all.push(Input::Own(Event::Mismatch(Mismatch::Echo { place: 0 })));
-            all.push(Input::Own(Event::TimedOut));
-        }
-        if self.trouble && own == self.mixes - 1 {
-            all.push(Input::DiskFull);
-        }
-        if !mix.queue.is_empty() {
-            all.push(Input::Disk);
-        }
-        if mix.crashes < self.crashes.0 {
-            all.extend((0..=mix.queue.len()).map(Input::Crash));
-        }
-        if let Some(liar) = self.malicious {
-            // Its echoes may look good under another transcript to some.
-            all.push(Input::Own(Event::Echoed(B)));
-            let accusation = Message::Accusation(Mismatch::Echo { place: 0 });
-            let any = [Message::Confirm(A), Message::Confirm(B), accusation, Message::Burnt, Message::OnionKey];
-            all.extend(any.map(|message| Input::Hear(liar, message)));
-            if own == self.mixes - 1 {
-                all.push(Input::Hear(liar, Message::Share));
-            }
-            if liar == self.mixes - 1 {
-                all.extend(ENDINGS.map(|ending| Input::Hear(liar, Message::Ending(ending))));
-            }
-        }
-        all
-    }
-}
-
-impl Mix {
-    /// A round that opens. With three mixes list and batch are behind it, as nothing but the way to the echoes depends on them;
-    /// with two the search begins at the list.
-    fn new(plan: &Plan, own: usize) -> Self {
-        let mut seal = Seal::new(plan.position(own));
-        if plan.mixes > 2 {
-            for event in [Event::Listed, Event::Forwarded] {
-                assert_eq!(seal.handle(event), Ok(Vec::new()));
-            }
-        }
-        if plan.knob == Knob::OneBurntLess {
-            let next = (own + 1) % plan.mixes;
-            assert_eq!(seal.handle(Event::Burnt { from: next }), Ok(Vec::new()));
-        }
-        Self { seal, disk: Vec::new(), queue: Vec::new(), crashes: 0, erased: [false; 2] }
-    }
-
-    /// What it does with an input; none if that cannot happen now.
-    fn take(&mut self, plan: &Plan, own: usize, input: Input) -> Result<Vec<Step>, SealError> {
-        let event = match input {
-            Input::Own(event) => event,
-            Input::Hear(from, message) => match heard(from, message) {
-                Some(event) => event,
-                None => return Ok(Vec::new()),
-            },
-            Input::Disk => {
-                let fact = self.queue.remove(0);
-                self.disk.push(fact);
-                if plan.knob == Knob::SayBeforeDisk {
-                    return Ok(Vec::new());
-                }
-                Event::Persisted(fact)
-            }
-            Input::DiskFull => {
-                let stored = Fact::Ended(Ending::Stored);
-                if self.queue.first() != Some(&stored) {
-                    return Ok(Vec::new());
-                }
-                self.queue.remove(0);
-                Event::NotStored
-            }
-            Input::Crash(written) => return Ok(self.crash(plan, own, written)),
-        };
-        let mut steps = self.seal.handle(event)?;
-        if let (Knob::OneConfirmLess, Event::Echoed(transcript)) = (plan.knob, event) {
-            let from = (own + 1) % plan.mixes;
-            steps.extend(self.seal.handle(Event::Confirm { from, transcript })?);
-        }
-        self.write(plan, &mut steps);
-        for (erased, secret) in self.erased.iter_mut().zip([Secret::Share, Secret::OnionKey]) {
-            *erased |= steps.contains(&Step::Erase(secret));
-        }
-        Ok(steps)
-    }
-
-    fn crash(&mut self, plan: &Plan, own: usize, written: usize) -> Vec<Step> {
-        self.disk.extend(self.queue.drain(..).take(written));
-        if plan.knob == Knob::ForgetfulDisk {
-            self.disk.clear();
-        }
-        let (seal, mut steps) = match plan.knob {
-            Knob::KeysOnDisk => (Self::new(plan, own).seal, Vec::new()),
-            _ => Seal::restarted(plan.position(own), &self.disk),
-        };
-        let (disk, crashes) = (std::mem::take(&mut self.disk), self.crashes + 1);
-        let erased = [plan.knob != Knob::KeysOnDisk; 2];
-        *self = Self { seal, disk, queue: Vec::new(), crashes, erased };
-        self.write(plan, &mut steps);
-        steps
-    }
-
-    /// Takes what goes to the disk out of `steps`.
-    fn write(&mut self, plan: &Plan, steps: &mut Vec<Step>) {
-        let mut at = 0;
-        while at < steps.len() {
-            let Step::Persist(fact) = steps[at] else {
-                at += 1;
-                continue;
-            };
-            steps.remove(at);
-            self.queue.push(fact);
-            if plan.knob == Knob::SayBeforeDisk {
-                steps.extend(self.seal.handle(Event::Persisted(fact)).expect("it was asked for"));
-            }
-        }
-    }
-}
-
-/// Whether a mix only remembers what it heard.
-fn is_quiet(before: &Mix, (after, says, refused): &Outcome) -> bool {
-    let same = after.queue == before.queue && after.disk == before.disk && after.erased == before.erased;
-    same && *says == 0 && refused.is_none() && after.seal.stage() == before.seal.stage()
-}
-
-/// What a mix's word is to another's seal.
-fn heard(from: usize, message: Message) -> Option<Event> {
-    match message {
-        Message::Confirm(transcript) => Some(Event::Confirm { from, transcript }),
-        Message::Share => Some(Event::Share { from }),
-        Message::Accusation(_) => Some(Event::Accusation { from }),
-        Message::Burnt => Some(Event::Burnt { from }),
-        Message::OnionKey => Some(Event::OnionKey { from }),
-        Message::Ending(ending) => Some(Event::Decision(ending)),
-        // A lost mix's silence shows in time-outs, whenever they fire.
-        Message::Lost => None,
-    }
-}
-
 impl Model {
     fn new(plan: Plan) -> Self {
         let messages: Vec<_> = (0..plan.mixes)
@@ -348,7 +76,7 @@ impl Model {
     }
 
     /// Every world that can be reached, until one is wrong.
-    fn explore(plan: Plan) -> Found {
+    pub(crate) fn explore(plan: Plan) -> Found {
         let mut model = Self::new(plan);
         let mut first = World { mixes: [0; 3], said: 0 };
         for own in 0..plan.mixes {
@@ -419,7 +147,7 @@ impl Model {
         let mix = self.states[state as usize].clone();
         let mut words = self.honest_words(own, &mix);
         let (heard, other): (Vec<Input>, Vec<Input>) =
-            self.plan.inputs(own, &mix).into_iter().partition(|input| matches!(input, Input::Hear(..)));
+            mix.inputs(&self.plan, own).into_iter().partition(|input| matches!(input, Input::Hear(..)));
         words.extend(heard.into_iter().map(|input| (input, 0)));
         let inputs: Vec<(Input, u64)> =
             words.iter().copied().chain(other.into_iter().map(|input| (input, 0))).collect();
@@ -643,128 +371,5 @@ impl Model {
         }
         way.reverse();
         way
-    }
-}
-
-/// A hash that is fast without an optimiser; nobody chooses these keys to collide.
-type Fold = BuildHasherDefault<Folding>;
-
-#[derive(Default)]
-struct Folding(u64);
-
-impl Hasher for Folding {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        bytes.chunks(8).for_each(|chunk| {
-            let word = chunk.iter().fold(0, |word, byte| word << 8 | u64::from(*byte));
-            self.write_u64(word);
-        });
-    }
-
-    fn write_u32(&mut self, word: u32) {
-        self.write_u64(word.into());
-    }
-
-    fn write_u64(&mut self, word: u64) {
-        self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        self.0 ^= self.0 >> 29;
-    }
-}
-
-/// Explores a sound plan, and says what was seen.
-fn holds(name: &str, plan: Plan) -> Found {
-    let began = std::time::Instant::now();
-    let found = Model::explore(plan);
-    println!(
-        "{name}: {} worlds, {} steps, {} ways to end: {:?}, {:.1} s",
-        found.worlds,
-        found.steps,
-        found.ends.len(),
-        found.endings,
-        began.elapsed().as_secs_f32()
-    );
-    if let Some((what, way)) = &found.violation {
-        panic!("{name}: {what}, after\n{}", way.join("\n"));
-    }
-    found
-}
-
-#[test]
-fn without_faults_every_order_ends_in_a_stored_round() {
-    for mixes in [2, 3] {
-        holds(&format!("calm, {mixes} mixes"), Plan { trouble: false, ..Plan::honest(mixes) });
-    }
-}
-
-#[test]
-fn honest_mixes_agree_whatever_is_lost_late_or_killed() {
-    holds("2 mixes, 2 crashes each", Plan { crashes: (2, 4), ..Plan::honest(2) });
-    holds("3 mixes, 2 crashes", Plan { crashes: (1, 2), ..Plan::honest(3) });
-}
-
-#[test]
-fn no_malicious_mix_gets_a_share_and_an_onion_key() {
-    for liar in 0..2 {
-        holds(
-            &format!("2 mixes, mix {liar} malicious"),
-            Plan { malicious: Some(liar), crashes: (2, 2), ..Plan::honest(2) },
-        );
-    }
-    for liar in 0..3 {
-        holds(
-            &format!("3 mixes, mix {liar} malicious"),
-            Plan { malicious: Some(liar), crashes: (1, 2), ..Plan::honest(3) },
-        );
-    }
-}
-
-#[test]
-fn words_heard_late_lead_wherever_words_heard_at_once_lead() {
-    for malicious in [None, Some(0), Some(1)] {
-        let plan = Plan { malicious, crashes: (1, 2), ..Plan::honest(2) };
-        let short = holds("2 mixes", plan);
-        let long = holds("2 mixes, word by word", Plan { word_by_word: true, ..plan });
-        assert!(short.worlds < long.worlds);
-        assert_eq!(short.ends, long.ends, "all that is ever said");
-    }
-}
-
-#[test]
-fn with_fewer_shares_needed_nothing_is_published_and_a_lost_mix_stops_no_verdict() {
-    let plan = Plan { threshold: 2, crashes: (1, 1), ..Plan::honest(3) };
-    holds("2 of 3, 1 crash", plan);
-    for liar in 0..3 {
-        holds(&format!("2 of 3, mix {liar} malicious"), Plan { malicious: Some(liar), crashes: (0, 0), ..plan });
-    }
-}
-
-/// Explores a plan with a knob turned, which must lead to the violation sought.
-fn fails(plan: Plan) {
-    let Plan { mixes, knob, sought, .. } = plan;
-    let found = Model::explore(plan);
-    let Some((what, way)) = found.violation else { panic!("{knob:?}, {mixes} mixes: not {sought:?}") };
-    println!("{knob:?}, {mixes} mixes, {} worlds: {what}, after\n  {}", found.worlds, way.join("\n  "));
-}
-
-#[test]
-fn controls_fail() {
-    let aborted = "calls a round aborted after a release";
-    let refused = "refuses the honest exit's Aborted";
-    let both = "an honest share is released and an honest onion key is published";
-    for (mixes, knob, sought) in [
-        (2, Knob::SayBeforeDisk, aborted),
-        (3, Knob::SayBeforeDisk, aborted),
-        (2, Knob::ForgetfulDisk, refused),
-        (2, Knob::ForgetfulDisk, aborted),
-        (2, Knob::KeysOnDisk, both),
-        (2, Knob::OneConfirmLess, "before all confirms"),
-        (3, Knob::OneConfirmLess, "before all confirms"),
-        (2, Knob::OneBurntLess, "before all have burnt"),
-        (3, Knob::OneBurntLess, both),
-    ] {
-        fails(Plan { knob, crashes: (1, 1), sought: Some(sought), ..Plan::honest(mixes) });
     }
 }
