@@ -6,14 +6,16 @@
 #![expect(clippy::print_stdout, reason = "a bench tells its figures")]
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
-use mixnet::crypto::{Csprng, IdentityKey, SecretKey};
+use mixnet::crypto::{BATCH, Csprng, IdentityKey, SecretKey};
 use mixnet::packet::{Commitment, Echo, Geometry, NO_EXTRA, Slots};
 use mixnet::round::{
-    EntryList, ListPlace, ListRules, ReturnPath, Shuffled, Struck, TakenList, check_echoes, first_echoes, published,
+    Admission, Collection, Done, EntryList, Job, ListRules, ReturnPath, Shuffled, Struck, Submission, TakenList,
+    check_echoes, first_echoes, published,
 };
 use mixnet::sim::{BurntRound, Contest, Plan, Row, processor_time, write_raw_data};
 use mixnet::wire::{
@@ -33,9 +35,10 @@ struct Bench {
     rng: Csprng,
     context: ListContext,
     rules: ListRules,
-    records: BTreeMap<u32, ClientRecords>,
+    /// Of each client in roster order, its packets beside them.
+    submissions: Vec<(Vec<u8>, ClientRecords)>,
     /// Of each mix.
-    keys: Vec<ListKeys>,
+    keys: Vec<Arc<ListKeys>>,
     echoes: Vec<Echo>,
 }
 
@@ -49,8 +52,8 @@ impl Bench {
         let secrets: Vec<SecretKey> = (0..plan.mixes).map(|_| SecretKey::random(&mut round.rng)).collect();
         let list_keys = || round.network.roster.clients.iter().map(|client| client.list_key);
         let secret = |secret: &SecretKey| ListSecret::new(secret, context.network, context.epoch);
-        let keys: Vec<ListKeys> = secrets.iter().map(|own| ListKeys::new(secret(own), list_keys())).collect();
-        let records = round.submitted.chunks(OF_EACH).map(|own| {
+        let keys: Vec<_> = secrets.iter().map(|own| Arc::new(ListKeys::new(secret(own), list_keys()))).collect();
+        let submissions = round.submitted.chunks(OF_EACH).map(|own| {
             let index = own[0].client;
             let record = |it: &mixnet::sim::Submitted| ListRecord {
                 index,
@@ -61,10 +64,11 @@ impl Bench {
             let own_secret = secret(&SecretKey::from_bytes(client.list));
             let towards = |mix: &SecretKey| own_secret.with_mix(&mix.public_key()).expect("a usable key");
             let keys: Vec<ListKey> = secrets.iter().map(towards).collect();
+            let packets = own.iter().flat_map(|it| &it.onion).copied().collect();
             let own = own.iter().map(record).collect();
-            (index, ClientRecords::make(&context, own, &keys, &IdentityKey::from_seed(&client.identity)))
+            (packets, ClientRecords::make(&context, own, &keys, &IdentityKey::from_seed(&client.identity)))
         });
-        let records = records.collect();
+        let submissions = submissions.collect();
         for index in 0..clients as u32 {
             keys.iter().for_each(|keys| assert!(black_box(keys.get(index)).is_some()));
         }
@@ -77,7 +81,7 @@ impl Bench {
             })
             .collect();
         let rules = ListRules { network: round.network.clone(), context, quorum: 2 };
-        Self { geometry: plan.geometry(), round, rng, context, rules, records, keys, echoes }
+        Self { geometry: plan.geometry(), round, rng, context, rules, submissions, keys, echoes }
     }
 
     /// The packets that a mix takes in, from the one before it.
@@ -86,17 +90,18 @@ impl Bench {
     }
 
     fn list(&self) -> EntryList {
-        EntryList::assemble(self.rules.clone(), self.records.clone(), &Struck::new(6), &self.round.mixes[0])
+        let records = self.submissions.iter().map(|(_, own)| (own.index(), own.clone())).collect();
+        EntryList::assemble(self.rules.clone(), records, &Struck::new(6), &self.round.mixes[0])
             .expect("an honest list")
             .0
     }
 
     fn commitments(&self) -> Vec<(u32, Commitment)> {
-        let records = self.records.values().flat_map(ClientRecords::records);
+        let records = self.submissions.iter().flat_map(|(_, own)| own.records());
         records.map(|record| (record.index, record.commitment)).collect()
     }
 
-    /// Takes in, peels, shuffles and digests what a mix hands on: what it does in any round.
+    /// Takes in, peels, shuffles and digests what a mix behind the entry hands on: what it does in any round.
     fn pass(&mut self, hop: u8, packets: &[u8]) -> (Vec<Slots>, Option<ReturnPath>) {
         let mut slots = Slots::from_packets(self.geometry, packets).expect("whole packets");
         black_box(batch_digest(&onion_digests(slots.all_received())));
@@ -104,10 +109,13 @@ impl Bench {
         if hop == 3 {
             return (vec![slots], None);
         }
-        let mut batch = Shuffled::new(&mut self.rng, self.geometry, vec![slots]);
-        let path = batch.take_return_path();
-        black_box(batch_digest(&onion_digests(batch.packets())));
-        (Vec::new(), path)
+        (Vec::new(), Some(self.shuffle(vec![slots])))
+    }
+
+    fn shuffle(&mut self, segments: Vec<Slots>) -> ReturnPath {
+        let mut batch = Shuffled::new(&mut self.rng, self.geometry, segments);
+        black_box(batch.digest());
+        batch.take_return_path().expect("nobody took it before")
     }
 
     fn check(&self) {
@@ -115,23 +123,37 @@ impl Bench {
         drop(black_box(check_echoes(&self.round.context, &self.commitments(), &self.echoes)));
     }
 
-    /// The entry's share of sealing on top of its pass: records checked, the list made and written for each mix, echoes back,
-    /// published and checked.
-    fn seal_at_entry(&self, path: ReturnPath) {
-        for own in self.records.values() {
-            let rows: Vec<_> = own.rows(0).collect();
-            let submitted = &self.round.submitted[own.index() as usize * OF_EACH..][..OF_EACH];
-            let onions = onion_digests(submitted.iter().map(|submitted| submitted.onion.as_slice()));
-            assert!(rows.iter().map(|row| &row.record.onion).eq(&onions));
-            assert!(self.keys[0].get(own.index()).is_some_and(|key| key.check_all(self.context.round, &rows)));
+    /// A round at the entry: submissions judged as many at a time as fill a batch, taken, shuffled; if it is sealed, records
+    /// checked with them, the list made and written for each mix, echoes back, published and checked.
+    fn enter(&mut self, sealed: bool) {
+        let admission = sealed.then(|| Admission::new(self.rules.clone(), self.keys[0].clone()));
+        let (round, now) = (self.context.round, Duration::ZERO);
+        let mut open = Collection::new(round, now, now, self.round.peeler(1), admission);
+        for group in self.submissions.chunks(BATCH / OF_EACH) {
+            let mut job = |(packets, records): &(Vec<u8>, ClientRecords)| {
+                let packets = Slots::from_packets(self.geometry, packets).expect("whole packets");
+                let submission = Submission { packets, records: if sealed { records.to_bytes() } else { Vec::new() } };
+                let attempt = open.attempt(records.index(), false).expect("one attempt each");
+                Job::Submission { round, client: records.index(), submission, attempt }
+            };
+            let jobs = group.iter().map(&mut job).collect();
+            for done in Job::run_together(jobs) {
+                let Done::Submission { client, judged, .. } = done else { unreachable!("what was asked for") };
+                open.take(client, judged).expect("an honest submission");
+            }
         }
-        let list = self.list();
-        (1..3).for_each(|mix| drop(black_box(list.body(mix))));
-        let (back, _) = path.back(&self.echoes).expect("one each");
-        let place = |at: usize| ListPlace { client: (at / OF_EACH) as u32, packet: (at % OF_EACH) as u32 };
-        let places: Vec<ListPlace> = (0..self.echoes.len()).map(place).collect();
-        drop(black_box(published(&places, &back)));
-        self.check();
+        let mut closed = open.finish();
+        let (records, places) = (std::mem::take(&mut closed.records), closed.places());
+        let (_, _, segments) = closed.into_batch(self.submissions.len());
+        let path = self.shuffle(segments);
+        if sealed {
+            let list = EntryList::assemble(self.rules.clone(), records, &Struck::new(6), &self.round.mixes[0]);
+            let (list, _) = list.expect("an honest list");
+            (1..3).for_each(|mix| drop(black_box(list.body(mix))));
+            let (back, _) = path.back(&self.echoes).expect("one each");
+            drop(black_box(published(&places, &back)));
+            self.check();
+        }
     }
 
     fn seal_behind(&self, hop: u8, header: &SignedListHeader, body: &[u8]) {
@@ -148,26 +170,23 @@ impl Bench {
             (list.header().clone(), if hop == 1 { Vec::new() } else { list.body(usize::from(hop) - 1) });
         let bench = RefCell::new(self);
         let mut contest = Contest::default();
-        let unsealed = contest
-            .add(format!("{name}/unsealed"), count, &[], || processor_time(|| bench.borrow_mut().pass(hop, &packets)));
+        let unsealed = contest.add(format!("{name}/unsealed"), count, &[], || {
+            let mut bench = bench.borrow_mut();
+            processor_time(|| if hop == 1 { bench.enter(false) } else { drop(black_box(bench.pass(hop, &packets))) })
+        });
         contest.add(format!("{name}/sealed"), count, &[unsealed], || {
-            processor_time(|| bench.borrow_mut().sealed(hop, &packets, &header, &body))
+            let mut bench = bench.borrow_mut();
+            processor_time(|| if hop == 1 { bench.enter(true) } else { bench.behind(hop, &packets, &header, &body) })
         });
         contest.run()
     }
 
-    fn sealed(&mut self, hop: u8, packets: &[u8], header: &SignedListHeader, body: &[u8]) {
+    fn behind(&mut self, hop: u8, packets: &[u8], header: &SignedListHeader, body: &[u8]) {
         let (segments, path) = self.pass(hop, packets);
-        match (hop, path) {
-            (1, Some(path)) => self.seal_at_entry(path),
-            (_, Some(path)) => {
-                self.seal_behind(hop, header, body);
-                drop(black_box(path.back(&self.echoes)));
-            }
-            (_, None) => {
-                self.seal_behind(hop, header, body);
-                drop(black_box(first_echoes(self.context.round, &segments)));
-            }
+        self.seal_behind(hop, header, body);
+        match path {
+            Some(path) => drop(black_box(path.back(&self.echoes))),
+            None => drop(black_box(first_echoes(self.context.round, &segments))),
         }
     }
 }

@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use crate::crypto::{Backend, os_csprng};
 use crate::packet::{Builder, Recipe, RoundContext};
 use crate::session::client_records;
-use crate::wire::{EpochDocument, ListKey, ListSecret};
+use crate::wire::{EpochDocument, ListKey, ListSecret, onion_digests};
 
 use super::letters::{Message, Traffic};
 use super::{Crew, LoadError};
@@ -91,7 +91,8 @@ impl Stock {
         let records = match keys {
             [] => Vec::new(),
             keys => {
-                client_records(geometry, context, member.index, &packets, &echoes, keys, &member.identity).to_bytes()
+                let onions = onion_digests(packets.chunks_exact(geometry.packet()));
+                client_records(context, member.index, &onions, &echoes, keys, &member.identity).to_bytes()
             }
         };
         Submission { packets: packets.into(), records: records.into() }

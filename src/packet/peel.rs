@@ -75,9 +75,9 @@ impl Peeler {
 
     /// As [`Peeler::peel`] of each of several submissions, which share groups: so small ones fill lanes too. The results
     /// are in their order.
-    pub fn peel_together(&self, submissions: &mut [(Slots, u32)]) -> Vec<Result<(), (usize, PeelError)>> {
+    pub fn peel_together(&self, submissions: Vec<(&mut Slots, u32)>) -> Vec<Result<(), (usize, PeelError)>> {
         let mut results = vec![Ok(()); submissions.len()];
-        self.peel_into(&mut results, submissions.iter_mut().map(|(slots, index)| (slots, *index)));
+        self.peel_into(&mut results, submissions.into_iter());
         results
     }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::wire::{ListKeys, Members};
+use crate::wire::{ListKeys, Members, onion_digests};
 
 use super::submission::{Submission, SubmissionFault, parse};
 use super::{List, ListRules};
@@ -31,7 +31,8 @@ impl HandOverCheck {
         if keys.len() < submission.packets.len() {
             return Err(SubmissionFault::Replay);
         }
-        let records = parse(client, submission, self.rules.network.mixes())?;
+        let onions = onion_digests(submission.packets.all_received());
+        let records = parse(client, &submission.records, &onions, self.rules.network.mixes())?;
         self.rules.vouch(&self.keys, self.own, &records)?;
         Ok(submission.to_bytes())
     }

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::crypto::{Digest, Label, derive_parts};
+use crate::crypto::Digest;
 use crate::packet::{Geometry, PeelError, Peeler, Slots};
-use crate::wire::{ClientRecords, ListKeys, onion_digests};
+use crate::wire::{ClientRecords, ListKeys, onion_digests, submission_digest};
 
 use super::{Inadmissible, ListRules};
 
@@ -30,11 +30,14 @@ impl Submission {
     }
 }
 
-/// The records behind the packets of `client`, of which nothing is checked but the length.
-pub(super) fn parse(client: u32, submission: &Submission, mixes: usize) -> Result<ClientRecords, SubmissionFault> {
-    let Submission { packets, records } = submission;
-    let onions = onion_digests(packets.all_received());
-    ClientRecords::parse(records, client, &onions, mixes).map_err(|_| SubmissionFault::Length)
+/// The records behind the packets of `client` whose digests are `onions`; nothing is checked but the length.
+pub(super) fn parse(
+    client: u32,
+    records: &[u8],
+    onions: &[Digest],
+    mixes: usize,
+) -> Result<ClientRecords, SubmissionFault> {
+    ClientRecords::parse(records, client, onions, mixes).map_err(|_| SubmissionFault::Length)
 }
 
 /// What the entry holds the records of a sealed round against, on any thread.
@@ -54,7 +57,7 @@ pub struct Attempt {
 
 /// A submission that has been judged.
 pub struct Judged {
-    /// The digest of the packets as they came.
+    /// [`submission_digest`] of the packets as they came.
     pub digest: Digest,
     /// The packets; peeled if the submission is taken.
     pub slots: Slots,
@@ -98,21 +101,31 @@ impl SubmissionFault {
     }
 }
 
+/// A submission on its way to be judged.
+struct Examined {
+    client: u32,
+    by_signature: bool,
+    judged: Judged,
+}
+
 impl Admission {
     /// For the round of `rules`; `keys` are the entry's towards all clients in its epoch.
     pub fn new(rules: ListRules, keys: Arc<ListKeys>) -> Self {
         Self { rules, keys }
     }
 
-    fn admit(
-        &self,
-        client: u32,
-        by_signature: bool,
-        submission: &Submission,
-    ) -> Result<ClientRecords, SubmissionFault> {
-        let records = parse(client, submission, self.rules.network.mixes())?;
-        self.rules.admit(&self.keys, by_signature, &records)?;
-        Ok(records)
+    /// Refuses those whose records the entry does not take.
+    fn admit(&self, examined: &mut [Examined]) {
+        let clients: Vec<(&ClientRecords, bool)> = examined
+            .iter()
+            .filter_map(|it| Some((it.judged.result.as_ref().ok()?.as_ref()?, it.by_signature)))
+            .collect();
+        let admitted = self.rules.admit_each(&self.keys, &clients);
+        for (it, admitted) in examined.iter_mut().filter(|it| matches!(it.judged.result, Ok(Some(_)))).zip(admitted) {
+            if let Err(fault) = admitted {
+                it.judged.result = Err(fault.into());
+            }
+        }
     }
 }
 
@@ -122,56 +135,60 @@ impl Attempt {
         Self { peeler, admission, by_signature }
     }
 
-    /// Judges what `client` has sent. Records come first: they name the packets as they came, which peeling overwrites, and
-    /// cost next to nothing beside it.
+    /// Judges what `client` has sent.
     pub(super) fn judge(&self, client: u32, submission: Submission) -> Judged {
         let mut judged = Self::judge_together(vec![(self, client, submission)]);
         judged.pop().expect("one submission, one judgement")
     }
 
-    /// As [`Attempt::judge`] of several, in order. Those of one round are peeled together, so that small ones fill lanes.
+    /// As [`Attempt::judge`] of several, in order. Those of one round that follow one another share each step, so that small ones
+    /// fill lanes.
     pub(super) fn judge_together(submissions: Vec<(&Self, u32, Submission)>) -> Vec<Judged> {
         let mut judged = Vec::with_capacity(submissions.len());
-        let mut together: Vec<(&Arc<Peeler>, Vec<usize>)> = Vec::new();
-        let mut clients = Vec::with_capacity(submissions.len());
-        for (number, (attempt, client, submission)) in submissions.into_iter().enumerate() {
-            let examined = attempt.examine(client, submission);
-            if examined.result.is_ok() {
-                match together.iter_mut().find(|(peeler, _)| Arc::ptr_eq(peeler, &attempt.peeler)) {
-                    Some((_, numbers)) => numbers.push(number),
-                    None => together.push((&attempt.peeler, vec![number])),
-                }
+        let mut submissions = submissions.into_iter().peekable();
+        while let Some(first) = submissions.next() {
+            let peeler = &first.0.peeler;
+            let mut of_round = vec![first];
+            while let Some(next) = submissions.next_if(|(next, ..)| Arc::ptr_eq(&next.peeler, peeler)) {
+                of_round.push(next);
             }
-            clients.push(client);
-            judged.push(examined);
-        }
-        for (peeler, numbers) in together {
-            let take = |number: &usize| {
-                let Judged { slots, .. } = &mut judged[*number];
-                (std::mem::replace(slots, Slots::zeroed(peeler.geometry(), 0)), clients[*number])
-            };
-            let mut slots: Vec<(Slots, u32)> = numbers.iter().map(take).collect();
-            let results = peeler.peel_together(&mut slots);
-            for ((number, (slots, _)), result) in numbers.into_iter().zip(slots).zip(results) {
-                judged[number].slots = slots;
-                if let Err((which, error)) = result {
-                    judged[number].result = Err(SubmissionFault::Packets { which: which as u32, error });
-                }
-            }
+            judged.extend(Self::judge_round(peeler, of_round));
         }
         judged
     }
 
-    /// Everything but the packets' layers.
-    fn examine(&self, client: u32, submission: Submission) -> Judged {
-        let packets = &submission.packets;
-        let received: Vec<&[u8]> = (0..packets.len()).map(|i| packets.received(i)).collect();
-        let digest = derive_parts(Label::Submission, &received);
-        let result = match &self.admission {
-            Some(admission) => admission.admit(client, self.by_signature, &submission).map(Some),
-            None if submission.records.is_empty() => Ok(None),
-            None => Err(SubmissionFault::Length),
+    /// Of one round. Records come first: they name the packets as they came, which peeling overwrites, and cost next to nothing
+    /// beside it.
+    fn judge_round(peeler: &Peeler, submissions: Vec<(&Self, u32, Submission)>) -> Vec<Judged> {
+        let admission = submissions.first().and_then(|(attempt, ..)| attempt.admission.clone());
+        let mut examined = Self::read(submissions);
+        if let Some(admission) = admission {
+            admission.admit(&mut examined);
+        }
+        let mut admitted: Vec<_> = examined.iter_mut().filter(|it| it.judged.result.is_ok()).collect();
+        let peeled = peeler.peel_together(admitted.iter_mut().map(|it| (&mut it.judged.slots, it.client)).collect());
+        for (it, peeled) in admitted.into_iter().zip(peeled) {
+            if let Err((which, error)) = peeled {
+                it.judged.result = Err(SubmissionFault::Packets { which: which as u32, error });
+            }
+        }
+        examined.into_iter().map(|it| it.judged).collect()
+    }
+
+    /// Each with its digest and its records, neither records nor packets checked.
+    fn read(submissions: Vec<(&Self, u32, Submission)>) -> Vec<Examined> {
+        let onions = onion_digests(submissions.iter().flat_map(|(_, _, sent)| sent.packets.all_received()));
+        let mut onions = onions.as_slice();
+        let read = |(attempt, client, sent): (&Self, u32, Submission)| {
+            let own = onions.split_off(..sent.packets.len()).expect("one digest a packet");
+            let result = match &attempt.admission {
+                Some(admission) => parse(client, &sent.records, own, admission.rules.network.mixes()).map(Some),
+                None if sent.records.is_empty() => Ok(None),
+                None => Err(SubmissionFault::Length),
+            };
+            let judged = Judged { digest: submission_digest(own), slots: sent.packets, result };
+            Examined { client, by_signature: attempt.by_signature, judged }
         };
-        Judged { digest, slots: submission.packets, result }
+        submissions.into_iter().map(read).collect()
     }
 }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use rand::{Rng, RngExt, SeedableRng};
 use zeroize::Zeroizing;
 
-use crate::crypto::{Csprng, Digest, Label, derive};
+use crate::crypto::{Csprng, Digest};
 use crate::packet::{Address, Body, Builder, Correspondent, Kind, MessageId, Recipe, permutation};
-use crate::wire::{DummyPolicy, EpochDocument, MailboxEntry, NOWHERE, Network};
+use crate::wire::{DummyPolicy, EpochDocument, MailboxEntry, NOWHERE, Network, onion_digests, submission_digest};
 
 use super::Fragment;
 use super::correspondence::Correspondence;
@@ -99,12 +99,11 @@ impl BuildJob {
             Recipe { to: *to, body: body.clone(), sender: sender.as_deref() }
         });
         let echoes = Zeroizing::new(self.builder.client_packets(&mut rng, self.index, recipes, &mut packets));
-        let digest = derive(Label::Submission, &packets);
-        let (geometry, context) = (self.builder.geometry(), self.builder.context());
-        let records = self
-            .records
-            .as_ref()
-            .map(|keys| keys.records(geometry, (context, &self.document), self.index, &packets, &echoes));
+        let context = self.builder.context();
+        let onions = onion_digests(packets.chunks_exact(self.builder.geometry().packet()));
+        let records =
+            self.records.as_ref().map(|keys| keys.records((context, &self.document), self.index, &onions, &echoes));
+        let digest = submission_digest(&onions);
         Built { round: context.round, packets, records: records.unwrap_or_default(), digest, unsendable }
     }
 

@@ -2,9 +2,9 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::crypto::{IdentityKey, PRF_BYTES, SecretKey};
-use crate::packet::{Echo, Geometry, RoundContext, commitment};
-use crate::wire::{ClientRecords, EpochDocument, ListContext, ListKey, ListRecord, ListSecret, onion_digest};
+use crate::crypto::{Digest, IdentityKey, PRF_BYTES, SecretKey};
+use crate::packet::{Echo, RoundContext, commitment};
+use crate::wire::{ClientRecords, EpochDocument, ListContext, ListKey, ListRecord, ListSecret};
 
 /// What a client makes its records with; shared by the jobs.
 pub(super) struct RecordKeys {
@@ -19,18 +19,17 @@ impl RecordKeys {
         Self { identity, list, agreed: Mutex::default() }
     }
 
-    /// The bytes behind `packets`, a submission to the round of `context`, whose verified document is `document`: see
+    /// The bytes behind the packets of these `onions`, a submission to the round of `context`, whose verified document is `document`: see
     /// [`client_records`]. The first job of an epoch agrees on the keys, one scalar multiplication a mix.
     pub(super) fn records(
         &self,
-        geometry: Geometry,
         (context, document): (&RoundContext, &EpochDocument),
         index: u32,
-        packets: &[u8],
+        onions: &[Digest],
         echoes: &[Echo],
     ) -> Vec<u8> {
         let keys = self.towards_mixes(document);
-        client_records(geometry, context, index, packets, echoes, &keys, &self.identity).to_bytes()
+        client_records(context, index, onions, echoes, &keys, &self.identity).to_bytes()
     }
 
     fn towards_mixes(&self, document: &EpochDocument) -> Arc<[ListKey]> {
@@ -47,25 +46,24 @@ impl RecordKeys {
 }
 
 /// The records of a submission with their MACs and the client's signature; [`ClientRecords::to_bytes`] goes behind the
-/// packets. `packets` are those of the submission one after the other, W bytes each, `echoes` the echo of each as
+/// packets. `onions` are their digests in order ([`crate::wire::onion_digests`]), `echoes` the echo of each as
 /// [`crate::packet::Builder::client_packet`] returned it, in the same order; `index` is the client's roster index, `keys`
 /// are its keys towards all mixes in cascade order, in the epoch of `context`.
 pub fn client_records(
-    geometry: Geometry,
     context: &RoundContext,
     index: u32,
-    packets: &[u8],
+    onions: &[Digest],
     echoes: &[[u8; PRF_BYTES]],
     keys: &[ListKey],
     identity: &IdentityKey,
 ) -> ClientRecords {
-    debug_assert_eq!(packets.len(), geometry.packet() * echoes.len(), "each packet has its echo");
-    let record = |(packet, echo): (&[u8], &[u8; PRF_BYTES])| ListRecord {
+    debug_assert_eq!(onions.len(), echoes.len(), "each packet has its echo");
+    let record = |(onion, echo): (&Digest, &[u8; PRF_BYTES])| ListRecord {
         index,
-        onion: onion_digest(packet),
+        onion: *onion,
         commitment: commitment(context, index, echo),
     };
-    let records = packets.chunks_exact(geometry.packet()).zip(echoes).map(record).collect();
+    let records = onions.iter().zip(echoes).map(record).collect();
     let context = ListContext { network: context.network, epoch: context.epoch, round: context.round };
     ClientRecords::make(&context, records, keys, identity)
 }
@@ -73,7 +71,8 @@ pub fn client_records(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::crypto::Digest;
+    use crate::packet::Geometry;
+    use crate::wire::onion_digests;
 
     #[test]
     fn the_entry_finds_each_packets_record_behind_a_submission() {
@@ -85,10 +84,10 @@ mod tests {
         let secret = ListSecret::new(&own, context.network, context.epoch);
         let keys = mixes.each_ref().map(|mix| secret.with_mix(&mix.public_key()).expect("a point"));
         let identity = IdentityKey::from_seed(&[3; 32]);
-        let bytes = client_records(geometry, &context, 9, &packets, &echoes, &keys, &identity).to_bytes();
+        let onions = onion_digests(packets.chunks(geometry.packet()));
+        let bytes = client_records(&context, 9, &onions, &echoes, &keys, &identity).to_bytes();
 
         assert_eq!(bytes.len(), ClientRecords::length(2, 3));
-        let onions: Vec<Digest> = packets.chunks(geometry.packet()).map(onion_digest).collect();
         let read = ClientRecords::parse(&bytes, 9, &onions, 3).expect("its length is right");
         for (record, echo) in read.records().iter().zip(&echoes) {
             assert_eq!(record.commitment, commitment(&context, 9, echo));

@@ -40,7 +40,7 @@ pub use messages::{
 };
 pub use network::{ClientEntry, MailboxEntry, MixEntry, Network, Parameters, Roster};
 pub use piece::{PIECE_BYTES, Piece};
-pub use receipt::{Attachment, Receipt, receipt_bytes};
+pub use receipt::{Attachment, Receipt, receipt_bytes, submission_digest};
 pub use record::{Bond, CHAIN_KEPT, EVIDENCE_KEPT, Record, Recovered, StoredLetter};
 pub use refusal::Refusal;
 pub use seal::{Accusation, Burnt, Confirm, Mismatch, OnionKey, Release, ReleasedShare, Slot, Statement, transcript};

@@ -1,6 +1,6 @@
 //! What is signed between a client and the entry.
 
-use crate::crypto::{Digest, Identity, IdentityKey, Signature};
+use crate::crypto::{Digest, DigestWriter, Identity, IdentityKey, Label, Signature};
 
 use super::Layout;
 use super::codec::{Decode, Encode};
@@ -10,7 +10,7 @@ use super::codec::{Decode, Encode};
 pub struct Receipt {
     /// The round.
     pub round: u64,
-    /// The entry's signature over network, round, roster index and the digest of the packets.
+    /// The entry's signature over network, round, roster index and [`submission_digest`] of the packets.
     pub signature: Signature,
 }
 
@@ -25,6 +25,13 @@ impl Receipt {
     pub fn sign(key: &IdentityKey, network: &Digest, round: u64, index: u32, packets: &Digest) -> Self {
         Self { round, signature: key.sign(&receipt_bytes(network, round, index, packets)) }
     }
+}
+
+/// The digest of a submission, from [`super::onion_digest`] of each packet in order, which records need as well.
+pub fn submission_digest(packets: &[Digest]) -> Digest {
+    let mut digest = DigestWriter::new(Label::Submission);
+    packets.iter().for_each(|packet| digest.update(&packet.0));
+    digest.finish()
 }
 
 /// The signed bytes of a receipt.

@@ -83,7 +83,7 @@ def check_batch_header(header, packets, signed, signers):
 
 
 def check_receipt(network, round, index, packets, digest, signed, signers):
-    computed = onion.H("Submission", b"".join(map(unhex, packets)))
+    computed = onion.H("Submission", b"".join(onion.H("Onion", unhex(packet)) for packet in packets))
     same("digest", digest, computed)
     check_signers(signed, layouts.receipt(network, round, index, computed), signers)
 

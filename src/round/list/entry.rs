@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::crypto::{Defence, Digest, Identity, IdentityKey, Signature};
 use crate::wire::{
-    ClientRecords, ClientSignature, ListComplete, ListContext, ListKeys, ListSignature, Members, SecondList,
+    ClientRecords, ClientSignature, ListComplete, ListContext, ListKeys, ListRow, ListSignature, Members, SecondList,
     SignedListComplaint, SignedListHeader,
 };
 
@@ -22,18 +22,21 @@ pub enum Inadmissible {
 }
 
 impl ListRules {
-    /// Whether the entry takes a client's records: by their MACs for the entry, or by their signature once the client has
-    /// been struck out, which `struck` says ([`Struck::contains`]).
-    ///
-    /// # Errors
-    /// Why not; the submission is refused.
-    pub fn admit(&self, keys: &ListKeys, struck: bool, records: &ClientRecords) -> Result<(), Inadmissible> {
-        if struck {
-            return if self.is_signed(records) { Ok(()) } else { Err(Inadmissible::Signature) };
-        }
-        let key = keys.get(records.index());
-        let good = key.is_some_and(|key| key.check_all(self.context.round, &records.rows(0).collect::<Vec<_>>()));
-        if good || !self.network.defences.stands(Defence::MacCheck) { Ok(()) } else { Err(Inadmissible::Mac) }
+    /// Whether the entry takes each client's records, or why not: by their MACs for the entry, or by their signature once the
+    /// client has been struck out, which the word beside them says ([`Struck::contains`]).
+    pub fn admit_each(&self, keys: &ListKeys, clients: &[(&ClientRecords, bool)]) -> Vec<Result<(), Inadmissible>> {
+        let by_mac = clients.iter().filter(|(_, struck)| !struck);
+        let rows: Vec<ListRow> = by_mac.flat_map(|(records, _)| records.rows(0)).collect();
+        let mut macs = keys.check_each(self.context.round, &rows).into_iter();
+        let checked = self.network.defences.stands(Defence::MacCheck);
+        let mut admit = |records: &ClientRecords, struck: bool| {
+            if struck {
+                return if self.is_signed(records) { Ok(()) } else { Err(Inadmissible::Signature) };
+            }
+            let wrong = macs.by_ref().take(records.records().len()).filter(|good| !good).count();
+            if wrong == 0 || !checked { Ok(()) } else { Err(Inadmissible::Mac) }
+        };
+        clients.iter().map(|(records, struck)| admit(records, *struck)).collect()
     }
 
     /// Whether the mix at place `own`, counted from 0, can vouch for a client's records: its MACs are right and so is the
@@ -42,8 +45,8 @@ impl ListRules {
     /// # Errors
     /// Why not.
     pub fn vouch(&self, keys: &ListKeys, own: usize, records: &ClientRecords) -> Result<(), Inadmissible> {
-        let key = keys.get(records.index());
-        if !key.is_some_and(|key| key.check_all(self.context.round, &records.rows(own).collect::<Vec<_>>())) {
+        let rows: Vec<ListRow> = records.rows(own).collect();
+        if keys.check_each(self.context.round, &rows).contains(&false) {
             return Err(Inadmissible::Mac);
         }
         if self.is_signed(records) { Ok(()) } else { Err(Inadmissible::Signature) }

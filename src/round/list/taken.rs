@@ -73,19 +73,15 @@ impl TakenList {
             return Err(ListFault::ClientSignature);
         }
         let round = rules.context.round;
+        let by_mac: Vec<ListRow> = rows.into_iter().filter(|row| !list.is_signed_by_client(row.record.index)).collect();
+        if by_mac.iter().any(|row| struck.owes_signature(row.record.index, round)) {
+            return Err(ListFault::Unsigned);
+        }
         let mut bad = Members::none(rules.clients());
-        for rows in rows.chunks(rules.packets()) {
-            let client = rows[0].record.index;
-            if list.is_signed_by_client(client) {
-                continue;
-            }
-            if struck.owes_signature(client, round) {
-                return Err(ListFault::Unsigned);
-            }
-            if rules.network.defences.stands(Defence::MacCheck)
-                && !keys.get(client).is_some_and(|key| key.check_all(round, rows))
-            {
-                bad.insert(client);
+        if rules.network.defences.stands(Defence::MacCheck) {
+            let macs = keys.check_each(round, &by_mac);
+            for (row, _) in by_mac.iter().zip(macs).filter(|(_, good)| !good) {
+                bad.insert(row.record.index);
             }
         }
         if bad.count() == list.members.count() {

@@ -189,7 +189,7 @@ impl Fake {
     }
 
     pub(super) fn receipt(&self, round: u64, index: u32, packets: &[u8]) -> Reply {
-        let digest = derive(Label::Submission, packets);
+        let digest = submission_digest(&onion_digests(packets.chunks(self.geometry().packet())));
         Reply::Receipt(Receipt::sign(&self.mixes[0], &self.network.id(), round, index, &digest))
     }
 

@@ -5,7 +5,7 @@ use rand::RngExt;
 use crate::crypto::Csprng;
 use crate::packet::Echo;
 use crate::session::client_records;
-use crate::wire::{COMMITMENT_BYTES, ListKey, ListSecret};
+use crate::wire::{COMMITMENT_BYTES, ListKey, ListSecret, onion_digests};
 
 use super::rogue::{builder, with_dummy};
 use super::{Member, RogueClient, rogue};
@@ -62,7 +62,8 @@ impl Rascal {
         let secret = ListSecret::new(me.list, me.document.network, me.document.epoch);
         let keys = me.document.mixes.iter().map(|mix| secret.with_mix(&mix.list_key).ok());
         let keys: Vec<ListKey> = keys.collect::<Option<_>>()?;
-        let records = client_records(me.geometry, builder.context(), me.index, &packets, &echoes, &keys, me.identity);
+        let onions = onion_digests(packets.chunks_exact(me.geometry.packet()));
+        let records = client_records(builder.context(), me.index, &onions, &echoes, &keys, me.identity);
         let mut records = records.to_bytes();
         match self.mischief {
             Mischief::BadMacs(place) => records[COMMITMENT_BYTES + 16 * place] ^= 1,

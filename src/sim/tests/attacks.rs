@@ -8,7 +8,7 @@ use crate::mix::{Event, RequestId};
 use crate::packet::{Address, Body, Builder, Echo, Kind, MessageId, Recipe, RoundContext, Slots};
 use crate::round::Submission;
 use crate::session::client_records;
-use crate::wire::{AbortReason, ListKey, ListSecret, Members, PeerMessage, Request, Verdict};
+use crate::wire::{AbortReason, ListKey, ListSecret, Members, PeerMessage, Request, Verdict, onion_digests};
 
 /// A builder of honest packets for the round after the last one opened.
 pub(super) fn builder(world: &World, plan: &Plan) -> (u64, Builder) {
@@ -53,8 +53,8 @@ pub(super) fn records(world: &World, round: u64, client: u32, packets: &Packets)
     let keys: Vec<ListKey> =
         document.mixes.iter().map(|mix| own.with_mix(&mix.list_key).expect("a document's keys are points")).collect();
     let (packets, echoes): (Vec<Vec<u8>>, Vec<Echo>) = packets.iter().cloned().unzip();
-    let (identity, geometry) = (IdentityKey::from_seed(&secrets.identity), Plan::default().geometry());
-    client_records(geometry, &context, client, &packets.concat(), &echoes, &keys, &identity).to_bytes()
+    let onions = onion_digests(packets.iter().map(Vec::as_slice));
+    client_records(&context, client, &onions, &echoes, &keys, &IdentityKey::from_seed(&secrets.identity)).to_bytes()
 }
 
 pub(super) fn rejected(world: &World, mix: usize, reason: &str) -> u64 {

@@ -51,6 +51,24 @@ fn a_mac_holds_for_one_round_and_record() {
 }
 
 #[test]
+fn macs_of_many_are_right_or_wrong_each_by_itself() {
+    let mix = ListSecret::new(&secret(11), NETWORK, 7);
+    let list_key = |client: u8| if client % 16 == 9 { PublicKey([0; 32]) } else { secret(client + 1).public_key() };
+    let keys = ListKeys::new(mix, (0..150).map(list_key));
+    let row = |row: u32| {
+        let record = record(row / 2);
+        let own = ListSecret::new(&secret(record.index as u8 + 1), NETWORK, 7);
+        let key = own.with_mix(&secret(11).public_key()).expect("a point");
+        ListRow { record, mac: key.mac(if row % 7 == 3 { 301 } else { 300 }, &record) }
+    };
+    let rows: Vec<ListRow> = (0..310).map(row).collect();
+    let expected = |row: u32| row % 7 != 3 && row / 2 % 16 != 9 && row / 2 < 150;
+    for (row, good) in (0..).zip(keys.check_each(300, &rows)) {
+        assert_eq!(good, expected(row), "row {row}");
+    }
+}
+
+#[test]
 fn points_of_no_use_make_no_key() {
     assert_eq!(client(7).with_mix(&PublicKey([0; 32])).err(), Some(PointError::LowOrder));
     assert_eq!(client(7).with_client(&PublicKey([0xff; 32])).err(), Some(PointError::NonCanonical));

@@ -232,7 +232,7 @@ fn batch_header() -> Value {
 
 fn receipt() -> Value {
     let packets = [[0xa1; 100], [0xa2; 100]];
-    let digest = derive(Label::Submission, &packets.concat());
+    let digest = submission_digest(&packets.map(|packet| onion_digest(&packet)));
     let signed = receipt_bytes(&network(), 300, 9, &digest);
     let receipt = Receipt::sign(&keys()[0], &network(), 300, 9, &digest);
     assert!(receipt.verify(&keys()[0].identity(), &network(), 9, &digest));

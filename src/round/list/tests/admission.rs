@@ -7,9 +7,10 @@ use rand::SeedableRng;
 use super::*;
 use crate::crypto::{Backend, Csprng, MailboxId};
 use crate::packet::{
-    Address, Body, Builder, Echo, Geometry, Kind, MessageId, Peeler, Recipe, RoundContext, Slots, commitment,
+    Address, Body, Builder, Echo, Geometry, Kind, MessageId, PeelError, Peeler, Recipe, RoundContext, Slots, commitment,
 };
-use crate::round::{Admission, Collection, ListPlace, Submission, SubmissionFault};
+use crate::round::{Admission, Attempt, Collection, ListPlace, Submission, SubmissionFault};
+use crate::wire::{onion_digests, submission_digest};
 
 const ONION: [u8; 32] = [0x71; 32];
 
@@ -136,6 +137,49 @@ fn the_entry_holds_records_against_its_own_macs_and_nothing_else() {
     }
     assert_eq!(round.clients(), 3);
     assert_eq!(round.finish().records.into_keys().collect::<Vec<_>>(), [3, 4, 5]);
+}
+
+#[test]
+fn submissions_that_are_judged_together_are_judged_each_by_itself() {
+    type Touch = fn(&mut Vec<u8>);
+    type Case = (usize, u32, bool, Touch, Touch, Result<(), SubmissionFault>);
+    let no: Touch = |_| ();
+    let bad_layer: Touch = |packets| packets[2 * geometry().packet() - 1] ^= 1;
+    let bad_mac: Touch = |records| records[mac(0)] ^= 1;
+    let bad_signature: Touch = |records| *records.last_mut().expect("a signature") ^= 1;
+    let too_long: Touch = |records| records.push(0);
+    let of_records = |why| Err(SubmissionFault::Records(why));
+    let cases: [Case; 8] = [
+        (0, 0, false, no, no, Ok(())),
+        (0, 1, false, no, bad_mac, of_records(Inadmissible::Mac)),
+        (0, 2, true, no, bad_mac, Ok(())),
+        (0, 3, true, no, bad_signature, of_records(Inadmissible::Signature)),
+        (0, 4, false, no, too_long, Err(SubmissionFault::Length)),
+        (0, 5, false, bad_layer, no, Err(SubmissionFault::Packets { which: 1, error: PeelError::BadTag })),
+        (1, 0, false, no, no, Ok(())),
+        // Of nobody on the roster, with whom there is no key.
+        (0, CLIENTS, false, no, no, of_records(Inadmissible::Mac)),
+    ];
+    let world = World::new();
+    let mut rounds = [open(&world, true), open(&world, true)];
+    let mut submission = |(round, client, struck, touch_packets, touch_records, _): Case| {
+        let (mut packets, echoes) = packets(&world, client);
+        touch_packets(&mut packets);
+        let mut records = records(&world, client, &packets, &echoes);
+        touch_records(&mut records);
+        let packets = Slots::from_packets(geometry(), &packets).expect("whole packets");
+        let attempt = rounds[round].attempt(client, struck).expect("its first of the round");
+        (attempt, (client, Submission { packets, records }))
+    };
+    let (attempts, sent): (Vec<Attempt>, Vec<(u32, Submission)>) = cases.map(&mut submission).into_iter().unzip();
+    let together = attempts.iter().zip(sent).map(|(attempt, (client, sent))| (attempt, client, sent));
+    let judged = Attempt::judge_together(together.collect());
+    for (number, ((_, client, .., expected), judged)) in cases.into_iter().zip(judged).enumerate() {
+        let (packets, _) = packets(&world, client);
+        let honest = submission_digest(&onion_digests(packets.chunks(geometry().packet())));
+        assert_eq!(judged.digest == honest, client != 5, "case {number}");
+        assert_eq!(judged.result.map(|records| assert!(records.is_some())), expected, "case {number}");
+    }
 }
 
 #[test]

@@ -153,7 +153,9 @@ fn the_entry_admits_by_mac_and_those_struck_out_by_signature() {
     let (rules, keys) = (world.rules(ROUND), &world.keys[0]);
     let (nobody, mut struck) = (world.struck(), world.struck());
     struck.strike(&members(&[2]), ROUND - 1);
-    let admit = |struck: &Struck, records: ClientRecords| rules.admit(keys, struck.contains(records.index()), &records);
+    let admit = |struck: &Struck, records: ClientRecords| {
+        rules.admit_each(keys, &[(&records, struck.contains(records.index()))])[0]
+    };
     assert_eq!(admit(&nobody, world.records(2, ROUND)), Ok(()));
     assert_eq!(admit(&nobody, world.bad_mac(2, ROUND, 0)), Err(Inadmissible::Mac));
     assert_eq!(admit(&nobody, world.bad_mac(2, ROUND, 1)), Ok(()), "that is for the second mix to see");
