@@ -6,9 +6,11 @@
 mod finding;
 mod report;
 mod statistics;
+mod wire;
 
 pub use finding::{Control, Curve, Figure, Finding, Outcome};
 pub use report::{Report, ReportError};
 pub use statistics::{
     Moments, auc, auc_error, chi_square, correlation, entropy, kolmogorov_smirnov, min_entropy, welch_t,
 };
+pub use wire::{CaptureError, Captures, ROUND_SECONDS};
