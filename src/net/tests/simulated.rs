@@ -119,3 +119,34 @@ async fn closing_delivers_what_was_sent() {
     let error = soon(pair.accepted.closed()).await;
     assert!(matches!(error, NetError::ClosedByPeer(CloseReason::Stopping)), "{error}");
 }
+
+/// Whoever has received much and acknowledged it in padded datagrams can still answer at once: those count as bytes in
+/// flight until they are acknowledged in turn.
+#[tokio::test(start_paused = true)]
+async fn an_answer_does_not_wait_behind_padded_acknowledgements() {
+    for bytes in [1 << 12, 1 << 16, 1 << 18, 1 << 20, 4 << 20] {
+        let net = SimNet::new(9, Weather::FAIR);
+        let pair = Pair::simulated(&net).await;
+        let started = Instant::now();
+        let ask = async {
+            let (mut sender, mut receiver) = pair.dialled.open_bi().await.unwrap();
+            sender.raw(&vec![7; bytes]).await.unwrap();
+            sender.finish().unwrap();
+            receiver.raw(&mut [0; 4096]).await.unwrap();
+            receiver.end().await.unwrap();
+            started.elapsed()
+        };
+        let answer = async {
+            let (mut sender, mut receiver) = pair.accepted.accept_bi().await.unwrap();
+            receiver.raw(&mut vec![0; bytes]).await.unwrap();
+            receiver.end().await.unwrap();
+            let taken = started.elapsed();
+            sender.raw(&[8; 4096]).await.unwrap();
+            sender.finish().unwrap();
+            taken
+        };
+        let (done, taken) = soon(async { tokio::join!(ask, answer) }).await;
+        // The way back is 20 ms; a side that waits for room waits for the other's next acknowledgement.
+        assert!(done - taken < Duration::from_millis(30), "{bytes}: answered {:?} later", done - taken);
+    }
+}
