@@ -134,7 +134,9 @@ impl Network {
             let address = &layout.network.mixes[link.to].address;
             let mix: SocketAddr = address.parse().expect("the layout writes addresses of this machine");
             let random = seed.wrapping_mul(1 << 16).wrapping_add(number as u64);
-            let relay = Relay::tapped(mix, random, counts.clone(), setting.tap(shape, link)).await.map_err(io("relay to", Path::new(address)))?;
+            let relay = Relay::tapped(mix, random, counts.clone(), setting.tap(shape, link))
+                .await
+                .map_err(io("relay to", Path::new(address)))?;
             files[link.from].mixes[link.to].address = relay.address().to_string();
             relays.push(relay);
         }

@@ -64,10 +64,8 @@ pub(super) fn samples(capture: &Capture, knob: Knob) -> Vec<Sample> {
     for round in &capture.rounds {
         for client in 0..capture.clients {
             let mut seen = capture.between(client, round.start, round.start + capture.length).to_vec();
-            let (real, touched) = (
-                capture.real.contains(&(client, round.number)),
-                capture.touched.contains(&(client, round.number)),
-            );
+            let (real, touched) =
+                (capture.real.contains(&(client, round.number)), capture.touched.contains(&(client, round.number)));
             if real {
                 turn(knob, &mut seen, round.start, capture.length, &mut random);
             }

@@ -167,7 +167,8 @@ mod tests {
     /// to those.
     fn capture(betrays: Option<usize>) -> Capture {
         let mut random = Csprng::seed_from_u64(5);
-        let mut capture = Capture { clients: 1, length: 0.25, seed: 6, records: vec![Vec::new()], ..Capture::default() };
+        let mut capture =
+            Capture { clients: 1, length: 0.25, seed: 6, records: vec![Vec::new()], ..Capture::default() };
         for number in 0..1200 {
             let start = number as f64 * 0.25;
             capture.rounds.push(Round { number, start });
