@@ -49,7 +49,6 @@ pub struct Ground {
     /// What the mixes' homes are in, if they are on this machine.
     dir: PathBuf,
     seed: Option<[u8; 32]>,
-    mtu: Option<u16>,
     metrics: Vec<SocketAddr>,
     children: Option<Children>,
     pids: BTreeMap<String, u32>,
@@ -106,7 +105,7 @@ impl Ground {
         }
         let pids = children.pids().clone();
         let (dir, seed, children) = (dir.into(), Some(seed), Some(children));
-        Ok(Self { network, dir, seed, mtu: shape.mtu, metrics, children, pids })
+        Ok(Self { network, dir, seed, metrics, children, pids })
     }
 
     /// The running network of a network file.
@@ -119,7 +118,7 @@ impl Ground {
         let seed = std::fs::read_to_string(dir.join(SEED_NAME)).ok().and_then(|text| from_hex(text.trim()));
         let pids = std::fs::read(dir.join("pids.json")).ok().and_then(|text| serde_json::from_slice(&text).ok());
         let (metrics, pids) = (Vec::new(), pids.unwrap_or_default());
-        Ok(Self { network, dir, seed, mtu: None, metrics, children: None, pids })
+        Ok(Self { network, dir, seed, metrics, children: None, pids })
     }
 
     /// The first `count` of its clients, whose homes are in `homes` unless this is a network of [`Ground::start`].
@@ -144,11 +143,6 @@ impl Ground {
     /// Whether nobody else uses it.
     pub fn is_own(&self) -> bool {
         self.seed.is_some()
-    }
-
-    /// The largest datagram that its clients try.
-    pub(super) fn mtu(&self) -> Option<u16> {
-        self.mtu
     }
 
     /// When the last round opened at the entry and when it was decided on the exit's disk, as both say in their metrics,

@@ -140,7 +140,7 @@ async fn rounds_of(
     tell: &Tell,
 ) -> Result<Times, LoadError> {
     let options = Options { rounds: 1, bytes, connections: None, traffic: Traffic::Pair, spread: false };
-    let mut party = Party::gather(ground, ground.crew(None, clients)?, None, tell).await?;
+    let mut party = Party::gather(ground.crew(None, clients)?, None, tell).await?;
     let mut times = Vec::new();
     for round in 0..=rounds {
         let report = party.play(ground, &options, tell).await?;

@@ -82,7 +82,7 @@ pub type Tell = Arc<dyn Fn(Progress) + Send + Sync>;
 /// # Errors
 /// As [`Party::gather`] and [`Party::play`].
 pub async fn run(ground: &Ground, crew: Crew, options: &Options, tell: &Tell) -> Result<Report, LoadError> {
-    let mut party = Party::gather(ground, crew, options.connections, tell).await?;
+    let mut party = Party::gather(crew, options.connections, tell).await?;
     let report = party.play(ground, options, tell).await;
     party.leave().await;
     report
@@ -93,15 +93,10 @@ impl Party {
     ///
     /// # Errors
     /// If the network cannot be reached or does not start.
-    pub async fn gather(
-        ground: &Ground,
-        crew: Crew,
-        connections: Option<usize>,
-        tell: &Tell,
-    ) -> Result<Self, LoadError> {
+    pub async fn gather(crew: Crew, connections: Option<usize>, tell: &Tell) -> Result<Self, LoadError> {
         let crew = Arc::new(crew);
         let connections = connections.unwrap_or(crew.len()).clamp(1, crew.len().max(1));
-        let (endpoint, voices) = connect(&crew, connections, ground.mtu(), tell).await?;
+        let (endpoint, voices) = connect(&crew, connections, tell).await?;
         let (documents, next) = register(&crew, &voices).await?;
         let cursors = (0..crew.len()).map(|_| AtomicU64::new(0)).collect();
         Ok(Self { crew, connections, voices, documents: Arc::new(documents), cursors, next, endpoint })
@@ -175,16 +170,10 @@ async fn packets_in(ground: &Ground) -> Vec<Option<u64>> {
 }
 
 /// Connects everybody to the entry and the exit; connections speak for as many clients each, or one more.
-async fn connect(
-    crew: &Arc<Crew>,
-    connections: usize,
-    mtu: Option<u16>,
-    tell: &Tell,
-) -> Result<(Endpoint, Vec<[Voice; 2]>), LoadError> {
+async fn connect(crew: &Arc<Crew>, connections: usize, tell: &Tell) -> Result<(Endpoint, Vec<[Voice; 2]>), LoadError> {
     let net = |source| LoadError::Net { who: "this program".into(), mix: "any mix".into(), source };
     let identity = Arc::new(MixSecrets::generate()?.identity);
-    let limits = Limits { mtu, ..Limits::default() };
-    let config = EndpointConfig { listen: None, identity, admit: Arc::new(|_| false), limits };
+    let config = EndpointConfig { listen: None, identity, admit: Arc::new(|_| false), limits: Limits::default() };
     let endpoint = Endpoint::bind(config).map_err(net)?;
     let places = Arc::new(Semaphore::new(HANDSHAKES));
     let mut connecting = JoinSet::new();

@@ -9,12 +9,14 @@ use std::{
 use tokio::{sync::mpsc, time::timeout};
 use tokio_util::task::TaskTracker;
 
-use super::{CloseReason, Connection, Limits, connection::Link};
+use super::{CloseReason, Connection, Dial, Limits, connection::Link, uniform};
 use crate::crypto::Identity;
 
 /// Takes what comes in at a socket and hands out the connections that stand.
 pub(super) struct Acceptor {
     pub(super) quic: quinn::Endpoint,
+    /// For whoever dials as a mix, in place of what the endpoint has for clients.
+    pub(super) for_mixes: Arc<quinn::ServerConfig>,
     pub(super) limits: Arc<Limits>,
     pub(super) unacknowledged: TaskTracker,
     pub(super) accepted: mpsc::Sender<Connection>,
@@ -23,7 +25,7 @@ pub(super) struct Acceptor {
 impl Acceptor {
     /// Runs until the endpoint closes. Every handshake is a task of its own, so a slow one delays nobody.
     pub(super) async fn run(self) {
-        let Self { quic, limits, unacknowledged, accepted } = self;
+        let Self { quic, for_mixes, limits, unacknowledged, accepted } = self;
         let handshakes = Arc::new(Mutex::new(Handshakes::default()));
         let roll = Arc::new(Mutex::new(Roll::default()));
         while let Some(incoming) = quic.accept().await {
@@ -38,10 +40,15 @@ impl Acceptor {
                 }
                 continue;
             };
-            let (limits, unacknowledged) = (limits.clone(), unacknowledged.clone());
+            let (for_mixes, limits, unacknowledged) = (for_mixes.clone(), limits.clone(), unacknowledged.clone());
             let (roll, accepted) = (roll.clone(), accepted.clone());
             tokio::spawn(async move {
-                let handshake = async { incoming.accept()?.await };
+                let handshake = async {
+                    match uniform::dialled_as(incoming.orig_dst_cid()) {
+                        Dial::Client => incoming.accept()?.await,
+                        Dial::Mix => incoming.accept_with(for_mixes)?.await,
+                    }
+                };
                 let Ok(Ok(quic)) = timeout(limits.handshake_timeout, handshake).await else { return };
                 let Ok(connection) = Connection::new(quic, limits.clone(), unacknowledged) else { return };
                 if lock(&roll).enter(&connection, &limits) {

@@ -25,6 +25,7 @@ use super::{
     CloseReason, Connection, Limits, NetError,
     accept::Acceptor,
     tls::{Credentials, Offer},
+    uniform,
 };
 use crate::{
     crypto::{Csprng, Identity, IdentityKey, os_csprng},
@@ -66,7 +67,8 @@ struct Inner {
     quic: quinn::Endpoint,
     credentials: Credentials,
     limits: Arc<Limits>,
-    dialling: Arc<quinn::TransportConfig>,
+    dialling_as_mix: Arc<quinn::TransportConfig>,
+    dialling_as_client: Arc<quinn::TransportConfig>,
     accepted: Mutex<mpsc::Receiver<Connection>>,
     unacknowledged: TaskTracker,
     socket: Weak<dyn AsyncUdpSocket>,
@@ -114,20 +116,30 @@ impl Endpoint {
         let limits = Arc::new(limits);
         let credentials = Credentials::new(&identity)?;
         let server = listen.map(|_| server_config(&credentials, admit, offer, &limits));
-        let listens = server.is_some();
+        let for_mixes = server.clone().map(|mut server| {
+            server.transport_config(limits.accepting(Dial::Mix));
+            Arc::new(server)
+        });
         let handle = Arc::downgrade(&socket);
         let quic =
             quinn::Endpoint::new_with_abstract_socket(socket_config(&identity, &limits), server, socket, runtime())
                 .map_err(NetError::Bind)?;
         let unacknowledged = TaskTracker::new();
         let (sender, accepted) = mpsc::channel(ACCEPT_QUEUE);
-        if listens {
+        if let Some(for_mixes) = for_mixes {
             let (quic, limits, unacknowledged) = (quic.clone(), limits.clone(), unacknowledged.clone());
-            tokio::spawn(Acceptor { quic, limits, unacknowledged, accepted: sender }.run());
+            tokio::spawn(Acceptor { quic, for_mixes, limits, unacknowledged, accepted: sender }.run());
         }
-        let dialling = limits.dialling();
-        let accepted = Mutex::new(accepted);
-        Ok(Self(Arc::new(Inner { quic, credentials, limits, dialling, accepted, unacknowledged, socket: handle })))
+        Ok(Self(Arc::new(Inner {
+            quic,
+            credentials,
+            dialling_as_mix: limits.dialling(),
+            dialling_as_client: limits.dialling_as_client(),
+            limits,
+            accepted: Mutex::new(accepted),
+            unacknowledged,
+            socket: handle,
+        })))
     }
 
     /// The next connection of an admitted peer, with the allowance of a client; `None` once the endpoint is closed, or
@@ -242,9 +254,9 @@ impl Endpoint {
         expected: Identity,
         dial: Dial,
     ) -> Result<Connection, NetError> {
-        match self.handshake_as(own, address, expected, Offer::post_quantum()).await {
+        match self.handshake_as(own, address, expected, dial, Offer::post_quantum()).await {
             Err(NetError::NoCommonGroup) if dial == Dial::Client => {
-                self.handshake_as(own, address, expected, Offer::fallback()).await
+                self.handshake_as(own, address, expected, dial, Offer::fallback()).await
             }
             result => result,
         }
@@ -257,7 +269,7 @@ impl Endpoint {
         expected: Identity,
         offer: Offer,
     ) -> Result<Connection, NetError> {
-        self.handshake_as(&self.0.credentials, address, expected, offer).await
+        self.handshake_as(&self.0.credentials, address, expected, Dial::Client, offer).await
     }
 
     async fn handshake_as(
@@ -265,11 +277,19 @@ impl Endpoint {
         own: &Credentials,
         address: SocketAddr,
         expected: Identity,
+        dial: Dial,
         offer: Offer,
     ) -> Result<Connection, NetError> {
-        let Inner { quic, limits, dialling, unacknowledged, .. } = &*self.0;
+        let Inner { quic, limits, unacknowledged, .. } = &*self.0;
+        let transport = match dial {
+            Dial::Mix => &self.0.dialling_as_mix,
+            Dial::Client => &self.0.dialling_as_client,
+        };
         let mut config = ClientConfig::new(own.client(expected, offer));
-        config.transport_config(dialling.clone()).token_store(Arc::new(NoneTokenStore));
+        config.transport_config(transport.clone()).token_store(Arc::new(NoneTokenStore));
+        if dial == Dial::Mix {
+            config.initial_dst_cid_provider(Arc::new(uniform::mix_id));
+        }
         let connection = quic.connect_with(config, address, NO_NAME)?.await?;
         admitted(&connection).await?;
         Connection::new(connection, limits.clone(), unacknowledged.clone())
@@ -319,7 +339,7 @@ fn server_config(credentials: &Credentials, admit: Admit, offer: Offer, limits: 
     let mut no_tokens = ValidationTokenConfig::default();
     no_tokens.sent(0);
     config
-        .transport_config(limits.accepting())
+        .transport_config(limits.accepting(Dial::Client))
         .validation_token_config(no_tokens)
         // The acceptor takes what comes in at once, so few ever wait, and each with no more than its hello.
         .max_incoming(limits.half_open)

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use quinn::{AckFrequencyConfig, IdleTimeout, MtuDiscoveryConfig, TransportConfig, VarInt};
 
-use super::NetError;
+use super::{Dial, NetError, uniform};
 
 /// What one peer may have open and in flight at once.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -56,8 +56,9 @@ pub struct Limits {
     /// How long the other end of a stream may keep a reader or writer waiting without moving bytes; see
     /// [`super::Receiver`].
     pub stream_idle: Duration,
-    /// Upper bound for the search for a path's MTU, 1200 to 6000; the search is up to 1452 without. Both ends need
-    /// it. (With segmentation offload 8952 has been seen to stall.)
+    /// Upper bound for a mix's search for the MTU of a path that it dials, 1200 to 6000; the search is up to 1452
+    /// without. Both ends need it. (With segmentation offload 8952 has been seen to stall.) On the links of clients
+    /// nothing is searched for: all datagrams have 1200 bytes.
     pub mtu: Option<u16>,
     /// Segmentation offload. Some virtual network cards fail with it.
     pub segmentation_offload: bool,
@@ -111,15 +112,26 @@ impl Limits {
         }
     }
 
-    /// Of connections that we accept: small until the peer is known to be a mix.
-    pub(super) fn accepting(&self) -> Arc<TransportConfig> {
-        Arc::new(self.transport(&self.client))
+    /// Of connections that we accept from whoever dials so: small until the peer is known to be a mix.
+    pub(super) fn accepting(&self, dial: Dial) -> Arc<TransportConfig> {
+        let mut transport = self.transport(&self.client);
+        if dial == Dial::Client {
+            uniform::make(&mut transport);
+        }
+        Arc::new(transport)
     }
 
-    /// Of connections that we dial. The dialling side alone keeps them alive.
+    /// Of connections that we dial as a mix. The dialling side alone keeps them alive.
     pub fn dialling(&self) -> Arc<TransportConfig> {
         let mut transport = self.transport(&self.mix);
         transport.keep_alive_interval(Some(self.keep_alive));
+        Arc::new(transport)
+    }
+
+    /// Of connections that we dial as a client: all datagrams have one size.
+    pub(super) fn dialling_as_client(&self) -> Arc<TransportConfig> {
+        let mut transport = self.transport(&self.mix);
+        uniform::make(transport.keep_alive_interval(Some(self.keep_alive)));
         Arc::new(transport)
     }
 

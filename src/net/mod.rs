@@ -17,6 +17,7 @@ mod limits;
 pub mod sim;
 mod stream;
 mod tls;
+mod uniform;
 
 pub use connection::Connection;
 pub use dialler::{Backoff, Dialler};

@@ -52,6 +52,8 @@ struct State {
     weather: Weather,
     cut: HashSet<SocketAddr>,
     inboxes: HashMap<SocketAddr, Inbox>,
+    /// How many datagrams of which size were sent.
+    sizes: BTreeMap<usize, u64>,
     /// Counts sockets, and datagrams, which may arrive at the same instant.
     count: u64,
 }
@@ -71,7 +73,7 @@ impl SimNet {
     /// A network whose accidents follow from `seed`.
     pub fn new(seed: u64, weather: Weather) -> Self {
         let (random, cut, inboxes) = (Csprng::seed_from_u64(seed), HashSet::new(), HashMap::new());
-        Self(Arc::new(Mutex::new(State { random, weather, cut, inboxes, count: 0 })))
+        Self(Arc::new(Mutex::new(State { random, weather, cut, inboxes, sizes: BTreeMap::new(), count: 0 })))
     }
 
     /// A socket at `address`. An earlier one there is dead from now on, like that of a process that was killed:
@@ -97,6 +99,12 @@ impl SimNet {
     /// Connects an address again.
     pub fn heal(&self, address: SocketAddr) {
         self.lock().cut.remove(&address);
+    }
+
+    /// The sizes of all datagrams that were sent since this was asked last, and how many of each: what whoever watches the links
+    /// sees.
+    pub fn take_sizes(&self) -> BTreeMap<usize, u64> {
+        std::mem::take(&mut self.lock().sizes)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -160,6 +168,7 @@ impl AsyncUdpSocket for SimSocket {
             return Ok(());
         }
         for datagram in transmit.contents.chunks(transmit.segment_size.unwrap_or(usize::MAX)) {
+            *net.sizes.entry(datagram.len()).or_default() += 1;
             net.send(self.address, transmit.destination, datagram);
         }
         Ok(())

@@ -56,7 +56,7 @@ pub use oracles::{Oracle, OracleRow, Oracles};
 pub use party::{SimClient, SimMix};
 pub use performance::{Performance, PerformanceError};
 pub use plan::{Plan, Secrets};
-pub use relay::{Impairment, Relay, RelayCounts};
+pub use relay::{Impairment, Relay, RelayCounts, Sighting, Tap, Way};
 pub use storm::{Control, Storm, StormReport};
 pub use threads::Threads;
 pub use timing::{T_BOUND, Timing, timing};

@@ -1,4 +1,5 @@
-//! A UDP relay that stands between two real processes and does to their datagrams what a bad network does.
+//! A UDP relay that stands between two real processes and does to their datagrams what a bad network does. It can be
+//! tapped.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -55,6 +56,20 @@ pub struct RelayCounts {
     pub overflowed: AtomicU64,
 }
 
+/// A datagram as whoever watches the link sees it: nothing of what is in it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Sighting {
+    /// Where it went.
+    pub way: Way,
+    /// Bytes of UDP payload.
+    pub bytes: usize,
+    /// When it came to the relay.
+    pub at: Instant,
+}
+
+/// Takes what is seen on a link; it must not wait.
+pub type Tap = Box<dyn FnMut(Sighting) + Send>;
+
 /// A relay in front of one mix, for one party that dials it. It stops when dropped.
 pub struct Relay {
     address: SocketAddr,
@@ -69,6 +84,14 @@ impl Relay {
     /// # Errors
     /// If there is no port.
     pub async fn start(mix: SocketAddr, seed: u64, counts: Arc<RelayCounts>) -> io::Result<Self> {
+        Self::tapped(mix, seed, counts, Box::new(|_| ())).await
+    }
+
+    /// As [`Relay::start`]; `tap` is shown each datagram as it comes, before anything is done to it.
+    ///
+    /// # Errors
+    /// If there is no port.
+    pub async fn tapped(mix: SocketAddr, seed: u64, counts: Arc<RelayCounts>, tap: Tap) -> io::Result<Self> {
         let near = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let far = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = near.local_addr()?;
@@ -82,6 +105,7 @@ impl Relay {
             random: Csprng::seed_from_u64(seed),
             waiting: Waiting::default(),
             counts,
+            tap,
         };
         Ok(Self { address, impairment, task: tokio::spawn(link.run()) })
     }
@@ -103,9 +127,12 @@ impl Drop for Relay {
     }
 }
 
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Way {
+/// The direction of a datagram.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Way {
+    /// From the party that dials.
     ToMix,
+    /// To it.
     ToDialler,
 }
 
@@ -121,6 +148,7 @@ struct Link {
     random: Csprng,
     waiting: Waiting,
     counts: Arc<RelayCounts>,
+    tap: Tap,
 }
 
 /// Above the largest datagram.
@@ -165,6 +193,7 @@ impl Link {
     /// Draws what becomes of a datagram.
     async fn take(&mut self, way: Way, datagram: &[u8]) {
         add(&self.counts.received);
+        (self.tap)(Sighting { way, bytes: datagram.len(), at: Instant::now() });
         let weather = *self.weather.borrow();
         if self.random.random_bool(weather.loss) {
             add(&self.counts.dropped);
@@ -189,7 +218,7 @@ impl Link {
         }
     }
 
-    async fn pass(&self, way: Way, datagram: &[u8]) {
+    async fn pass(&mut self, way: Way, datagram: &[u8]) {
         let sent = match (way, self.dialler) {
             (Way::ToMix, _) => self.far.send_to(datagram, self.mix).await,
             (Way::ToDialler, Some(dialler)) => self.near.send_to(datagram, dialler).await,
@@ -327,6 +356,23 @@ mod tests {
         assert_eq!(receive(&line.mix).await, (b"again".to_vec(), party));
         line.mix.send_to(b"back again", party).await.expect("sent");
         assert_eq!(receive(&again).await.0, b"back again");
+    }
+
+    #[tokio::test]
+    async fn a_tap_sees_sizes_and_ways_also_of_what_is_lost() {
+        let (sender, mut seen) = tokio::sync::mpsc::unbounded_channel();
+        let mix = socket().await;
+        let tap = Box::new(move |sighting: Sighting| {
+            let _gone = sender.send((sighting.way, sighting.bytes));
+        });
+        let relay = Relay::tapped(mix.local_addr().expect("bound"), 7, Arc::default(), tap).await.expect("a port");
+        let dialler = socket().await;
+        dialler.send_to(b"there", relay.address()).await.expect("sent");
+        let (_, party) = receive(&mix).await;
+        relay.impair(Impairment::CUT);
+        mix.send_to(b"and back", party).await.expect("sent");
+        assert_eq!(seen.recv().await, Some((Way::ToMix, 5)));
+        assert_eq!(seen.recv().await, Some((Way::ToDialler, 8)));
     }
 
     #[tokio::test]

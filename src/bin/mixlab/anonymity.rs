@@ -1,7 +1,7 @@
 //! `anonymity`: the laboratory that attacks what is claimed.
 
 use std::collections::VecDeque;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
@@ -9,12 +9,13 @@ use std::time::Instant;
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 use mixnet::load::commit;
-use mixnet::sim::anonymity::{Extent, Laboratory, Outcome, Report, SIMULATED};
+use mixnet::sim::anonymity::{Captures, Extent, Laboratory, Outcome, ROUND_SECONDS, Report, SIMULATED};
+use mixnet::testnet::Programs;
 
 /// Arguments of `anonymity`.
 #[derive(Args)]
 #[command(
-    after_help = "Writes report.json, report.md and pictures into --out. Exit 0 only if every statistic is within its bounds and every
+    after_help = "Writes report.json, report.md and pictures into --out, and of T3 what a classifier sees of each round: samples.csv. Exit 0 only if every statistic is within its bounds and every
 control is red; 1 if not; 4 if an experiment could not be made.
 
 Examples:
@@ -25,8 +26,8 @@ pub(super) struct AnonymityArgs {
     /// Where the report goes
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Only these experiments; T5 comes with T4
-    #[arg(long, value_name = "ID", value_delimiter = ',', value_parser = PossibleValuesParser::new(SIMULATED))]
+    /// Only these experiments; T5 comes with T4, T11 with T3
+    #[arg(long, value_name = "ID", value_delimiter = ',', value_parser = PossibleValuesParser::new(all()))]
     only: Vec<String>,
     /// Fewer rounds: minutes
     #[arg(long)]
@@ -34,17 +35,34 @@ pub(super) struct AnonymityArgs {
     /// Everything random in simulations follows from it
     #[arg(long, value_name = "SEED", default_value_t = 1)]
     seed: u64,
-    /// Experiments that run at a time
+    /// Simulated experiments that run at a time; T3 runs alone, on real processes
     #[arg(long, value_name = "COUNT", default_value_t = 2)]
     threads: usize,
 }
 
+/// The experiment on the datagrams of real processes.
+const CAPTURED: &str = "T3";
+
+fn all() -> impl Iterator<Item = &'static str> {
+    SIMULATED.into_iter().chain([CAPTURED])
+}
+
 /// Runs the experiments and writes the report.
-pub(super) fn run(args: &AnonymityArgs) -> ExitCode {
+pub(super) fn run(args: &AnonymityArgs, runtime: &tokio::runtime::Runtime) -> ExitCode {
     let extent = if args.quick { Extent::Quick } else { Extent::Full };
     let laboratory = Laboratory { extent, seed: args.seed };
     let wanted = |id: &&str| args.only.is_empty() || args.only.iter().any(|only| only == id);
-    let outcomes = simulated(&laboratory, SIMULATED.into_iter().filter(wanted).collect(), args.threads);
+    let mut outcomes = simulated(&laboratory, SIMULATED.into_iter().filter(wanted).collect(), args.threads);
+    if wanted(&CAPTURED) {
+        match runtime.block_on(captured(args)) {
+            Ok(found) => outcomes.extend(found),
+            Err(error) => {
+                eprintln!("{error:#}");
+                return ExitCode::from(super::BROKEN);
+            }
+        }
+    }
+    outcomes.sort_by_key(|outcome| outcome.id[1..].parse().unwrap_or(0u32));
     let report = Report { outcomes, commit: commit(), command: command() };
     if let Err(error) = report.write(&args.out) {
         eprintln!("{error}");
@@ -69,9 +87,34 @@ fn simulated(laboratory: &Laboratory, ids: VecDeque<&'static str>, threads: usiz
             });
         }
     });
-    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
-    done.sort_by_key(|outcome| outcome.id[1..].parse().unwrap_or(0u32));
-    done
+    done.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A network of real daemons, of which 1,000 rounds are captured.
+async fn captured(args: &AnonymityArgs) -> anyhow::Result<Vec<Outcome>> {
+    let began = Instant::now();
+    std::fs::create_dir_all(&args.out)?;
+    let captures = Captures {
+        client_rounds: if args.quick { 300 } else { 4000 },
+        clients: if args.quick { 6 } else { 8 },
+        round_seconds: ROUND_SECONDS,
+        seed: args.seed,
+        dir: std::env::temp_dir().join(format!("mixlab-anonymity-{}", std::process::id())),
+        samples: args.out.join("samples.csv"),
+        programs: Programs::neighbours()?,
+    };
+    let outcomes = captures.run(|word| eprintln!("{CAPTURED}: {word}")).await;
+    remove(&captures.dir);
+    let outcomes = outcomes?;
+    outcomes.iter().for_each(|outcome| tell(outcome, began));
+    Ok(outcomes)
+}
+
+/// What lies there is of no use any more.
+fn remove(dir: &Path) {
+    if let Err(error) = std::fs::remove_dir_all(dir) {
+        eprintln!("{} stays: {error}", dir.display());
+    }
 }
 
 fn tell(outcome: &Outcome, began: Instant) {

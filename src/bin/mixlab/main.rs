@@ -70,7 +70,7 @@ fn main() -> ExitCode {
         Command::Crowd(args) => runtime.block_on(crowd::run(&args)),
         Command::Chaos(args) => runtime.block_on(chaos::run(&args)),
         Command::Adversary(args) => adversary::run(&args, &runtime),
-        Command::Anonymity(args) => anonymity::run(&args),
+        Command::Anonymity(args) => anonymity::run(&args, &runtime),
         Command::Kills(args) => kills::run(&args, &runtime),
         Command::Rogue(args) => runtime.block_on(rogue::run(args)),
         Command::Oracles(args) => oracles::run(&args),

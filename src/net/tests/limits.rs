@@ -190,7 +190,7 @@ async fn garbage_from_strangers_disturbs_nobody() {
 async fn a_raised_mtu_is_found_and_carries_batches() {
     let limits = Limits { mtu: Some(6000), ..Limits::default() };
     let client = Endpoint::bind(config(1, None, limits.clone())).unwrap();
-    let pair = Pair::new(server(limits), client).await;
+    let pair = Pair::dialled_as(Dial::Mix, server(limits), client).await;
     pair.accepted.allow_mix();
     let batch = vec![3; 8 << 20];
     let send = async {

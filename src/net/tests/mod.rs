@@ -68,7 +68,11 @@ struct Pair {
 
 impl Pair {
     async fn new(server: Endpoint, client: Endpoint) -> Self {
-        let dialled = connect(&client, &server, Dial::Client).await.unwrap();
+        Self::dialled_as(Dial::Client, server, client).await
+    }
+
+    async fn dialled_as(dial: Dial, server: Endpoint, client: Endpoint) -> Self {
+        let dialled = connect(&client, &server, dial).await.unwrap();
         let accepted = server.accept().await.unwrap();
         Self { server, client, accepted, dialled }
     }

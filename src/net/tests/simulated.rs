@@ -119,3 +119,74 @@ async fn closing_delivers_what_was_sent() {
     let error = soon(pair.accepted.closed()).await;
     assert!(matches!(error, NetError::ClosedByPeer(CloseReason::Stopping)), "{error}");
 }
+
+/// Whoever has received much and acknowledged it in padded datagrams can still answer at once: those count as bytes in
+/// flight until they are acknowledged in turn.
+#[tokio::test(start_paused = true)]
+async fn an_answer_does_not_wait_behind_padded_acknowledgements() {
+    for bytes in [1 << 12, 1 << 16, 1 << 18, 1 << 20, 4 << 20] {
+        let net = SimNet::new(9, Weather::FAIR);
+        let pair = Pair::simulated(&net).await;
+        let started = Instant::now();
+        let ask = async {
+            let (mut sender, mut receiver) = pair.dialled.open_bi().await.unwrap();
+            sender.raw(&vec![7; bytes]).await.unwrap();
+            sender.finish().unwrap();
+            receiver.raw(&mut [0; 4096]).await.unwrap();
+            receiver.end().await.unwrap();
+            started.elapsed()
+        };
+        let answer = async {
+            let (mut sender, mut receiver) = pair.accepted.accept_bi().await.unwrap();
+            receiver.raw(&mut vec![0; bytes]).await.unwrap();
+            receiver.end().await.unwrap();
+            let taken = started.elapsed();
+            sender.raw(&[8; 4096]).await.unwrap();
+            sender.finish().unwrap();
+            taken
+        };
+        let (done, taken) = soon(async { tokio::join!(ask, answer) }).await;
+        // The way back is 20 ms; a side that waits for room waits for the other's next acknowledgement.
+        assert!(done - taken < Duration::from_millis(30), "{bytes}: answered {:?} later", done - taken);
+    }
+}
+
+/// Requests, answers, bulk either way, keep-alives, loss and what is sent again for it, and the close.
+async fn varied_talk(net: &SimNet, pair: &Pair) {
+    for (bytes, weather) in [(1, Weather::FAIR), (3000, Weather::FAIR), (200_000, FOUL), (1, FOUL)] {
+        net.set_weather(weather);
+        let ask = async {
+            let (mut sender, mut receiver) = pair.dialled.open_bi().await.unwrap();
+            sender.raw(&vec![7; bytes]).await.unwrap();
+            sender.finish().unwrap();
+            receiver.raw(&mut vec![0; 2 * bytes]).await.unwrap();
+        };
+        let answer = async {
+            let (mut sender, mut receiver) = pair.accepted.accept_bi().await.unwrap();
+            receiver.raw(&mut vec![0; bytes]).await.unwrap();
+            sender.raw(&vec![8; 2 * bytes]).await.unwrap();
+            sender.finish().unwrap();
+        };
+        tokio::join!(ask, answer);
+        sleep(Duration::from_secs(12)).await;
+    }
+    pair.dialled.close(CloseReason::Stopping);
+    soon(pair.accepted.closed()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn datagrams_of_a_clients_link_have_one_size_whatever_they_carry() {
+    for (dial, seed) in [(Dial::Client, 10), (Dial::Mix, 11)] {
+        let net = SimNet::new(seed, Weather::FAIR);
+        let pair = Pair::dialled_as(dial, simulated_server(&net), simulated_client(&net, 1)).await;
+        sleep(Duration::from_secs(1)).await;
+        let _handshake = net.take_sizes();
+        varied_talk(&net, &pair).await;
+        let sizes = net.take_sizes();
+        // A mix's link, which is not padded, is the control: the same talk shows.
+        match dial {
+            Dial::Client => assert_eq!(sizes.keys().collect::<Vec<_>>(), [&1200], "{sizes:?}"),
+            Dial::Mix => assert!(sizes.len() > 10, "{sizes:?}"),
+        }
+    }
+}

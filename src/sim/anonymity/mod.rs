@@ -53,6 +53,7 @@ mod report;
 mod shuffle;
 mod statistics;
 mod view;
+mod wire;
 
 pub use clockwork::clockwork;
 pub use disclosure::{Contrast, Deposits, Discloser, Disclosure, Kind, disclosure};
@@ -68,6 +69,7 @@ pub use statistics::{
     Moments, auc, auc_error, chi_square, correlation, entropy, kolmogorov_smirnov, min_entropy, undisturbed, welch_t,
 };
 pub use view::{Hop, Round, Rounds, Submitted, View, inverse};
+pub use wire::{CaptureError, Captures, ROUND_SECONDS};
 
 pub(in crate::sim) use clockwork::Stopwatch;
 pub(in crate::sim) use view::Watch;

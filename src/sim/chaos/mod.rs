@@ -27,7 +27,7 @@ use crate::testnet::Programs;
 pub use report::ChaosReport;
 
 pub(in crate::sim) use ledger::{Ledger, Verdict};
-pub(in crate::sim) use network::{Network, Setting};
+pub(in crate::sim) use network::{Network, OnLink, Setting};
 pub(in crate::sim) use users::{Offer, User};
 
 use process::{clocks_can_jump, disks_can_fill};

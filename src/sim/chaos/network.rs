@@ -8,14 +8,15 @@ use std::sync::Arc;
 
 use nix::sys::signal::Signal;
 use serde::Serialize;
+use tokio::sync::mpsc::UnboundedSender;
 
 use crate::config::NetworkFile;
-use crate::sim::{Impairment, Relay, RelayCounts};
+use crate::sim::{Impairment, Relay, RelayCounts, Sighting, Tap};
 use crate::testnet::{Layout, Options, Programs, TestnetError};
 use crate::wire::CHAIN_KEPT;
 
 use super::process::Process;
-use super::schedule::{Shape, Step};
+use super::schedule::{Link, Shape, Step};
 
 /// Rounds of an epoch: few, so that epochs turn while things go wrong.
 const EPOCH_ROUNDS: u64 = 16;
@@ -66,6 +67,32 @@ pub(in crate::sim) struct Setting {
     pub threshold: Option<u64>,
     /// What runs in place of a party's daemon.
     pub wrappers: BTreeMap<usize, Vec<String>>,
+    /// Who is shown the datagrams on the links of clients.
+    pub watcher: Option<UnboundedSender<OnLink>>,
+    /// Rounds of an epoch, if not few.
+    pub epoch_rounds: Option<u64>,
+}
+
+/// A datagram on the link of a client.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(in crate::sim) struct OnLink {
+    /// The client's number, from 0.
+    pub client: usize,
+    /// Whether its link to the exit is meant, and not that to the entry.
+    pub exit: bool,
+    pub sighting: Sighting,
+}
+
+impl Setting {
+    fn tap(&self, shape: Shape, link: Link) -> Tap {
+        match (self.watcher.clone(), link.from.checked_sub(shape.mixes)) {
+            (Some(watcher), Some(client)) => Box::new(move |sighting| {
+                // Whoever watched may have seen enough.
+                let _gone = watcher.send(OnLink { client, exit: link.to != 0, sighting });
+            }),
+            _ => Box::new(|_| ()),
+        }
+    }
 }
 
 impl Network {
@@ -78,7 +105,7 @@ impl Network {
         setting: &Setting,
     ) -> Result<Self, TestnetError> {
         let mut layout = Layout::prepare(dir, options)?;
-        layout.network.epoch_rounds = EPOCH_ROUNDS;
+        layout.network.epoch_rounds = setting.epoch_rounds.unwrap_or(EPOCH_ROUNDS);
         layout.network.threshold = setting.threshold.or(layout.network.threshold);
         if setting.calm {
             layout.network.history_rounds = CALM_HISTORY;
@@ -102,7 +129,9 @@ impl Network {
             let address = &layout.network.mixes[link.to].address;
             let mix: SocketAddr = address.parse().expect("the layout writes addresses of this machine");
             let random = seed.wrapping_mul(1 << 16).wrapping_add(number as u64);
-            let relay = Relay::start(mix, random, counts.clone()).await.map_err(io("relay to", Path::new(address)))?;
+            let relay = Relay::tapped(mix, random, counts.clone(), setting.tap(shape, link))
+                .await
+                .map_err(io("relay to", Path::new(address)))?;
             files[link.from].mixes[link.to].address = relay.address().to_string();
             relays.push(relay);
         }
