@@ -34,6 +34,8 @@ mod performance;
 mod plan;
 mod relay;
 mod storm;
+#[cfg(test)]
+mod tally;
 mod threads;
 mod timing;
 mod traffic;

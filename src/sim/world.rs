@@ -69,6 +69,9 @@ pub struct World {
     pub(super) resend_without_receipt: bool,
     /// What was done to packets and what came of it, if anybody counts.
     pub(super) toll: Toll,
+    /// What goes over links.
+    #[cfg(test)]
+    pub(super) tally: super::tally::Tally,
     /// When a mix is to die.
     pub trap: Option<Trap>,
     pub(super) next_link: u64,
@@ -116,6 +119,8 @@ impl World {
             polls_again: false,
             resend_without_receipt: false,
             toll: Toll::default(),
+            #[cfg(test)]
+            tally: Default::default(),
             trap: None,
             next_link: 0,
             next_stream: 0,
@@ -318,6 +323,8 @@ impl World {
                 witness.posted(&parcel);
             }
             self.toll.posted(from, to, &parcel);
+            #[cfg(test)]
+            self.tally.posted(self.now, from, to, &parcel);
             delay += self.faults.jitter.mul_f64(self.rng.random());
             self.schedule(delay, Incident::Arrival { from, to, link, parcel });
         }

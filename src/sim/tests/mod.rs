@@ -1,5 +1,6 @@
 mod attacks;
 mod blame;
+mod cost;
 mod equivocation;
 mod faults;
 mod handover;
