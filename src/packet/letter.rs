@@ -8,7 +8,7 @@ use crate::crypto::{Agreement, Backend, Digest, Label, MailboxId, PrfKey, Public
 use super::body::TAG_AT;
 use super::peel::parse_head;
 use super::seal::{HopKeys, LETTER_HOP, Place, Seal, keys_in_groups};
-use super::{Body, BodyError, Geometry, PeelError, RoundContext, SEAL_BYTES};
+use super::{BODY_HEADER_BYTES, Body, BodyError, Geometry, PeelError, RoundContext, SEAL_BYTES};
 
 /// The two static keys of a pair of correspondents, from one side: enough to make and to check sender tags.
 pub struct Correspondent {
@@ -66,6 +66,11 @@ impl OpenedLetter<'_> {
     #[must_use]
     pub fn is_from(&self, correspondent: &Correspondent) -> bool {
         correspondent.tag(&self.ephemeral, self.bytes).ct_eq(&self.tag).into()
+    }
+
+    /// The data with the zeros behind it: as long in every letter.
+    pub fn padded(&self) -> &[u8] {
+        &self.bytes[BODY_HEADER_BYTES..]
     }
 
     /// The sender the body claims.

@@ -56,7 +56,7 @@ impl Session {
 
     /// Every answer is delivered, also one of dummies only: the disk and the acknowledgement behind it see no difference.
     pub(super) fn opened(&mut self, opened: Opened) {
-        let Opened { id, mut arrivals, mut counts } = opened;
+        let Opened { id, mut arrivals, mut counts, .. } = opened;
         if self.polls.is_in_work(id) {
             // An epoch may have begun while the job ran: an id that expired with the last one may be forgotten by now.
             let (epoch, opened) = (self.chain.epoch(), arrivals.len());

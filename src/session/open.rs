@@ -34,6 +34,8 @@ pub(super) struct Limits {
 pub struct Opened {
     pub(super) id: RequestId,
     pub(super) arrivals: Vec<Arrival>,
+    /// Dummies, kept so long that letting go of them does not take its time here.
+    dropped: Vec<Arrival>,
     pub(super) counts: LetterCounts,
 }
 
@@ -70,10 +72,14 @@ impl OpenJob {
     /// Opens every letter; a scalar multiplication each and one pass over the payload.
     pub fn run(mut self) -> Opened {
         let mut letters = std::mem::take(&mut self.letters);
-        let mut opened = Opened { id: self.id, arrivals: Vec::new(), counts: LetterCounts::default() };
+        let stride = LETTER_HEADER_BYTES + self.geometry.letter();
+        // Room for all of either kind: neither has to make it when it comes.
+        let room = || Vec::with_capacity(letters.len() / stride);
+        let counts = LetterCounts::default();
+        let mut opened = Opened { id: self.id, arrivals: room(), dropped: room(), counts };
         let own = self.correspondence.agreement();
         let network = self.correspondence.network();
-        let places = letters.chunks_exact_mut(LETTER_HEADER_BYTES + self.geometry.letter()).map(|place| {
+        let places = letters.chunks_exact_mut(stride).map(|place| {
             let (header, letter) = place.split_at_mut(LETTER_HEADER_BYTES);
             (RoundContext { network, epoch: read(header), round: read(&header[8..]) }, letter)
         });
@@ -93,6 +99,9 @@ impl OpenJob {
             None => self.correspondence.ourselves(),
         };
         let genuine = correspondent.is_some_and(|correspondent| letter.is_from(&correspondent));
+        // Of one length, whatever it holds.
+        let mut data = letter.padded().to_vec();
+        data.truncate(body.data.len());
         let arrival = Arrival {
             message: body.message,
             index: body.index,
@@ -100,10 +109,11 @@ impl OpenJob {
             expiry: body.expiry,
             sender: claimed.filter(|_| genuine).map(|(id, _)| id),
             round: context.round,
-            data: body.data.to_vec(),
+            data,
         };
         if body.kind == Kind::Dummy {
             counts.dummy += 1;
+            opened.dropped.push(arrival);
         } else if body.count > self.limits.fragments {
             counts.unopenable += 1;
         } else if !self.limits.allow(context.epoch, body.expiry) {
