@@ -1,6 +1,6 @@
 //! What the engine asks of its driver, and what the driver tells it.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::crypto::{MailboxId, PublicKey};
@@ -31,7 +31,7 @@ impl RequestId {
 }
 
 /// The contacts whose sender tags are checked: mailbox to letter key.
-pub type Contacts = HashMap<MailboxId, PublicKey>;
+pub type Contacts = BTreeMap<MailboxId, PublicKey>;
 
 /// A part of a message, as the outbox hands it out.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::crypto::MailboxId;
 use crate::packet::{Geometry, Kind, OpenedLetter, RoundContext, open_letters};
 use crate::wire::{CHAIN_KEPT, LETTER_HEADER_BYTES};
 
@@ -93,8 +94,12 @@ impl OpenJob {
     /// Dummies go through all that messages do, and are dropped at the end.
     fn arrive(&self, context: &RoundContext, letter: &OpenedLetter<'_>, opened: &mut Opened) {
         let (body, counts) = (&letter.body, &mut opened.counts);
-        let claimed = letter.claimed_sender().and_then(|id| Some((id, self.contacts.get(&id)?)));
-        let correspondent = match claimed {
+        // For whoever is not named stands somebody drawn by the letter: as far to look for, and as long not looked for before.
+        let named = letter.claimed_sender();
+        let near = self.contacts.range(named.unwrap_or(MailboxId(body.message.0))..).next();
+        let near = near.or_else(|| self.contacts.first_key_value());
+        let claimed = near.filter(|(id, _)| named.as_ref() == Some(*id));
+        let correspondent = match near {
             Some((_, key)) => self.correspondence.incoming(key),
             None => self.correspondence.ourselves(),
         };
@@ -107,7 +112,7 @@ impl OpenJob {
             index: body.index,
             count: body.count,
             expiry: body.expiry,
-            sender: claimed.filter(|_| genuine).map(|(id, _)| id),
+            sender: claimed.filter(|_| genuine).map(|(id, _)| *id),
             round: context.round,
             data,
         };
