@@ -163,10 +163,10 @@ mod tests {
     use crate::sim::Way;
     use crate::sim::anonymity::wire::capture::{Round, Seen};
 
-    /// Rounds of one client that look alike, of which every second carries something; `betrays` adds a datagram of that size
+    /// Rounds of one client that look alike, of which every second carries something, and in every second its user acts; `betrays` adds a datagram of that size
     /// to those.
     fn capture(betrays: Option<usize>) -> Capture {
-        let mut random = Csprng::seed_from_u64(5);
+        let (mut random, mut acts) = (Csprng::seed_from_u64(5), Csprng::seed_from_u64(7));
         let mut capture =
             Capture { clients: 1, length: 0.25, seed: 6, records: vec![Vec::new()], ..Capture::default() };
         for number in 0..1200 {
@@ -178,6 +178,9 @@ mod tests {
             see(false, Way::ToDialler, start + 0.001, 1200);
             (0..3).for_each(|i| see(false, Way::ToMix, submission + f64::from(i) * 0.0005, 1200));
             see(true, Way::ToDialler, start + 0.2, 1200);
+            if acts.random_bool(0.5) {
+                capture.touched.insert((0, number));
+            }
             if is_real {
                 capture.real.insert((0, number));
                 betrays.into_iter().for_each(|bytes| see(true, Way::ToMix, start + 0.21, bytes));
