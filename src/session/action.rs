@@ -30,7 +30,7 @@ impl RequestId {
     }
 }
 
-/// The contacts whose sender tags are checked: mailbox to letter key.
+/// The contacts whose sender tags are checked: mailbox to letter key. In an order, so that what names nobody has a nearest one too.
 pub type Contacts = BTreeMap<MailboxId, PublicKey>;
 
 /// A part of a message, as the outbox hands it out.

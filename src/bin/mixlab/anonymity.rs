@@ -15,8 +15,8 @@ use mixnet::testnet::Programs;
 /// Arguments of `anonymity`.
 #[derive(Args)]
 #[command(
-    after_help = "Writes report.json, report.md and pictures into --out, and of T3 what a classifier sees of each round: samples.csv. Exit 0 only if every statistic is within its bounds and every
-control is red; 1 if not; 4 if an experiment could not be made.
+    after_help = "Writes report.json, report.md and pictures into --out, and of T3 what a classifier sees of each round: samples.csv.
+Exit 0 only if every statistic is within its bounds and every control is red; 1 if not; 4 if an experiment could not be made.
 
 Examples:
   mixlab anonymity --out anonymity

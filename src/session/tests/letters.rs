@@ -2,6 +2,7 @@
 
 use super::driver::*;
 use super::fake::*;
+use crate::crypto::MailboxId;
 use crate::packet::MessageId;
 use crate::session::*;
 use crate::wire::*;
@@ -73,6 +74,14 @@ fn a_sender_is_named_only_if_a_contact_and_its_tag_say_so() {
     stranger.answer(0, fake.answer(&letters, 1));
     assert_eq!(stranger.arrivals()[0].sender, None, "not a contact");
     assert_eq!(stranger.counters().letters_misattributed, 0);
+
+    // Whoever is looked up in the place of a stranger lends it no name, though the key is the stranger's.
+    let mut near = recipient(&fake, 34);
+    let ends = [[0; 16], [0xff; 16]].map(|id| (MailboxId(id), address(0).letter_key));
+    near.tell(Event::Contacts(Contacts::from(ends).into()));
+    near.answer(0, fake.answer(&letters, 1));
+    assert_eq!(near.arrivals()[0].sender, None, "near to contacts");
+    assert_eq!(near.counters().letters_misattributed, 0);
 
     let mut fooled = recipient(&fake, 33);
     let contacts = Contacts::from([(address(0).mailbox, address(2).letter_key)]);

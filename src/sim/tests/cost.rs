@@ -44,8 +44,7 @@ fn sealing_costs_a_hundred_bytes_a_packet_and_hop() {
     }
 }
 
-/// The list and its signatures make one, the echoes on their way back half a one for each link, what the entry publishes, confirms and
-/// shares three halves; what unsealed mixes say at the end of a round in turn falls away.
+/// 2, 2.5 and 3.5: within the three that are asked for up to four mixes.
 #[test]
 fn sealing_costs_half_a_round_trip_for_each_mix_and_one_more() {
     for mixes in [2, 3, 5] {
