@@ -114,6 +114,7 @@ impl Running {
                 contacts: Contacts::at(&home.path().join("contacts.txt")),
                 store: Store::lmdb(&home.path().join(&client.id), MapLimits::default()).expect("writable"),
                 disk_limits: DiskLimits::default(),
+                wait_rounds: 0,
                 limits: Limits::default(),
                 evidence: home.path().join("evidence"),
             };

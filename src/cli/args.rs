@@ -67,6 +67,9 @@ pub(super) struct SettingArgs {
     /// Clients in a round below which a client's `status` warns, 0: never
     #[arg(long, value_name = "CLIENTS")]
     privacy_floor: Option<String>,
+    /// Rounds that a client's message waits on average before it leaves, 0: none
+    #[arg(long, value_name = "ROUNDS")]
+    wait_rounds: Option<String>,
     /// Where /metrics and /healthz are served: 127.0.0.1:PORT, or off
     #[arg(long, value_name = "ADDRESS:PORT")]
     metrics: Option<String>,
@@ -100,6 +103,7 @@ impl SettingArgs {
             ("outbox_bytes", &self.outbox_bytes),
             ("inbox_bytes", &self.inbox_bytes),
             ("privacy_floor", &self.privacy_floor),
+            ("wait_rounds", &self.wait_rounds),
             ("metrics", &self.metrics),
             ("metrics_public", &self.metrics_public),
             ("log", &self.log),

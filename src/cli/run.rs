@@ -79,6 +79,7 @@ pub(super) async fn client(args: &RunArgs, home: &Path, json: bool) -> Result<()
         contacts: home.contacts(),
         store,
         disk_limits: DiskLimits { outbox_bytes: home.outbox_bytes, inbox_bytes: home.inbox_bytes },
+        wait_rounds: home.wait_rounds,
         limits: Limits { mtu: Some(home.mtu), ..Limits::default() },
         evidence: home.dir.join("evidence"),
     };

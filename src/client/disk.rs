@@ -9,6 +9,8 @@ use crate::session::{Action, AlreadyUsed, Arrival, Event, Fragment, RequestId, S
 use crate::store::{self, Epochs, Inbox, InboxLimits, Outbox, Store, StoreError};
 use crate::wire::{Parameters, SignedEpoch};
 
+use super::patience::Patience;
+
 /// Incomplete messages of one named sender, and of all anonymous ones together.
 const PARTIALS: u32 = 1024;
 /// The largest messages that one sender may have on their way at once.
@@ -37,6 +39,7 @@ pub struct Disk {
     /// Messages received.
     pub inbox: Inbox,
     epochs: Epochs,
+    patience: Patience,
     /// A session has begun and reserved no round yet.
     begins: AtomicBool,
     /// Why it did not take what was last asked of the outbox, and of the inbox.
@@ -60,9 +63,15 @@ impl Disk {
             outbox: Outbox::new(store.clone(), outbox_bytes),
             inbox: Inbox::new(store.clone(), inbox),
             epochs: Epochs::new(store),
+            patience: Patience::default(),
             begins: AtomicBool::new(true),
             trouble: Mutex::default(),
         }
+    }
+
+    /// The same, whose messages wait before they leave: for how many rounds on average, [`Patience`] says how.
+    pub fn with_wait(self, rounds: u64) -> Self {
+        Self { patience: Patience::new(rounds), ..self }
     }
 
     /// Why it does not take what a session asks of it; `None` if it does.
@@ -124,7 +133,9 @@ impl Disk {
     /// Spends a round's number and hands out what it will carry.
     fn reserve(&self, round: u64, expiry: u64, count: u32) -> Event {
         let count = if self.begins.swap(false, Ordering::Relaxed) { 0 } else { count as usize };
-        let reserved = self.outbox.reserve(round, expiry, count);
+        // Drawn in every round, whatever waits.
+        let ripe = self.patience.ripe(|| self.outbox.accepted());
+        let reserved = self.outbox.reserve(round, expiry, count, ripe);
         self.note(0, reserved.as_ref().err().filter(|error| !matches!(error, StoreError::RoundUsed(_))));
         let result = match reserved {
             Ok(fragments) => Ok(fragments.into_iter().map(fragment).collect()),

@@ -10,6 +10,7 @@ mod driver;
 mod intruder;
 mod links;
 mod metrics;
+mod patience;
 mod prepare;
 mod service;
 mod status;
@@ -59,6 +60,8 @@ pub struct ClientConfig {
     pub store: Store,
     /// How much it keeps there.
     pub disk_limits: DiskLimits,
+    /// How many rounds a message waits on average before it leaves, 0 to leave with the next.
+    pub wait_rounds: u64,
     /// What peers are granted.
     pub limits: Limits,
     /// Where evidence files go.
@@ -125,11 +128,11 @@ impl Client {
         control: &Path,
         intrusion: impl FnOnce(&Arc<Disk>) -> Intrusion,
     ) -> Result<Self, ClientError> {
-        let ClientConfig { network, id, secrets, contacts, store, disk_limits, limits, evidence } = config;
+        let ClientConfig { network, id, secrets, contacts, store, disk_limits, wait_rounds, limits, evidence } = config;
         let geometry =
             Geometry::new(network.mixes(), network.parameters.payload as usize).ok_or(ClientError::Geometry)?;
         store.tie_to_payload(network.parameters.payload)?;
-        let disk = Arc::new(Disk::new(store, &network.parameters, disk_limits));
+        let disk = Arc::new(Disk::new(store, &network.parameters, disk_limits).with_wait(wait_rounds));
         disk.outbox.give_up_drafts()?;
         let ClientSecrets { identity, letter, list, capability } = secrets;
         let identity = Arc::new(identity);

@@ -44,6 +44,8 @@ pub struct Home {
     pub inbox_bytes: u64,
     /// Clients in a round below which a client's `status` warns; by default 0, so that it never does.
     pub privacy_floor: u64,
+    /// Rounds that a client's message waits on average before it leaves; by default 0, so that it leaves with the next.
+    pub wait_rounds: u64,
     /// Where metrics are served, on loopback unless the settings say `metrics_public`; by default nowhere.
     pub metrics: Option<SocketAddr>,
     /// The form of log lines.
@@ -164,6 +166,7 @@ impl Home {
             outbox_bytes: settings.outbox_bytes.unwrap_or(OUTBOX_BYTES),
             inbox_bytes: settings.inbox_bytes.unwrap_or(INBOX_BYTES),
             privacy_floor: settings.privacy_floor.unwrap_or(0),
+            wait_rounds: settings.wait_rounds.unwrap_or(0),
             metrics,
             log: settings.log.unwrap_or_default(),
             log_level: settings.log_level.unwrap_or_default(),

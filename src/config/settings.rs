@@ -13,7 +13,7 @@ use crate::crypto::Backend;
 use super::{ConfigError, source::Source};
 
 /// The names of all settings: keys of `config.yaml`, flags with `-` for `_`, variables `MIXNET_` + upper case.
-pub const SETTINGS: [&str; 15] = [
+pub const SETTINGS: [&str; 16] = [
     "id",
     "network",
     "keys",
@@ -23,6 +23,7 @@ pub const SETTINGS: [&str; 15] = [
     "outbox_bytes",
     "inbox_bytes",
     "privacy_floor",
+    "wait_rounds",
     "metrics",
     "metrics_public",
     "log",
@@ -53,6 +54,8 @@ pub struct Settings {
     pub inbox_bytes: Option<u64>,
     /// Clients in a round below which `status` warns.
     pub privacy_floor: Option<u64>,
+    /// Rounds that a client's message waits on average before it leaves.
+    pub wait_rounds: Option<u64>,
     /// Where metrics are served.
     pub metrics: Option<Metrics>,
     /// Whether metrics may be served beyond loopback.
@@ -180,6 +183,7 @@ impl Settings {
             "outbox_bytes" => self.outbox_bytes = Some(number(value)?),
             "inbox_bytes" => self.inbox_bytes = Some(number(value)?),
             "privacy_floor" => self.privacy_floor = Some(number(value)?),
+            "wait_rounds" => self.wait_rounds = Some(number(value)?),
             "metrics" => self.metrics = Some(typed(value)?),
             "metrics_public" => self.metrics_public = Some(switch(value)?),
             "log" => self.log = Some(typed(value)?),
@@ -283,7 +287,7 @@ mod tests {
                 "log" => "json",
                 "log_level" => "error",
                 "x25519" => "dalek",
-                "outbox_bytes" | "inbox_bytes" | "privacy_floor" => "1",
+                "outbox_bytes" | "inbox_bytes" | "privacy_floor" | "wait_rounds" => "1",
                 "mtu" => "1452",
                 _ => "x",
             };

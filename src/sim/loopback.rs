@@ -136,6 +136,7 @@ impl Loopback {
             contacts: Contacts::at(&self.home.join("contacts.txt")),
             store: Store::memory(),
             disk_limits: DiskLimits::default(),
+            wait_rounds: 0,
             limits: Limits::default(),
             evidence: self.home.join(format!("evidence-{client}")),
         };

@@ -149,6 +149,7 @@ async fn run_client(
         contacts: home.contacts(),
         store: store(home)?,
         disk_limits: DiskLimits::default(),
+        wait_rounds: 0,
         limits: Limits::default(),
         evidence: home.dir.join("evidence"),
     };

@@ -166,12 +166,21 @@ impl Outbox {
         })
     }
 
-    /// Spends `round` and assigns to it the first fragments, at most `count`, of the oldest messages; a message that is
-    /// reserved for the first time expires with epoch `expiry`. Rounds are spent in increasing order.
+    /// How many messages have been accepted since the outbox exists.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn accepted(&self) -> Result<u64, StoreError> {
+        Ok(self.store.record::<Totals>(Table::Meta, row::TOTALS)?.map_or(0, |totals| totals.order))
+    }
+
+    /// Spends `round` and assigns to it the first fragments, at most `count`, of the oldest messages: of those that have
+    /// begun to leave, and of the first `ripe` that were ever accepted. A message that is reserved for the first time
+    /// expires with epoch `expiry`. Rounds are spent in increasing order.
     ///
     /// # Errors
     /// [`StoreError::RoundUsed`] unless the round is above every one spent before.
-    pub fn reserve(&self, round: u64, expiry: u64, count: usize) -> Result<Vec<Fragment>, StoreError> {
+    pub fn reserve(&self, round: u64, expiry: u64, count: usize, ripe: u64) -> Result<Vec<Fragment>, StoreError> {
         self.store.step(|step| {
             let mut totals = read_totals(step)?;
             if round < totals.next_round {
@@ -179,10 +188,18 @@ impl Outbox {
             }
             totals.next_round = round.checked_add(1).ok_or(StoreError::RoundUsed(round))?;
             let mut left = count.min(MAX_RESERVED);
-            let assigned = collect(step.committed(), Table::Queue, &[], |key, value| {
+            let mut assigned = collect(step.committed(), Table::Queue, &[], |key, value| {
                 left = left.checked_sub(1)?;
                 Some(read_queued(key, value))
             })?;
+            // None overtakes an older one: the first that has to wait makes all behind it wait.
+            for at in 0..assigned.len() {
+                let place = &assigned[at];
+                if place.order >= ripe && message(step, &place.message)?.expiry.is_none() {
+                    assigned.truncate(at);
+                    break;
+                }
+            }
             let fragments = assigned.iter().map(|place| take(step, place, expiry)).collect::<Result<_, _>>()?;
             step.put_record(Table::Rounds, &round.to_be_bytes(), &assigned);
             totals.write(step);

@@ -44,7 +44,7 @@ mod tests {
         let outbox = Outbox::new(Store::memory(), 1 << 20);
         assert_eq!(outbox.sit(4).expect("memory"), [(0, 4)]);
         for round in [10, 11] {
-            outbox.reserve(round, 1, 1).expect("a new round");
+            outbox.reserve(round, 1, 1, u64::MAX).expect("a new round");
         }
         assert_eq!(outbox.sit(4).expect("memory"), [(0, 4)]);
         assert_eq!(outbox.sit(5).expect("memory"), [(0, 4), (12, 5)]);

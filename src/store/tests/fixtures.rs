@@ -112,14 +112,14 @@ fn write_client(store: &Store) {
         outbox.accept([name; 16], &message(content), 4).unwrap();
     }
     // The first is stored, the second half in flight and half in the queue; the last has expired.
-    outbox.reserve(1, 7, 2).unwrap();
+    outbox.reserve(1, 7, 2, u64::MAX).unwrap();
     outbox.settle(1, true).unwrap();
     outbox.drop_message(&[3; 16]).unwrap();
     outbox.accept([3; 16], &message(b"waits"), 4).unwrap();
-    outbox.reserve(2, 7, 4).unwrap();
+    outbox.reserve(2, 7, 4, u64::MAX).unwrap();
     outbox.abandon(2).unwrap();
     outbox.retry(&[2; 16], 5).unwrap();
-    outbox.reserve(3, 7, 1).unwrap();
+    outbox.reserve(3, 7, 1, u64::MAX).unwrap();
     let mut draft = outbox.draft([6; 16], 8, 4).unwrap();
     outbox.append(&mut draft, b"abcdef").unwrap();
     let arrival = |message, index, count, data: &[u8]| Arrival {
@@ -159,7 +159,8 @@ fn read_client(store: Store, format: u32) {
     outbox.give_up_drafts().unwrap();
     outbox.settle(3, false).unwrap();
     outbox.retry(&[4; 16], 5).unwrap();
-    let reserved: Vec<_> = outbox.reserve(4, 7, 9).unwrap().into_iter().map(|f| (f.message[0], f.data)).collect();
+    let reserved: Vec<_> =
+        outbox.reserve(4, 7, 9, u64::MAX).unwrap().into_iter().map(|f| (f.message[0], f.data)).collect();
     let data = |name: u8, data: &[u8]| (name, data.to_vec());
     let expected =
         [data(2, b"in f"), data(2, b"ligh"), data(2, b"t"), data(4, b"held"), data(3, b"wait"), data(3, b"s")];

@@ -10,7 +10,7 @@ fn accept(outbox: &Outbox, name: u8, content: &[u8], payload: usize) -> Result<A
 
 /// (message, index) of what `round` takes.
 fn reserve(outbox: &Outbox, round: u64, count: usize) -> Vec<(u8, u32)> {
-    outbox.reserve(round, 7, count).unwrap().iter().map(|f| (f.message[0], f.index)).collect()
+    outbox.reserve(round, 7, count, u64::MAX).unwrap().iter().map(|f| (f.message[0], f.index)).collect()
 }
 
 fn state(outbox: &Outbox, name: u8) -> MessageState {
@@ -32,7 +32,7 @@ fn a_message_travels_in_fragments_and_is_stored() {
         assert!(matches!(accept(&outbox, 3, b"x", 3), Err(StoreError::MessageExists)));
         assert_eq!(counts(&outbox), [3, 0, 0, 0, 0]);
 
-        let first = outbox.reserve(10, 7, 2).unwrap();
+        let first = outbox.reserve(10, 7, 2, u64::MAX).unwrap();
         let expected = |index, data: &[u8], expiry| Fragment {
             message: [1; 16],
             index,
@@ -43,7 +43,7 @@ fn a_message_travels_in_fragments_and_is_stored() {
             data: data.to_vec(),
         };
         assert_eq!(first, [expected(0, b"abc", 7), expected(1, b"def", 7)]);
-        let second = outbox.reserve(11, 8, 4).unwrap();
+        let second = outbox.reserve(11, 8, 4, u64::MAX).unwrap();
         // The expiry of the message stays what it was at first.
         assert_eq!(second[0], expected(2, b"gh", 7));
         assert_eq!((second[1].message, second[1].count, second[1].expiry, second[1].named), ([2; 16], 1, 8, false));
@@ -80,15 +80,15 @@ fn a_round_is_spent_once_also_when_it_carried_nothing() {
         let outbox = Outbox::new(disk.open(), ROOM);
         assert!(outbox.is_used(5).unwrap() && outbox.is_used(300).unwrap() && !outbox.is_used(301).unwrap());
         for round in [5, 6, 300] {
-            assert!(matches!(outbox.reserve(round, 7, 2), Err(StoreError::RoundUsed(r)) if r == round));
+            assert!(matches!(outbox.reserve(round, 7, 2, u64::MAX), Err(StoreError::RoundUsed(r)) if r == round));
         }
-        assert!(matches!(outbox.reserve(u64::MAX, 7, 2), Err(StoreError::RoundUsed(_))));
+        assert!(matches!(outbox.reserve(u64::MAX, 7, 2, u64::MAX), Err(StoreError::RoundUsed(_))));
         assert_eq!(outbox.oldest_unsettled().unwrap(), Some(5));
         outbox.settle(5, true).unwrap();
         assert_eq!(outbox.oldest_unsettled().unwrap(), Some(300));
         outbox.settle(300, false).unwrap();
         assert_eq!(outbox.oldest_unsettled().unwrap(), None);
-        assert!(matches!(outbox.reserve(300, 7, 2), Err(StoreError::RoundUsed(300))));
+        assert!(matches!(outbox.reserve(300, 7, 2, u64::MAX), Err(StoreError::RoundUsed(300))));
     });
 }
 
@@ -218,7 +218,7 @@ fn an_expired_message_is_held_and_goes_again_only_as_a_whole() {
     assert_eq!(counts(&outbox), [1, 0, 0, 2, 2]);
     assert!(matches!(outbox.retry(&[1; 16], 8), Err(StoreError::Expired)));
     outbox.retry(&[2; 16], 8).unwrap();
-    let again = outbox.reserve(3, 15, 1).unwrap();
+    let again = outbox.reserve(3, 15, 1, u64::MAX).unwrap();
     assert_eq!((again[0].message, again[0].index, again[0].expiry), ([2; 16], 0, 15));
 }
 
@@ -238,7 +238,7 @@ fn history_and_its_rounds_are_bounded() {
         name[..8].copy_from_slice(&n.to_be_bytes());
         let message = NewMessage { to: (mailbox_id(1), PublicKey([1; 32])), named: true, content: b"a" };
         outbox.accept(name, &message, 1).unwrap();
-        outbox.reserve(long + n, 7, 1).unwrap();
+        outbox.reserve(long + n, 7, 1, u64::MAX).unwrap();
         outbox.settle(long + n, true).unwrap();
     }
     assert!(matches!(outbox.state(&[0; 16]), Err(StoreError::NoMessage)));
@@ -288,7 +288,7 @@ fn a_draft_is_a_message_once_it_is_accepted_and_leaves_nothing_if_it_is_not() {
             assert!(matches!(outbox.draft([1; 16], 1, 3), Err(StoreError::MessageExists)));
             assert!(outbox.list().unwrap().is_empty() && reserve(&outbox, 1, 9).is_empty());
             assert_eq!(outbox.accept_draft(draft, to, true).unwrap(), Accepted { packets: 3 });
-            let fragments = outbox.reserve(2, 50, 9).unwrap();
+            let fragments = outbox.reserve(2, 50, 9, u64::MAX).unwrap();
             let data: Vec<_> = fragments.iter().map(|f| (f.index, f.count, f.named, &f.data[..])).collect();
             assert_eq!(data, [(0, 3, true, &b"abc"[..]), (1, 3, true, b"def"), (2, 3, true, b"gh")]);
             outbox.settle(2, true).unwrap();
@@ -309,5 +309,31 @@ fn a_draft_is_a_message_once_it_is_accepted_and_leaves_nothing_if_it_is_not() {
         let empty = outbox.draft([5; 16], 0, 3).unwrap();
         assert_eq!(outbox.accept_draft(empty, to, false).unwrap(), Accepted { packets: 1 });
         assert!(matches!(outbox.give_up(&[5; 16]), Err(StoreError::NoMessage)), "a message is no draft");
+    });
+}
+
+#[test]
+fn what_is_not_ripe_waits_with_all_behind_it_and_what_has_begun_goes_on() {
+    on_each_disk(|disk| {
+        let outbox = Outbox::new(disk.open(), ROOM);
+        let reserve = |round, ripe| {
+            let taken = outbox.reserve(round, 7, 2, ripe).unwrap();
+            taken.iter().map(|f| (f.message[0], f.index)).collect::<Vec<_>>()
+        };
+        assert_eq!(outbox.accepted().unwrap(), 0);
+        accept(&outbox, 1, b"abc", 1).unwrap();
+        accept(&outbox, 2, b"d", 1).unwrap();
+        accept(&outbox, 3, b"e", 1).unwrap();
+        assert_eq!(outbox.accepted().unwrap(), 3);
+        assert_eq!(reserve(1, 0), []);
+        assert_eq!(reserve(2, 1), [(1, 0), (1, 1)]);
+        // After a restart nothing is ripe.
+        assert_eq!(reserve(3, 0), [(1, 2)]);
+        assert_eq!(reserve(4, 1), []);
+        assert_eq!(reserve(5, 2), [(2, 0)]);
+        // It goes again as it had begun.
+        outbox.settle(5, false).unwrap();
+        assert_eq!(reserve(6, 0), [(2, 0)]);
+        assert_eq!(reserve(7, 3), [(3, 0)]);
     });
 }

@@ -98,7 +98,7 @@ impl Model {
                 }
             }
         }
-        let taken = outbox.reserve(round, 7, count).unwrap();
+        let taken = outbox.reserve(round, 7, count, u64::MAX).unwrap();
         assert_eq!(taken.iter().map(|f| (f.message, f.index)).collect::<Vec<_>>(), expected);
         for fragment in taken {
             let message = &mut self.messages[255 - fragment.message[0] as usize];
