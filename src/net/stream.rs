@@ -1,6 +1,6 @@
 //! Streams: frames and raw bytes, under limits.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::VecDeque, mem, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tokio::time::{Instant, timeout};
@@ -11,8 +11,8 @@ use crate::wire::{
     frame,
 };
 
-/// Bytes that are taken off a connection at a time on their way into several buffers: they stay in the processor's cache.
-const SCRATCH_BYTES: usize = 64 << 10;
+/// Datagrams that are taken off a connection at a time, at most: taking one costs a lock of the connection, however many come with it.
+const CHUNKS: usize = 32;
 
 /// The sending half of a stream. Dropped before [`Sender::finish`], it tells the receiver that the stream is given up.
 ///
@@ -98,13 +98,15 @@ impl Drop for Sender {
 pub struct Receiver {
     stream: quinn::RecvStream,
     patience: Patience,
+    /// What came with what was asked for, and comes next.
+    ahead: VecDeque<Bytes>,
     /// A receiver keeps its connection known to the endpoint.
     _link: Arc<Link>,
 }
 
 impl Receiver {
     pub(super) fn new(stream: quinn::RecvStream, link: Arc<Link>) -> Self {
-        Self { stream, patience: Patience::new(link.limits.stream_idle), _link: link }
+        Self { stream, patience: Patience::new(link.limits.stream_idle), ahead: VecDeque::new(), _link: link }
     }
 
     /// Receives one frame and decodes it strictly. Memory is taken as bytes arrive, not as the frame announces them.
@@ -124,8 +126,11 @@ impl Receiver {
     /// As [`Receiver::message`].
     pub async fn answer<T: Decode<()> + Encode>(&mut self) -> Result<T, NetError> {
         let mut prefix = [0; frame::PREFIX_BYTES];
-        let got = self.stream.read(&mut prefix).await?.ok_or(NetError::Truncated)?;
-        self.raw(&mut prefix[got..]).await?;
+        if self.ahead.is_empty() {
+            let first = self.stream.read_chunk(1, true).await?.ok_or(NetError::Truncated)?;
+            self.ahead.push_back(first.bytes);
+        }
+        self.raw(&mut prefix).await?;
         self.body(prefix).await
     }
 
@@ -133,10 +138,7 @@ impl Receiver {
         let length = frame::length(prefix)?;
         let mut body = Vec::new();
         while body.len() < length {
-            let chunk = self.patience.wait(self.stream.read_chunk(length - body.len(), true)).await??;
-            let chunk = chunk.ok_or(NetError::Truncated)?.bytes;
-            self.patience.earn(chunk.len());
-            body.extend_from_slice(&chunk);
+            body.extend_from_slice(&self.chunk(length - body.len()).await?);
         }
         Ok(codec::decode(&body)?)
     }
@@ -148,47 +150,53 @@ impl Receiver {
     pub async fn raw(&mut self, buffer: &mut [u8]) -> Result<(), NetError> {
         let mut filled = 0;
         while filled < buffer.len() {
-            let got = self.patience.wait(self.stream.read(&mut buffer[filled..])).await??;
-            let got = got.ok_or(NetError::Truncated)?;
-            self.patience.earn(got);
-            filled += got;
+            let chunk = self.chunk(buffer.len() - filled).await?;
+            buffer[filled..filled + chunk.len()].copy_from_slice(&chunk);
+            filled += chunk.len();
         }
         Ok(())
     }
 
-    /// Fills `buffers`, `bytes` in all, with the bytes that come next, one buffer after the other: as many datagrams at a
-    /// time as have come.
+    /// Gives the `bytes` bytes that come next to `take`, in order and as they lie in the datagrams that brought them.
     ///
     /// # Errors
     /// As [`Receiver::raw`].
-    pub async fn scatter<'a>(
-        &mut self,
-        buffers: impl IntoIterator<Item = &'a mut [u8]>,
-        bytes: usize,
-    ) -> Result<(), NetError> {
-        let mut buffers = buffers.into_iter();
-        let mut open: &mut [u8] = &mut [];
-        let mut scratch = vec![0; bytes.min(SCRATCH_BYTES)];
+    pub async fn each(&mut self, bytes: usize, mut take: impl FnMut(&[u8])) -> Result<(), NetError> {
         let mut left = bytes;
-        while left > 0 {
-            let most = left.min(SCRATCH_BYTES);
-            let got = self.patience.wait(self.stream.read(&mut scratch[..most])).await??;
-            let got = got.ok_or(NetError::Truncated)?;
-            self.patience.earn(got);
-            left -= got;
-            let mut came = &scratch[..got];
-            while !came.is_empty() {
-                if open.is_empty() {
-                    open = buffers.next().expect("`bytes` is how many there are in all");
-                    continue;
-                }
-                let (now, later) = came.split_at(came.len().min(open.len()));
-                let (filled, rest) = std::mem::take(&mut open).split_at_mut(now.len());
-                filled.copy_from_slice(now);
-                (came, open) = (later, rest);
+        let mut came = vec![Bytes::new(); CHUNKS];
+        loop {
+            while let Some(chunk) = self.ahead(left) {
+                take(&chunk);
+                left -= chunk.len();
             }
+            if left == 0 {
+                return Ok(());
+            }
+            let count = self.patience.wait(self.stream.read_chunks(&mut came)).await??;
+            let came = &mut came[..count.ok_or(NetError::Truncated)?];
+            self.patience.earn(came.iter().map(Bytes::len).sum());
+            self.ahead.extend(came.iter_mut().map(mem::take));
         }
-        Ok(())
+    }
+
+    /// The bytes that come next, at least one and at most `most`, which is not 0.
+    async fn chunk(&mut self, most: usize) -> Result<Bytes, NetError> {
+        if let Some(chunk) = self.ahead(most) {
+            return Ok(chunk);
+        }
+        let chunk = self.patience.wait(self.stream.read_chunk(most, true)).await??.ok_or(NetError::Truncated)?;
+        self.patience.earn(chunk.bytes.len());
+        Ok(chunk.bytes)
+    }
+
+    /// As [`Receiver::chunk`], of what has been read already; `None` if there is nothing, or nothing is asked for.
+    fn ahead(&mut self, most: usize) -> Option<Bytes> {
+        let first = self.ahead.front_mut().filter(|_| most > 0)?;
+        let chunk = first.split_to(most.min(first.len()));
+        if first.is_empty() {
+            self.ahead.pop_front();
+        }
+        Some(chunk)
     }
 
     /// Waits for the end of the stream, which must be here.
@@ -196,6 +204,9 @@ impl Receiver {
     /// # Errors
     /// [`NetError::Trailing`] if a byte comes instead; a slow peer; the connection's end.
     pub async fn end(&mut self) -> Result<(), NetError> {
+        if !self.ahead.is_empty() {
+            return Err(NetError::Trailing);
+        }
         match self.patience.wait(self.stream.read_chunk(1, true)).await?? {
             None => Ok(()),
             Some(_) => Err(NetError::Trailing),

@@ -1,6 +1,6 @@
 //! A batch on the link between two mixes: its header, then the packets, a piece at a time.
 
-use bytes::BytesMut;
+use bytes::Bytes;
 
 use crate::crypto::BATCH;
 use crate::net::{Connection, NetError, Receiver};
@@ -24,18 +24,19 @@ const LANES: usize = 8;
 pub async fn send_batch(connection: &Connection, batch: &OutgoingBatch) -> Result<(), NetError> {
     let mut stream = connection.open_uni().await?;
     stream.message(&PeerMessage::ForwardBatch(batch.header.clone())).await?;
-    let mut piece = BytesMut::with_capacity(PIECE_BYTES);
-    for index in 0..batch.packets.len() {
-        piece.extend_from_slice(batch.packets.packet(index));
-        if piece.len() >= PIECE_BYTES {
-            stream.raw_chunk(piece.split().freeze()).await?;
-        }
+    let packets = &batch.packets;
+    let (each, bytes) = (PIECE_BYTES.div_ceil(packets.geometry().packet()), packets.geometry().packet());
+    for first in (0..packets.len()).step_by(each) {
+        let piece = first..packets.len().min(first + each);
+        // Room for all of it at once: a buffer that grows is copied as often as it does.
+        let mut gathered = Vec::with_capacity(piece.len() * bytes);
+        piece.for_each(|index| gathered.extend_from_slice(packets.packet(index)));
+        stream.raw_chunk(Bytes::from(gathered)).await?;
     }
-    stream.raw_chunk(piece.freeze()).await?;
     stream.finish()
 }
 
-/// The packets behind a batch's header, read straight into the slots in which they will be peeled.
+/// The packets behind a batch's header, copied once, into the slots in which they will be peeled.
 pub struct IncomingPackets {
     stream: Receiver,
     geometry: Geometry,
@@ -60,8 +61,8 @@ impl IncomingPackets {
             return Ok(None);
         }
         let count = self.left.min(self.piece);
-        let mut slots = Slots::zeroed(self.geometry, count);
-        self.stream.scatter(slots.all_received_mut(), count * self.geometry.packet()).await?;
+        let mut slots = Slots::with_room(self.geometry, count);
+        self.stream.each(count * self.geometry.packet(), |bytes| slots.append(bytes)).await?;
         self.left -= count;
         Ok(Some(slots))
     }

@@ -162,8 +162,8 @@ impl World {
 
     async fn read_submission(&self, receive: &mut Receiver) -> Result<Submission, NetError> {
         let count = self.network.parameters.packets_per_client as usize;
-        let mut packets = Slots::zeroed(self.geometry, count);
-        receive.scatter(packets.all_received_mut(), count * self.geometry.packet()).await?;
+        let mut packets = Slots::with_room(self.geometry, count);
+        receive.each(count * self.geometry.packet(), |bytes| packets.append(bytes)).await?;
         let length = self.network.records_length();
         let mut records = Vec::new();
         while records.len() < length {

@@ -23,16 +23,34 @@ impl Slots {
         Self { geometry, bytes: vec![0; count * geometry.stride()], echo_keys }
     }
 
+    /// None yet, with room for `count`: [`Slots::append`] fills it.
+    pub fn with_room(geometry: Geometry, count: usize) -> Self {
+        Self { geometry, bytes: Vec::with_capacity(count * geometry.stride()), echo_keys: Vec::with_capacity(count) }
+    }
+
+    /// Puts the next bytes of packets as received, whole or in parts, behind those that are there: a slot is one once all
+    /// of its W bytes have come.
+    pub fn append(&mut self, mut received: &[u8]) {
+        let (packet, stride) = (self.geometry.packet(), self.geometry.stride());
+        while !received.is_empty() {
+            let filled = self.bytes.len() % stride;
+            let (now, later) = received.split_at(received.len().min(packet - filled));
+            self.bytes.extend_from_slice(now);
+            if filled + now.len() == packet {
+                self.bytes.resize(self.bytes.len() + SEAL_BYTES, 0);
+                self.echo_keys.push(PrfKey::from_bytes([0; 32]));
+            }
+            received = later;
+        }
+    }
+
     /// Copies whole packets, one after the other; `None` if `packets` is not a whole number of them.
     pub fn from_packets(geometry: Geometry, packets: &[u8]) -> Option<Self> {
-        let w = geometry.packet();
-        if !packets.len().is_multiple_of(w) {
+        if !packets.len().is_multiple_of(geometry.packet()) {
             return None;
         }
-        let mut slots = Self::zeroed(geometry, packets.len() / w);
-        for (i, packet) in packets.chunks_exact(w).enumerate() {
-            slots.received_mut(i).copy_from_slice(packet);
-        }
+        let mut slots = Self::with_room(geometry, packets.len() / geometry.packet());
+        slots.append(packets);
         Some(slots)
     }
 
@@ -55,12 +73,6 @@ impl Slots {
     pub fn received_mut(&mut self, i: usize) -> &mut [u8] {
         let at = i * self.geometry.stride();
         &mut self.bytes[at..at + self.geometry.packet()]
-    }
-
-    /// All slots as [`Slots::received_mut`], in order.
-    pub fn all_received_mut(&mut self) -> impl Iterator<Item = &mut [u8]> {
-        let packet = self.geometry.packet();
-        self.bytes.chunks_exact_mut(self.geometry.stride()).map(move |slot| &mut slot[..packet])
     }
 
     /// All slots as [`Slots::received`], in order.

@@ -89,22 +89,33 @@ async fn a_receiver_can_stop_a_sender() {
 }
 
 #[tokio::test]
-async fn bytes_are_scattered_into_buffers_and_what_follows_stays() {
+async fn bytes_are_given_away_as_they_came_and_what_follows_stays() {
     let pair = Pair::loopback().await;
     let bytes: Vec<u8> = (0..300_000u32).map(|at| (at % 251) as u8).collect();
     let (mut sender, mut receiver) = pair.stream(&bytes).await;
-    // Buffers of all lengths, empty ones among them, that end anywhere within a datagram.
-    let mut buffers: Vec<Vec<u8>> = (0..700).map(|at| vec![0; at]).collect();
-    let all: usize = buffers.iter().map(Vec::len).sum();
-    receiver.scatter(buffers.iter_mut().map(Vec::as_mut_slice), all).await.unwrap();
-    assert_eq!(buffers.concat(), bytes[..all]);
-    let mut rest = vec![0; bytes.len() - all];
-    receiver.raw(&mut rest).await.unwrap();
-    assert_eq!(rest, bytes[all..]);
-
-    let mut more = [0; 8];
+    let mut came = Vec::new();
+    // Numbers that end anywhere within a datagram, 0 among them, and after each something else is read.
+    for count in (0..700).chain([50_000]) {
+        let mut piece = Vec::new();
+        receiver.each(count, |bytes| piece.extend_from_slice(bytes)).await.unwrap();
+        assert_eq!(piece.len(), count);
+        let mut next = [0; 3];
+        receiver.raw(&mut next).await.unwrap();
+        came.extend(piece.into_iter().chain(next));
+        assert_eq!(came, bytes[..came.len()]);
+    }
+    sender.message(&Reply::Registered { index: 3 }).await.unwrap();
     sender.raw(&[7; 4]).await.unwrap();
     sender.finish().unwrap();
-    let ended = receiver.scatter([more.as_mut_slice()], 8).await;
+    let mut rest = vec![0; bytes.len() - came.len()];
+    receiver.raw(&mut rest).await.unwrap();
+    assert_eq!(rest, bytes[came.len()..]);
+    let answer: Reply = receiver.answer().await.unwrap();
+    assert_eq!(answer, Reply::Registered { index: 3 });
+    let ended = receiver.each(8, |_| ()).await;
     assert!(matches!(ended, Err(NetError::Truncated)), "{ended:?}");
+
+    let (_sender, mut receiver) = pair.stream(&[0; 10]).await;
+    receiver.each(9, |_| ()).await.unwrap();
+    assert!(matches!(receiver.end().await, Err(NetError::Trailing)), "the last has been read with the others");
 }
