@@ -85,7 +85,13 @@ fn mix(status: &Value) -> String {
         lines.add("STANDS STILL", why);
     }
     for client in status["evicted"].as_array().into_iter().flatten() {
-        lines.add("out", &format!("{}, proven guilty; `readmit` lets it in again", text(client)));
+        lines.add(
+            "out",
+            &format!(
+                "{}, proven guilty: no round with it is signed here until `readmit` lets it in again",
+                text(client)
+            ),
+        );
     }
     for owed in status["owing"].as_array().into_iter().flatten() {
         let mixes: Vec<&str> = owed["mixes"].as_array().into_iter().flatten().map(text).collect();
@@ -225,7 +231,7 @@ link mix-2    DOWN
 mailboxes     7 letters, 700 bytes
 lost letters  2 refused, 1 expired
 STANDS STILL  mix mix-2 is proven guilty
-out           client-4, proven guilty; `readmit` lets it in again
+out           client-4, proven guilty: no round with it is signed here until `readmit` lets it in again
 owed          by mix-1 or mix-2 of burnt round 60: what it signed is not shown
 opened by     3 of 3 mixes together
 disk          FAILS: the store is full; free space
