@@ -17,7 +17,7 @@ pub enum Defence {
     CommitFirst,
     /// What the entry does not take other mixes do, and sign no list without it.
     HandOver,
-    /// Batches leave in a random order.
+    /// Batches leave in a random order, and the exit opens its own in one.
     Shuffle,
     /// A round's secrets are erased when it is over.
     Erasure,

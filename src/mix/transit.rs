@@ -7,7 +7,7 @@ use rand::{RngExt, SeedableRng};
 
 use crate::crypto::{Csprng, Defence, Digest};
 use crate::packet::Slots;
-use crate::round::{Intake, Job, NoisePlan, OutgoingBatch, PeeledSegment, Phase, Shuffled};
+use crate::round::{Intake, Job, Noise, NoisePlan, OutgoingBatch, PeeledSegment, Phase, Shuffled};
 use crate::threshold::JointKeyError;
 use crate::wire::{AbortReason, BatchHeader, Members, PeerMessage, SignedBatchHeader};
 
@@ -249,7 +249,8 @@ impl Mix {
 
     /// The exit shuffles too, before it opens and stores.
     pub(super) fn seal_envelopes(&mut self, round: u64, segments: Vec<Slots>) {
-        let batch = Shuffled::new(&mut self.rng, self.geometry, segments);
+        let (defences, geometry) = (self.network.defences, self.geometry);
+        let batch = Shuffled::by_a_mix(&mut self.rng, defences, geometry, segments, Noise::none(geometry));
         if let Some(transit) = self.transit.get_mut(&round) {
             transit.stage = Stage::Sealed(batch);
         }

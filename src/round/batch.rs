@@ -2,7 +2,7 @@
 
 use zeroize::Zeroizing;
 
-use crate::crypto::{Csprng, Digest};
+use crate::crypto::{Csprng, Defence, Defences, Digest};
 use crate::packet::{Geometry, Slots, permutation};
 use crate::wire::{SignedBatchHeader, batch_digest, onion_digests};
 
@@ -33,8 +33,21 @@ impl Shuffled {
         Self::ordered(geometry, segments, noise, permutation(rng, count))
     }
 
+    /// As [`Shuffled::with_noise`], or in the order of arrival where an experiment does without [`Defence::Shuffle`].
+    pub fn by_a_mix(
+        rng: &mut Csprng,
+        defences: Defences,
+        geometry: Geometry,
+        segments: Vec<Slots>,
+        noise: Noise,
+    ) -> Self {
+        match defences.stands(Defence::Shuffle) {
+            true => Self::with_noise(rng, geometry, segments, noise),
+            false => Self::in_order(geometry, segments, noise),
+        }
+    }
+
     /// A batch left in the order of arrival, with the mix's own packets behind it: what the statistics must notice.
-    #[cfg(any(test, feature = "sim"))]
     pub fn in_order(geometry: Geometry, segments: Vec<Slots>, noise: Noise) -> Self {
         let count = (segments.iter().map(Slots::len).sum::<usize>() + noise.len()) as u32;
         Self::ordered(geometry, segments, noise, (0..count).collect())

@@ -363,11 +363,7 @@ impl Job {
 
 fn shuffle(rng: &mut Csprng, segments: Vec<Slots>, noise: &NoisePlan) -> Shuffled {
     let (geometry, own) = (noise.builder.geometry(), noise.draw(rng));
-    #[cfg(any(test, feature = "sim"))]
-    if !noise.network.defences.stands(crate::crypto::Defence::Shuffle) {
-        return Shuffled::in_order(geometry, segments, own);
-    }
-    Shuffled::with_noise(rng, geometry, segments, own)
+    Shuffled::by_a_mix(rng, noise.network.defences, geometry, segments, own)
 }
 
 /// The entry's batch has one segment a client, in the order of the list; what does not seal again was never its client's.

@@ -19,11 +19,12 @@ pub trait Linker {
     fn learn(&mut self, view: &View<'_>, truth: &[u32]);
 
     /// How likely the packet at place `target` at the entry is the one at each place of the exit's batch, in order: as many
-    /// weights as there are [`View::mailboxes`], which need not sum to one.
+    /// weights as there are [`View::mailboxes`], none below 0, which need not sum to one. The first of the largest is the guess: equal weights
+    /// for all find one in N. Whether it was right the adversary is not told.
     fn guess(&mut self, view: &View<'_>, target: usize) -> Vec<f64>;
 }
 
-/// The game: every client sends one packet a round, and the adversary says which letter is whose.
+/// The game: every client sends one packet a round, mixes add no noise, and the adversary says which letter is whose.
 #[derive(Clone, Debug)]
 pub struct LinkageGame {
     /// Honest clients, N.
@@ -54,7 +55,7 @@ pub struct LinkageScore {
 }
 
 impl LinkageGame {
-    /// Plays against several adversaries at once, each of whom owns every mix but the one at its place (all if `None`).
+    /// Plays against several adversaries at once, all in the same rounds, each of whom owns every mix but the one at its place, from 0 (all if `None`).
     ///
     /// Half of the clients' packets, drawn in each round, are real messages of 1 to 200 bytes.
     ///
@@ -215,10 +216,10 @@ pub fn linkage(lessons: usize, rounds: usize, seed: u64) -> [Outcome; 2] {
     let scores = game.play(&mut places.map(|honest| (honest, tracer())));
     let open =
         LinkageGame { defences: game.defences.without(Defence::Shuffle), lessons: 20, rounds: 20, ..game.clone() };
-    let unshuffled = open.play(&mut [(Some(1), tracer())])[0];
+    let unshuffled = open.play(&mut [Some(0), Some(1), Some(2)].map(|honest| (honest, tracer())));
     let bits = (game.clients as f64).log2();
     let [mut success, mut uncertain] = [Vec::new(), Vec::new()];
-    for (place, score) in (1..).zip(&scores[..3]) {
+    for ((place, score), unshuffled) in (1..).zip(&scores[..3]).zip(&unshuffled) {
         let finding = Finding::new("T4", format!("found, mix {place} honest"), score.success, 0.0..=MOST_FOUND);
         success.push(finding.against("no honest mix", scores[3].success, 1.0..=1.0));
         let of =
@@ -274,7 +275,9 @@ mod tests {
             defences: Defences::default().without(Defence::Shuffle),
             seed: 5,
         };
-        let score = game.play(&mut [(Some(1), Box::<Tracer>::default())])[0];
-        assert!(score.success == 1.0 && score.entropy == 0.0, "{score:?}");
+        let places = [Some(0), Some(1), Some(2)];
+        for score in game.play(&mut places.map(|honest| (honest, Box::<Tracer>::default() as Box<dyn Linker>))) {
+            assert!(score.success == 1.0 && score.entropy == 0.0, "{score:?}");
+        }
     }
 }
