@@ -30,6 +30,10 @@ pub trait Discloser {
 
 /// The experiment: every client has one other to whom it writes, nobody else writes to that one, and the adversary looks
 /// for it.
+///
+/// Three mixes, one packet of each client a round. Each mix but the exit adds two packets of noise to mailboxes drawn from all, whatever
+/// clients' dummies do; they are among [`Deposits::letters`]. What is written to somebody who is away waits in its mailbox,
+/// and what is written faster than it can leave waits at its sender.
 #[derive(Clone, Debug)]
 pub struct Disclosure {
     /// Clients, N.
@@ -52,7 +56,8 @@ pub struct Disclosure {
 const AWAY_ROUNDS: f64 = 5.0;
 
 impl Disclosure {
-    /// The share of clients whose partner the adversary found, after each number of rounds.
+    /// After each number of rounds, that number and the share of clients whose partner the adversary found. `make` is given how many clients there are; it is
+    /// called once for each network.
     ///
     /// # Panics
     /// If a network comes to a halt.
@@ -176,7 +181,8 @@ impl Discloser for Contrast {
 const COUNTS: usize = 16;
 
 /// Whose mailbox gets one letter more in one kind of a client's rounds than what it gets in the other lets expect, by the quotient of
-/// likelihoods: whoever gets none when the client must have written is not its partner.
+/// likelihoods: whoever gets none when the client must have written is not its partner. As no two clients have one partner, the pairs for
+/// which most speaks come first, and who is taken is nobody else's.
 pub struct OneMore {
     kind: Kind,
     /// By client and recipient: how often it got so many letters in a round of either kind.
@@ -207,15 +213,34 @@ impl Discloser for OneMore {
     }
 
     fn partner(&self, client: usize) -> usize {
-        let score = |[usual, more]: &[[u32; COUNTS]; 2]| {
-            // Nothing is impossible because it was not seen: a tenth of a round for each number of letters.
-            let likely = |count: Option<usize>| count.map_or(0.0, |count| f64::from(usual[count])) + 0.1;
-            let quotient = |count: usize| (likely(count.checked_sub(1)) / likely(Some(count))).ln();
-            more.iter().enumerate().map(|(count, rounds)| f64::from(*rounds) * quotient(count)).sum::<f64>()
-        };
-        let scores = self.letters[client].iter().map(score).enumerate();
-        let others = scores.filter(|(other, _)| *other != client);
-        others.max_by(|one, other| one.1.total_cmp(&other.1)).map_or(client, |(other, _)| other)
+        let mut pairs: Vec<(f64, usize, usize)> = Vec::new();
+        for (from, letters) in self.letters.iter().enumerate() {
+            let scores = letters.iter().map(Self::score).enumerate().filter(|(to, _)| *to != from);
+            pairs.extend(scores.map(|(to, score)| (score, from, to)));
+        }
+        pairs.sort_by(|one, other| other.0.total_cmp(&one.0));
+        let (mut placed, mut taken) = (vec![false; self.letters.len()], vec![false; self.letters.len()]);
+        for (_, from, to) in pairs {
+            if placed[from] || taken[to] {
+                continue;
+            }
+            if from == client {
+                return to;
+            }
+            (placed[from], taken[to]) = (true, true);
+        }
+        // Whoever is left has only itself.
+        client
+    }
+}
+
+impl OneMore {
+    /// What speaks for a recipient, given what it got in rounds of either kind.
+    fn score([usual, more]: &[[u32; COUNTS]; 2]) -> f64 {
+        // Nothing is impossible because it was not seen: a tenth of a round for each number of letters.
+        let likely = |count: Option<usize>| count.map_or(0.0, |count| f64::from(usual[count])) + 0.1;
+        let quotient = |count: usize| (likely(count.checked_sub(1)) / likely(Some(count))).ln();
+        more.iter().enumerate().map(|(count, rounds)| f64::from(*rounds) * quotient(count)).sum()
     }
 }
 
