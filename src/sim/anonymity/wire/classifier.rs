@@ -6,8 +6,9 @@ const FOLDS: usize = 5;
 const TOGETHER: usize = 64;
 /// Keeps weights small where values say the same.
 const RIDGE: f64 = 1.0;
-/// Newton's steps: the last change nothing any more.
+/// Newton's steps, at most; a step that moves no weight by this much is the last.
 const STEPS: usize = 12;
+const SMALL: f64 = 1e-6;
 /// Standard deviations beyond which a value is an accident of the machine's.
 const FAR: f64 = 4.0;
 
@@ -72,7 +73,10 @@ fn learn<I: Iterator<Item = usize>>(rows: &[Vec<f64>], labels: &[bool], taught: 
             }
         }
         let step = solve(curve, slope);
-        weights.iter_mut().zip(step).for_each(|(weight, step)| *weight += step);
+        weights.iter_mut().zip(&step).for_each(|(weight, step)| *weight += step);
+        if step.iter().all(|step| step.abs() < SMALL) {
+            break;
+        }
     }
     weights
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::capture::Capture;
 use super::classifier::{out_of_fold, standardised};
 use super::features::{Knob, Sample, names, samples};
-use crate::sim::anonymity::{Curve, Figure, Finding, Outcome, auc, auc_error, kolmogorov_smirnov};
+use crate::sim::anonymity::{Curve, Figure, Finding, Moments, Outcome, auc, auc_error, kolmogorov_smirnov};
 
 const ID: &str = "T3";
 /// The significance at which two distributions differ.
@@ -16,6 +16,8 @@ const SEEN: f64 = 0.9;
 const COMPARED: [&str; 5] = ["count", "first", "last", "largest gap", "its span"];
 /// Points of a curve.
 const POINTS: usize = 200;
+/// Places in time to which labels are moved to see how far an area strays when there is nothing to find.
+const MOVES: usize = 24;
 
 /// The experiment on what was captured; `plain` is what [`samples`] makes of it with no knob turned.
 pub(super) fn outcome(capture: &Capture, plain: &[Sample]) -> Outcome {
@@ -23,7 +25,8 @@ pub(super) fn outcome(capture: &Capture, plain: &[Sample]) -> Outcome {
     let (extra, spread) = (samples(capture, Knob::Extra), samples(capture, Knob::Spread));
     let scored = Scored::new(plain, is_real);
     let (with_extra, with_spread) = (Scored::new(&extra, is_real), Scored::new(&spread, is_real));
-    let acting = Scored::new(plain, |sample| sample.touched);
+    let (is_acting, acting) = (|sample: &Sample| sample.touched, Scored::new(plain, |sample| sample.touched));
+    let (error, acting_error) = (error(plain, is_real), error(plain, is_acting));
     let mut findings = sizes(plain);
     for name in compared() {
         let finding = Finding::new(ID, format!("Kolmogorov-Smirnov p, {name}"), p(plain, &name), P..=1.0);
@@ -35,17 +38,17 @@ pub(super) fn outcome(capture: &Capture, plain: &[Sample]) -> Outcome {
     let span = "entry up: its span";
     let finding = Finding::new(ID, "Kolmogorov-Smirnov p, span of the submission", p(plain, span), P..=1.0);
     findings.push(finding.against("5 ms between a real round's first and last packet", p(&spread, span), 0.0..=P));
-    findings.push(scored.finding("AUC, real against dummy").against(
+    findings.push(scored.finding("AUC, real against dummy", error).against(
         "one more datagram in real rounds",
         with_extra.area(),
         SEEN..=1.0,
     ));
-    findings.push(scored.finding("AUC, real against dummy, once more").against(
+    findings.push(scored.finding("AUC, real against dummy, once more", error).against(
         "5 ms between a real round's first and last packet",
         with_spread.area(),
         SEEN..=1.0,
     ));
-    findings.push(acting.finding("AUC, rounds in which the user acts against others"));
+    findings.push(acting.finding("AUC, rounds in which the user acts against others", acting_error));
     let curve = |name: &str, scored: &Scored| Curve { name: name.into(), points: scored.curve() };
     let figure = Figure {
         name: "t3-roc",
@@ -93,13 +96,36 @@ struct Scored {
     negative: Vec<f64>,
 }
 
+/// The standard error of a classifier's area when there is nothing to find: its spread over labels that are moved in time, in a circle, so that they
+/// follow each other as they do. The error of ranks alone is smaller: what has been learned of too few samples errs alike in all that it scores.
+fn error(samples: &[Sample], label: impl Fn(&Sample) -> bool) -> f64 {
+    let mut labels: Vec<bool> = samples.iter().map(label).collect();
+    let values = standardised_by_client(samples);
+    let areas: Moments = (0..MOVES)
+        .map(|_| {
+            labels.rotate_left(samples.len() / (MOVES + 1));
+            Scored::of(&values, &labels).area()
+        })
+        .collect();
+    let positive = labels.iter().filter(|label| **label).count();
+    areas.variance().sqrt().max(auc_error(positive, labels.len() - positive))
+}
+
+fn standardised_by_client(samples: &[Sample]) -> Vec<Vec<f64>> {
+    let values: Vec<&[f64]> = samples.iter().map(|sample| sample.values.as_slice()).collect();
+    let clients: Vec<usize> = samples.iter().map(|sample| sample.client).collect();
+    standardised(&values, &clients)
+}
+
 impl Scored {
     fn new(samples: &[Sample], label: impl Fn(&Sample) -> bool) -> Self {
-        let values: Vec<&[f64]> = samples.iter().map(|sample| sample.values.as_slice()).collect();
-        let clients: Vec<usize> = samples.iter().map(|sample| sample.client).collect();
         let labels: Vec<bool> = samples.iter().map(label).collect();
-        let scores = out_of_fold(&standardised(&values, &clients), &labels);
-        let of = |kind| scores.iter().zip(&labels).filter(|(_, is)| **is == kind).map(|(score, _)| *score).collect();
+        Self::of(&standardised_by_client(samples), &labels)
+    }
+
+    fn of(values: &[Vec<f64>], labels: &[bool]) -> Self {
+        let scores = out_of_fold(values, labels);
+        let of = |kind| scores.iter().zip(labels).filter(|(_, is)| **is == kind).map(|(score, _)| *score).collect();
         Self { positive: of(true), negative: of(false) }
     }
 
@@ -107,9 +133,9 @@ impl Scored {
         auc(&self.positive, &self.negative)
     }
 
-    fn finding(&self, statistic: &str) -> Finding {
-        let error = 3.0 * auc_error(self.positive.len(), self.negative.len());
-        Finding::new(ID, statistic, self.area(), 0.5 - error..=0.5 + error)
+    /// Within three standard errors of a guess, if there is nothing to find.
+    fn finding(&self, statistic: &str, error: f64) -> Finding {
+        Finding::new(ID, statistic, self.area(), 0.5 - 3.0 * error..=0.5 + 3.0 * error)
     }
 
     /// The share of each kind above a threshold that falls.
@@ -144,7 +170,8 @@ fn text(capture: &Capture, samples: &[Sample], scored: &Scored) -> String {
          largest burst. The classifier is a logistic regression on these {} values of one client, and on their squares; \
          each stretch of rounds is scored by what the others have taught. The controls change the record of real rounds \
          before any value is taken: one more datagram of the same size to the entry, or the last datagram of the submission \
-         5 ms later. Bounds of areas are three standard errors.",
+         5 ms later. Bounds of areas are three standard errors: how far the same classifier's area strays when the labels of all \
+         samples are moved in time.",
         capture.clients,
         capture.rounds.len(),
         capture.length,
