@@ -38,8 +38,29 @@
 //! assert!(scores[0].success < 0.4, "one in eight");
 //! ```
 //!
-//! Positive controls take a defence out of the honest parties: `Defences::default().without(Defence::Shuffle)` and its
-//! siblings, which exist in no released program.
+//! An experiment that cannot fail shows nothing. Positive controls take a defence out of all mixes, which exists in no
+//! released program, and play the same adversary; here it must find everybody:
+//!
+//! ```
+//! # use mixnet::crypto::{Defence, Defences};
+//! # use mixnet::sim::anonymity::{LinkageGame, Linker, View};
+//! # struct FirstInFirstOut;
+//! # impl Linker for FirstInFirstOut {
+//! #     fn learn(&mut self, _: &View<'_>, _: &[u32]) {}
+//! #     fn guess(&mut self, view: &View<'_>, target: usize) -> Vec<f64> {
+//! #         (0..view.mailboxes().len()).map(|place| if place == target { 1.0 } else { 0.0 }).collect()
+//! #     }
+//! # }
+//! let defences = Defences::default().without(Defence::Shuffle);
+//! let game = LinkageGame { clients: 8, mixes: 3, lessons: 0, rounds: 10, defences, seed: 1 };
+//! let scores = game.play(&mut [(Some(1), Box::new(FirstInFirstOut))]);
+//! assert_eq!(scores[0].success, 1.0);
+//! ```
+//!
+//! What packets and their order tell depends on [`Defence::Shuffle`](crate::crypto::Defence::Shuffle), what memory tells on
+//! `Erasure`, what the entry learns by leaving clients out on `HandOver` and on [`Plan`](super::Plan)'s `min_clients` and
+//! `min_share_permille` together: without `HandOver` alone the network comes to a halt. Where dummies go is a knob of the
+//! plan, not a defence. The other defences are those of `mixlab adversary`.
 
 mod clockwork;
 mod disclosure;

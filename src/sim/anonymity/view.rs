@@ -101,7 +101,7 @@ impl<'a> View<'a> {
         &self.round.submissions
     }
 
-    /// What came to a mix, in order.
+    /// What came to a mix, in order: to the entry the clients' packets, client by client as in [`View::submissions`].
     pub fn received(&self, mix: usize) -> Vec<&'a [u8]> {
         self.round.received(mix)
     }
@@ -208,7 +208,7 @@ impl Rounds {
         Self { world }
     }
 
-    /// The next round that is stored; `None` if the network has come to a halt.
+    /// The next round that is stored; `None` if the network has come to a halt: none was in ten minutes of its own time.
     pub fn next_round(&mut self) -> Option<Round> {
         let there = |world: &World| world.watch.as_ref().is_some_and(|watch| !watch.rounds.is_empty());
         self.world.run_until(PATIENCE, there);
