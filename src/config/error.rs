@@ -67,7 +67,10 @@ pub enum ConfigError {
     )]
     MetricsPublic(std::net::SocketAddr),
     /// This processor cannot run the backend asked for.
-    #[error("`x25519` is `{0}`, and this processor has no AVX-512 F and DQ\nhelp: write `x25519: auto`, or `aws-lc`")]
+    #[error(
+        "`x25519` is `{0}`, and this processor has no {what}\nhelp: write `x25519: auto`, or `aws-lc`",
+        what = if *.0 == Backend::Lanes4 { "AVX2 and FMA" } else { "AVX-512 F and DQ" }
+    )]
     NoBackend(Backend),
 }
 

@@ -114,6 +114,8 @@ pub enum X25519 {
     Auto,
     /// [`Backend::Lanes`].
     Lanes,
+    /// [`Backend::Lanes4`].
+    Lanes4,
     /// [`Backend::AwsLc`].
     AwsLc,
     /// [`Backend::Dalek`].
@@ -129,6 +131,7 @@ impl X25519 {
         let backend = match self {
             X25519::Auto => Backend::default(),
             X25519::Lanes => Backend::Lanes,
+            X25519::Lanes4 => Backend::Lanes4,
             X25519::AwsLc => Backend::AwsLc,
             X25519::Dalek => Backend::Dalek,
         };
@@ -325,9 +328,11 @@ mod tests {
         assert_eq!(X25519::Auto.backend().ok(), Some(Backend::default()));
         assert_eq!(X25519::AwsLc.backend().ok(), Some(Backend::AwsLc));
         assert_eq!(X25519::Dalek.backend().ok(), Some(Backend::Dalek));
-        match X25519::Lanes.backend() {
-            Ok(backend) => assert!(backend == Backend::Lanes && backend.is_available()),
-            Err(error) => assert!(!Backend::Lanes.is_available() && error.to_string().contains("help: ")),
+        for (setting, named) in [(X25519::Lanes, Backend::Lanes), (X25519::Lanes4, Backend::Lanes4)] {
+            match setting.backend() {
+                Ok(backend) => assert!(backend == named && backend.is_available()),
+                Err(error) => assert!(!named.is_available() && error.to_string().contains("help: ")),
+            }
         }
     }
 

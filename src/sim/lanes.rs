@@ -9,11 +9,12 @@ pub const DALEK_SHARE: usize = 64;
 /// Every how many batches each point has a scalar of its own; in the others it is one for all.
 const OWN_SCALARS: u64 = 8;
 
-/// X25519 of drawn points in [`Backend::Lanes`] held against aws-lc, all of them, and x25519-dalek, every
+/// X25519 of drawn points in [`Backend::Lanes`] or [`Backend::Lanes4`] held against aws-lc, all of them, and x25519-dalek, every
 /// [`DALEK_SHARE`]th. Batches have all lengths up to [`BATCH`]; an eighth of the points lies near 0, p, 2^255 and 2^256 or has
 /// limbs at their bounds.
 pub struct Lanes {
     rng: Csprng,
+    lanes: Backend,
     /// Points compared so far.
     pub points: u64,
     /// Of these with the reference too.
@@ -37,9 +38,9 @@ pub struct Difference {
 }
 
 impl Lanes {
-    /// A comparison whose points follow from `seed`; `None` if this processor has no lanes.
-    pub fn new(seed: u64) -> Option<Self> {
-        Backend::Lanes.is_available().then(|| Self { rng: Csprng::seed_from_u64(seed), points: 0, dalek: 0 })
+    /// A comparison of `lanes` whose points follow from `seed`; `None` if this processor does not have them.
+    pub fn new(lanes: Backend, seed: u64) -> Option<Self> {
+        lanes.is_available().then(|| Self { rng: Csprng::seed_from_u64(seed), lanes, points: 0, dalek: 0 })
     }
 
     /// Compares one batch more.
@@ -56,7 +57,7 @@ impl Lanes {
         let each: Vec<&SecretKey> = (0..count).map(|i| &secrets[i % own]).collect();
         let scalars = if own == 1 { Scalars::Shared(&secrets[0]) } else { Scalars::Each(&each) };
         let mut ours = vec![[0; 32]; count];
-        multiply(Backend::Lanes, scalars, &points, &mut ours);
+        multiply(self.lanes, scalars, &points, &mut ours);
 
         let mut theirs = vec![[0; 32]; count];
         multiply(Backend::AwsLc, scalars, &points, &mut theirs);

@@ -97,7 +97,7 @@ const BOUNDS: [Bound; 8] = [
     Bound {
         what: "Peel without AVX-512 lanes against sphinx-packet unwrap",
         bench: "peers",
-        of: "2048 B: peel, aws-lc",
+        of: "2048 B: peel, lanes4",
         against: &["2048 B: sphinx-packet unwrap"],
         on_the_clock: None,
         least: 5.0,

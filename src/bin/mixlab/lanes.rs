@@ -4,18 +4,22 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Args;
+use mixnet::crypto::Backend;
 use mixnet::sim::{DALEK_SHARE, Lanes};
 
 /// Arguments of `lanes`.
 #[derive(Args)]
 #[command(
     after_help = "One thread. Every point with aws-lc, every 64th with x25519-dalek too; the points follow from the seed.
-Exit 1 if a result differs: the scalar and the point are printed. Exit 4 on a processor without AVX-512."
+Exit 1 if a result differs: the scalar and the point are printed. Exit 4 on a processor without these lanes."
 )]
 pub(super) struct LanesArgs {
     /// How many points
     #[arg(long, value_name = "COUNT", default_value_t = 1_000_000)]
     points: u64,
+    /// Four lanes, of AVX2, and not the eight of AVX-512
+    #[arg(long)]
+    four: bool,
     /// What the points follow from
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     seed: u64,
@@ -26,8 +30,9 @@ const TELL: u64 = 1_000_000;
 
 /// Compares, and prints how many points were compared.
 pub(super) fn run(args: &LanesArgs) -> ExitCode {
-    let Some(mut lanes) = Lanes::new(args.seed) else {
-        eprintln!("this processor has no AVX-512 F and DQ: there is nothing to compare");
+    let backend = if args.four { Backend::Lanes4 } else { Backend::Lanes };
+    let Some(mut lanes) = Lanes::new(backend, args.seed) else {
+        eprintln!("this processor does not have `{backend}`: there is nothing to compare");
         return ExitCode::from(super::BROKEN);
     };
     let began = Instant::now();
@@ -44,6 +49,7 @@ pub(super) fn run(args: &LanesArgs) -> ExitCode {
     }
     let json = serde_json::json!({
         "schema": 1,
+        "backend": backend.to_string(),
         "seed": args.seed,
         "points": lanes.points,
         "aws_lc": lanes.points,

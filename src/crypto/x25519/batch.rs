@@ -4,14 +4,14 @@ use std::ops::Range;
 
 use zeroize::Zeroizing;
 
-use super::lanes::{LANES, Lanes};
+use super::lanes::Lanes;
 use super::{Agreement, Backend, PublicKey, SecretKey, SharedSecret};
 
 /// The most points that share a batch's fixed cost; a caller with more brings them in parts of this many.
 pub const BATCH: usize = 512;
 
-/// A vector costs eight lanes, whoever is in them, and about three times what aws-lc takes for one agreement: a rest of
-/// fewer points than this goes there.
+/// A vector costs all its lanes, whoever is in them: of eight about three times what aws-lc takes for one agreement, of four about twice. A
+/// rest of fewer points than this goes there.
 const WORTH_A_VECTOR: usize = 3;
 
 /// Whose scalars multiply the points of a batch.
@@ -49,7 +49,7 @@ impl Agreement {
     pub fn agree_all(&self, peers: &[PublicKey], secrets: &mut [Option<SharedSecret>]) {
         assert_eq!(peers.len(), secrets.len(), "one secret a peer");
         let done = match self {
-            Agreement::Lanes(own, _) => in_lanes(Scalars::Shared(own), peers, secrets),
+            Agreement::Lanes(lanes, own, _) => in_lanes(*lanes, Scalars::Shared(own), peers, secrets),
             Agreement::AwsLc(_) | Agreement::Dalek(_) => 0,
         };
         for (peer, secret) in peers.iter().zip(secrets).skip(done) {
@@ -66,10 +66,7 @@ impl Agreement {
 pub fn agree_each(backend: Backend, own: &[&SecretKey], peers: &[PublicKey], secrets: &mut [Option<SharedSecret>]) {
     assert_eq!(own.len(), peers.len(), "one peer a key");
     assert_eq!(own.len(), secrets.len(), "one secret a key");
-    let done = match backend {
-        Backend::Lanes => in_lanes(Scalars::Each(own), peers, secrets),
-        Backend::AwsLc | Backend::Dalek => 0,
-    };
+    let done = in_lanes(backend, Scalars::Each(own), peers, secrets);
     for ((own, peer), secret) in own.iter().zip(peers).zip(secrets).skip(done) {
         *secret = checked(peer, |peer| own.prepare(backend).agree(peer));
     }
@@ -81,10 +78,7 @@ pub fn agree_each(backend: Backend, own: &[&SecretKey], peers: &[PublicKey], sec
 /// If the lengths differ.
 pub fn public_keys(backend: Backend, own: &[&SecretKey], publics: &mut [PublicKey]) {
     assert_eq!(own.len(), publics.len(), "one public key each");
-    let done = match backend {
-        Backend::Lanes => publics_in_lanes(own, publics),
-        Backend::AwsLc | Backend::Dalek => 0,
-    };
+    let done = publics_in_lanes(backend, own, publics);
     for (own, public) in own.iter().zip(publics).skip(done) {
         *public = own.prepare(backend).public_key();
     }
@@ -95,14 +89,20 @@ fn checked(peer: &PublicKey, agree: impl FnOnce(&PublicKey) -> Option<SharedSecr
 }
 
 /// How many of `count` the lanes take: all but a rest that is not worth a vector.
-fn taken(count: usize) -> usize {
-    if count % LANES < WORTH_A_VECTOR { count - count % LANES } else { count }
+fn taken(lanes: Lanes, count: usize) -> usize {
+    let rest = count % lanes.count();
+    if rest < WORTH_A_VECTOR { count - rest } else { count }
 }
 
-/// Agrees with as many of the first peers as the lanes take; returns how many.
-fn in_lanes(scalars: Scalars<'_>, peers: &[PublicKey], secrets: &mut [Option<SharedSecret>]) -> usize {
-    let Some(lanes) = Lanes::detect() else { return 0 };
-    let count = taken(peers.len());
+/// Agrees with as many of the first peers as the backend's lanes take; returns how many, 0 if it has none.
+fn in_lanes(
+    backend: Backend,
+    scalars: Scalars<'_>,
+    peers: &[PublicKey],
+    secrets: &mut [Option<SharedSecret>],
+) -> usize {
+    let Some(lanes) = Lanes::of(backend) else { return 0 };
+    let count = taken(lanes, peers.len());
     let mut out = Zeroizing::new([[0; 32]; BATCH]);
     for from in (0..count).step_by(BATCH) {
         let range = from..count.min(from + BATCH);
@@ -122,9 +122,9 @@ fn in_lanes(scalars: Scalars<'_>, peers: &[PublicKey], secrets: &mut [Option<Sha
 }
 
 /// As [`in_lanes()`], with the base point.
-fn publics_in_lanes(own: &[&SecretKey], publics: &mut [PublicKey]) -> usize {
-    let Some(lanes) = Lanes::detect() else { return 0 };
-    let count = taken(own.len());
+fn publics_in_lanes(backend: Backend, own: &[&SecretKey], publics: &mut [PublicKey]) -> usize {
+    let Some(lanes) = Lanes::of(backend) else { return 0 };
+    let count = taken(lanes, own.len());
     let mut out = [[0; 32]; BATCH];
     for (own, publics) in own[..count].chunks(BATCH).zip(publics[..count].chunks_mut(BATCH)) {
         let out = &mut out[..own.len()];
@@ -141,8 +141,8 @@ fn publics_in_lanes(own: &[&SecretKey], publics: &mut [PublicKey]) -> usize {
 /// If the lengths differ, or the processor does not have the backend.
 #[cfg(any(test, feature = "sim"))]
 pub fn multiply(backend: Backend, scalars: Scalars<'_>, points: &[PublicKey], out: &mut [[u8; 32]]) {
-    if backend == Backend::Lanes {
-        return Lanes::detect().expect("the processor has the lanes").multiply(scalars, points, out);
+    if let Backend::Lanes | Backend::Lanes4 = backend {
+        return Lanes::of(backend).expect("the processor has the lanes").multiply(scalars, points, out);
     }
     assert_eq!(points.len(), out.len(), "one result a point");
     let agree = |own: &Agreement, i: usize| own.agree(&points[i]).map_or([0; 32], |secret| *secret.expose());

@@ -1,7 +1,7 @@
-//! X25519 (RFC 7748) behind one interface with three backends.
+//! X25519 (RFC 7748) behind one interface with several backends.
 //!
 //! x25519-dalek is the reference and the portable backend; aws-lc is 2.5 times as fast where it has assembly; where the
-//! processor has AVX-512, `lanes` does eight at a time. Points are checked *before* they are used: non-canonical
+//! processor has AVX-512, `lanes` does eight at a time, where it has AVX2, four. Points are checked *before* they are used: non-canonical
 //! encodings would let one point have two spellings, and low-order points give a secret that everybody knows.
 
 mod batch;
@@ -29,6 +29,8 @@ pub use batch::{BATCH, Scalars, agree_each, public_keys};
 pub enum Backend {
     /// Eight at a time with AVX-512, in batches; what comes alone, and everything on another processor, is aws-lc's.
     Lanes,
+    /// Four at a time with AVX2 and fused multiply-adds, in batches; what comes alone is aws-lc's.
+    Lanes4,
     /// aws-lc through aws-lc-rs, assembly where the processor has it.
     AwsLc,
     /// x25519-dalek and RustCrypto: pure Rust, the reference.
@@ -37,18 +39,19 @@ pub enum Backend {
 
 impl Backend {
     /// All, for tests that compare them.
-    pub const ALL: [Backend; 3] = [Backend::Lanes, Backend::AwsLc, Backend::Dalek];
+    pub const ALL: [Backend; 4] = [Backend::Lanes, Backend::Lanes4, Backend::AwsLc, Backend::Dalek];
 
     /// Whether this processor has what it needs.
     pub fn is_available(self) -> bool {
-        self != Backend::Lanes || lanes::Lanes::detect().is_some()
+        matches!(self, Backend::AwsLc | Backend::Dalek) || lanes::Lanes::of(self).is_some()
     }
 }
 
 impl Default for Backend {
     /// The fastest that this processor has.
     fn default() -> Self {
-        if Backend::Lanes.is_available() { Backend::Lanes } else { Backend::AwsLc }
+        let lanes = [Backend::Lanes, Backend::Lanes4];
+        lanes.into_iter().find(|backend| backend.is_available()).unwrap_or(Backend::AwsLc)
     }
 }
 
@@ -56,6 +59,7 @@ impl fmt::Display for Backend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Backend::Lanes => "lanes",
+            Backend::Lanes4 => "lanes4",
             Backend::AwsLc => "aws-lc",
             Backend::Dalek => "dalek",
         })
@@ -145,7 +149,7 @@ impl SecretKey {
     /// The key ready for use by `backend`; prepare once, agree often.
     pub fn prepare(&self, backend: Backend) -> Agreement {
         match backend {
-            Backend::Lanes => Agreement::Lanes(Self(self.0), self.aws_lc()),
+            Backend::Lanes | Backend::Lanes4 => Agreement::Lanes(backend, Self(self.0), self.aws_lc()),
             Backend::AwsLc => Agreement::AwsLc(self.aws_lc()),
             Backend::Dalek => Agreement::Dalek(x25519_dalek::StaticSecret::from(self.0)),
         }
@@ -164,8 +168,8 @@ impl SecretKey {
 
 /// A private key in the form its backend works with; cleared by the backend on drop.
 pub enum Agreement {
-    /// For the lanes, and held by aws-lc for what does not fill them.
-    Lanes(SecretKey, agreement::PrivateKey),
+    /// For the lanes of the backend, and held by aws-lc for what does not fill them.
+    Lanes(Backend, SecretKey, agreement::PrivateKey),
     /// Held by aws-lc.
     AwsLc(agreement::PrivateKey),
     /// Held by x25519-dalek.
@@ -176,7 +180,7 @@ impl Agreement {
     /// The backend that holds the key.
     pub fn backend(&self) -> Backend {
         match self {
-            Agreement::Lanes(..) => Backend::Lanes,
+            Agreement::Lanes(backend, ..) => *backend,
             Agreement::AwsLc(_) => Backend::AwsLc,
             Agreement::Dalek(_) => Backend::Dalek,
         }
@@ -185,7 +189,7 @@ impl Agreement {
     /// The public key.
     pub fn public_key(&self) -> PublicKey {
         match self {
-            Agreement::Lanes(_, key) | Agreement::AwsLc(key) => {
+            Agreement::Lanes(.., key) | Agreement::AwsLc(key) => {
                 let public = key.compute_public_key().expect("aws-lc derives the public key of any private key");
                 PublicKey(public.as_ref().try_into().expect("an X25519 public key has 32 bytes"))
             }
@@ -197,7 +201,7 @@ impl Agreement {
     /// `peer` has passed [`PublicKey::check`].
     pub fn agree(&self, peer: &PublicKey) -> Option<SharedSecret> {
         match self {
-            Agreement::Lanes(_, key) | Agreement::AwsLc(key) => {
+            Agreement::Lanes(.., key) | Agreement::AwsLc(key) => {
                 let peer = agreement::UnparsedPublicKey::new(&agreement::X25519, peer.0);
                 agreement::agree(key, peer, (), |secret| secret.try_into().map(SharedSecret).map_err(drop)).ok()
             }

@@ -270,7 +270,7 @@ fn points_at_the_ends_of_the_range_and_with_limbs_at_their_bounds() {
 
 #[test]
 fn a_backend_is_known_by_its_name() {
-    assert_eq!(Backend::ALL.map(|backend| backend.to_string()), ["lanes", "aws-lc", "dalek"]);
+    assert_eq!(Backend::ALL.map(|backend| backend.to_string()), ["lanes", "lanes4", "aws-lc", "dalek"]);
     assert!(Backend::default().is_available());
     assert_ne!(Backend::default(), Backend::Dalek);
 }

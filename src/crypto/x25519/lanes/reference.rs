@@ -1,7 +1,5 @@
 //! What the tests of the field hold it against.
 
-use super::field::Limbs;
-
 /// a b in plain integers: limbs within 2^52, the same value modulo p as any other way to carry.
 pub(super) fn reference(a: &[i64; 5], b: &[i64; 5]) -> [i64; 5] {
     let mut columns = [0i128; 5];
@@ -24,9 +22,9 @@ pub(super) fn reference(a: &[i64; 5], b: &[i64; 5]) -> [i64; 5] {
 }
 
 /// Limbs of which every combination of signs and sizes at the bound occurs, by number.
-pub(super) fn limbs(number: usize, bound: i64) -> Limbs {
+pub(super) fn limbs<const LANES: usize>(number: usize, bound: i64) -> [[i64; LANES]; 5] {
     let choices = [bound, -bound, bound - 1, 0, 1, -1, 1 - bound, (1 << 50) + 12_345];
-    let mut limbs = [[0; 8]; 5];
+    let mut limbs = [[0; LANES]; 5];
     for (i, limb) in limbs.iter_mut().enumerate() {
         for (lane, limb) in limb.iter_mut().enumerate() {
             // A walk through all of them, another in each lane.

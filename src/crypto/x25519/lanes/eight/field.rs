@@ -335,7 +335,9 @@ fn carry(columns: [__m512i; 5]) -> Element {
 
 #[cfg(test)]
 mod tests {
-    use super::super::reference::{limbs, reference};
+    use super::super::super::bytes::freeze;
+    use super::super::super::reference::{limbs, reference};
+    use super::super::Detected;
     use super::*;
 
     /// Within what `carry` promises.
@@ -362,19 +364,19 @@ mod tests {
             {
                 let found = lane_of(found, lane);
                 assert!(found.iter().all(|limb| limb.abs() <= bound), "{number}: {found:?}");
-                assert_eq!(super::super::freeze(&found), super::super::freeze(&expected), "{number}, lane {lane}");
+                assert_eq!(freeze(&found), freeze(&expected), "{number}, lane {lane}");
             }
         }
     }
 
     #[test]
-    #[expect(unsafe_code, reason = "as in `Lanes::batch`")]
+    #[expect(unsafe_code, reason = "as in `Detected::batch`")]
     fn limbs_at_their_bounds_give_exact_and_bounded_results() {
-        if super::super::Lanes::detect().is_none() {
+        if Detected::new().is_none() {
             return;
         }
         for number in 0..1 << 15 {
-            // SAFETY: `detect` has found both target features of the function.
+            // SAFETY: `Detected::new` has found both target features of the function.
             unsafe { check(number) };
         }
     }
