@@ -52,23 +52,43 @@ pub struct Disclosure {
     pub seed: u64,
 }
 
+/// What an adversary found after so many rounds.
+#[derive(Clone, Copy, Debug)]
+pub struct Disclosed {
+    /// So many.
+    pub rounds: u64,
+    /// The share of all clients whose partner it found.
+    pub found: f64,
+    /// The share in the network in which it found the fewest. Clients of one network are not independent, so that how far networks differ says how
+    /// much the share is to be trusted.
+    pub least: f64,
+    /// The share in the network in which it found the most.
+    pub most: f64,
+}
+
 /// Rounds for which a client that goes is away, on average.
 const AWAY_ROUNDS: f64 = 5.0;
 
 impl Disclosure {
-    /// After each number of rounds, that number and the share of clients whose partner the adversary found. `make` is given how many clients there are; it is
-    /// called once for each network.
+    /// How many partners the adversary found after each number of rounds. `make` is given how many clients there are; it is called once for
+    /// each network.
     ///
     /// # Panics
     /// If a network comes to a halt.
-    pub fn play<D: Discloser>(&self, make: impl Fn(usize) -> D) -> Vec<(f64, f64)> {
-        let mut found = vec![0; self.rounds.len()];
-        for world in 0..self.worlds {
-            let counts = self.world(self.seed + world, make(self.clients));
-            found.iter_mut().zip(counts).for_each(|(found, count)| *found += count);
-        }
-        let trials = (self.clients as u64 * self.worlds) as f64;
-        self.rounds.iter().zip(found).map(|(rounds, found)| (*rounds as f64, found as f64 / trials)).collect()
+    pub fn play<D: Discloser>(&self, make: impl Fn(usize) -> D) -> Vec<Disclosed> {
+        let networks: Vec<Vec<usize>> =
+            (0..self.worlds).map(|world| self.world(self.seed + world, make(self.clients))).collect();
+        let share = |found: usize, networks: u64| found as f64 / (self.clients as u64 * networks) as f64;
+        let disclosed = |(at, rounds): (usize, &u64)| {
+            let found = || networks.iter().map(|counts| counts[at]);
+            Disclosed {
+                rounds: *rounds,
+                found: share(found().sum(), self.worlds),
+                least: share(found().min().unwrap_or(0), 1),
+                most: share(found().max().unwrap_or(0), 1),
+            }
+        };
+        self.rounds.iter().enumerate().map(disclosed).collect()
     }
 
     /// One network: how many partners are found after each number of rounds.
@@ -252,8 +272,14 @@ const CONTROL_ROUNDS: u64 = 50;
 /// Rounds after which the adversary is asked.
 const ASKED: [u64; 9] = [10, 20, 50, 100, 200, 500, 1000, 2000, 5000];
 
-fn curve<D: Discloser>(name: String, setting: &Disclosure, make: fn(usize) -> D) -> Curve {
-    Curve { name, points: setting.play(make) }
+fn curve(name: impl Into<String>, disclosed: &[Disclosed]) -> Curve {
+    Curve { name: name.into(), points: disclosed.iter().map(|it| (it.rounds as f64, it.found)).collect() }
+}
+
+/// The share in the end, in percent, and in the networks by themselves.
+fn percent(disclosed: &[Disclosed]) -> String {
+    let Disclosed { found, least, most, .. } = disclosed[disclosed.len() - 1];
+    format!("{:.0} % ({:.0} to {:.0} % in single networks)", found * 100.0, least * 100.0, most * 100.0)
 }
 
 /// Experiment T6: 64 clients in each of so many networks, asked for after 10 to `rounds` rounds, at least 50.
@@ -261,21 +287,22 @@ pub fn disclosure(rounds: u64, worlds: u64, seed: u64) -> Outcome {
     let asked: Vec<u64> = ASKED.into_iter().filter(|at| *at <= rounds).collect();
     let dummies = DummyPolicy::Uniform;
     let setting = Disclosure { clients: 64, rounds: asked, dummies, writes: 0.2, away: 0.0, worlds, seed };
-    let mut curves: Vec<Curve> = [0.0, 0.01, 0.1]
-        .map(|away| {
-            let setting = Disclosure { away, ..setting.clone() };
-            curve(format!("presence, {:.0} % away", away * 100.0), &setting, Contrast::presence)
-        })
-        .into();
-    curves.push(curve("own dummies, nobody away".into(), &setting, OneMore::own_dummies));
+    let [nobody, few, many] =
+        [0.0, 0.01, 0.1].map(|away| Disclosure { away, ..setting.clone() }.play(Contrast::presence));
     let dropped = Disclosure { dummies: DummyPolicy::Dropped, ..setting.clone() };
-    curves.push(curve("dropped dummies, nobody away".into(), &dropped, Contrast::presence));
+    let mut curves = vec![
+        curve("presence, 0 % away", &nobody),
+        curve("presence, 1 % away", &few),
+        curve("presence, 10 % away", &many),
+        curve("own dummies, nobody away", &setting.play(OneMore::own_dummies)),
+        curve("dropped dummies, nobody away", &dropped.play(Contrast::presence)),
+    ];
     let selfish = Disclosure {
         dummies: DummyPolicy::Own,
         rounds: ASKED.into_iter().filter(|at| *at <= CONTROL_ROUNDS).collect(),
         ..setting
     };
-    let control = curve("control: dummies to oneself".into(), &selfish, OneMore::own_dummies);
+    let control = curve("control: dummies to oneself", &selfish.play(OneMore::own_dummies));
     let end = |curve: &Curve| curve.points.last().map_or(f64::NAN, |(_, found)| *found);
     let finding = |curve: &Curve| {
         let statistic = format!("partners found after {rounds} rounds: {}", curve.name);
@@ -289,11 +316,11 @@ pub fn disclosure(rounds: u64, worlds: u64, seed: u64) -> Outcome {
          whoever watches the clients' links. *Presence* (statistical disclosure): whose mailbox gets more in rounds with a client than \
          in rounds without it. *Own dummies*: whose gets one more when the client's own gets nothing. A guess finds one in 64.\n\n\
          **What leaks.** Where nobody is ever away there is nothing to compare, and both stay at a guess. Of clients who come and go \
-         presence finds more and more: with 10 % away at any moment {:.0} % of partners after {rounds} rounds, with 1 % {:.0} %. No bound is \
+         presence finds more and more: with 10 % away at any moment {} of partners after {rounds} rounds, with 1 % {}. No bound is \
          set for those curves; they are what being away costs. That a mailbox gets letters at all, and how many, the exit sees in any case.",
         worlds,
-        end(&curves[2]) * 100.0,
-        end(&curves[1]) * 100.0,
+        percent(&many),
+        percent(&few),
     );
     curves.push(control);
     Outcome {
@@ -320,7 +347,7 @@ mod tests {
         let play = |dummies: DummyPolicy| {
             let game =
                 Disclosure { clients: 16, rounds: vec![60], dummies, writes: 0.2, away: 0.0, worlds: 2, seed: 6 };
-            game.play(OneMore::own_dummies)[0].1
+            game.play(OneMore::own_dummies)[0].found
         };
         let (sound, selfish) = (play(DummyPolicy::Uniform), play(DummyPolicy::Own));
         // A guess finds one in 16; 32 trials, four standard errors.

@@ -77,7 +77,7 @@ mod view;
 mod wire;
 
 pub use clockwork::clockwork;
-pub use disclosure::{Contrast, Deposits, Discloser, Disclosure, Kind, OneMore, disclosure};
+pub use disclosure::{Contrast, Deposits, Disclosed, Discloser, Disclosure, Kind, OneMore, disclosure};
 pub use finding::{Control, Curve, Figure, Finding, Outcome};
 pub use interval::{lower_bound, upper_bound};
 pub use laboratory::{Extent, Laboratory, SIMULATED};
