@@ -69,7 +69,7 @@ impl Disk {
         }
     }
 
-    /// The same, whose messages wait before they leave: for how many rounds on average, [`Patience`] says how.
+    /// The same, whose messages wait before they leave: a number of rounds that is geometric, `rounds` on average.
     pub fn with_wait(self, rounds: u64) -> Self {
         Self { patience: Patience::new(rounds), ..self }
     }
