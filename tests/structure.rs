@@ -235,7 +235,8 @@ fn the_core_does_no_io() {
 #[test]
 fn unsafe_code_stands_in_three_places() {
     let words = ["unsafe_code", "unsafe {", "unsafe fn", "unsafe impl", "unsafe extern"];
-    let unsafe_code = |file: &File| file.code().any(|line| words.iter().any(|word| line.contains(word)));
+    let unsafe_code =
+        |file: &File| !file.is_test() && file.code().any(|line| words.iter().any(|word| line.contains(word)));
     let named: BTreeSet<PathBuf> = source().into_iter().filter(unsafe_code).map(|file| file.path).collect();
     let known = ["crypto/blake3_lanes/lanes.rs", "crypto/x25519/lanes/mod.rs", "store/lmdb.rs"];
     assert_eq!(named, known.into_iter().map(PathBuf::from).collect());

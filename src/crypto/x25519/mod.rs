@@ -1,8 +1,8 @@
 //! X25519 (RFC 7748) behind one interface with several backends.
 //!
-//! x25519-dalek is the reference and the portable backend; aws-lc is 2.5 times as fast where it has assembly; where the
-//! processor has AVX-512, `lanes` does eight at a time, where it has AVX2, four. Points are checked *before* they are used: non-canonical
-//! encodings would let one point have two spellings, and low-order points give a secret that everybody knows.
+//! x25519-dalek is the reference and the portable backend; aws-lc is 2.5 times as fast where it has assembly; `lanes` does
+//! eight at a time where the processor has AVX-512, and four where it has AVX2 and FMA. Points are checked *before* they
+//! are used: non-canonical encodings would let one point have two spellings, and low-order points give a secret that everybody knows.
 
 mod batch;
 #[cfg(target_arch = "x86_64")]
@@ -29,7 +29,7 @@ pub use batch::{BATCH, Scalars, agree_each, public_keys};
 pub enum Backend {
     /// Eight at a time with AVX-512, in batches; what comes alone, and everything on another processor, is aws-lc's.
     Lanes,
-    /// Four at a time with AVX2 and fused multiply-adds, in batches; what comes alone is aws-lc's.
+    /// As [`Backend::Lanes`], four at a time with AVX2 and fused multiply-adds.
     Lanes4,
     /// aws-lc through aws-lc-rs, assembly where the processor has it.
     AwsLc,

@@ -7,7 +7,7 @@ use crate::crypto::SecretKey;
 /// Bits of a clamped scalar.
 pub(super) const BITS: usize = 255;
 
-/// Bit i of up to eight clamped scalars: lane l's is bit l of mask i. Bit 255 is 0, and not asked for.
+/// Bit i of up to eight clamped scalars: lane l's is bit l of mask i. Bit 255 is not asked for.
 #[derive(Zeroize, ZeroizeOnDrop)]
 pub(super) struct Masks([u8; BITS + 1]);
 

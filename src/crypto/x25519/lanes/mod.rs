@@ -1,10 +1,10 @@
 //! X25519 for many points at once: Montgomery ladders side by side in the 64-bit lanes of vector registers, eight of
 //! AVX-512's (`eight`) or four of AVX2's (`four`).
 //!
-//! `field.rs` of each has the arithmetic with its bounds, `ladder.rs` the ladder. What they have in common is here: points (`bytes.rs`) and
-//! scalars (`masks.rs`) into lanes, one inversion for all (Montgomery's trick: invert the product of all Z, then take them apart again), and
-//! canonical bytes out. Nothing here branches on a secret or uses one as an index. Whatever rests in memory is cleared,
-//! and the stack below, where the compiler may have spilled registers, is written over.
+//! `field.rs` of each has the arithmetic with its bounds, `ladder.rs` the ladder. What they have in common is here: points
+//! (`bytes.rs`) and scalars (`masks.rs`) into lanes, one inversion for all (Montgomery's trick: invert the product of all Z,
+//! then take them apart again), and canonical bytes out. Nothing here branches on a secret or uses one as an index.
+//! Whatever rests in memory is cleared, and the stack below, where the compiler may have spilled registers, is written over.
 
 mod bytes;
 mod masks;
@@ -22,7 +22,8 @@ pub(super) enum Lanes {
 }
 
 impl Lanes {
-    /// Those that `backend` names; `None` if it names none, or the processor, or the system's handling of its registers, lacks them.
+    /// Those that `backend` names; `None` if it names none, or if the processor, or the system's handling of its registers,
+    /// lacks them.
     pub(super) fn of(backend: Backend) -> Option<Self> {
         match backend {
             Backend::Lanes => eight::Detected::new().map(Self::Eight),
@@ -59,7 +60,7 @@ impl Lanes {
 /// Batches in the lanes of one kind of registers, whose `field` and `ladder` are beside it. The text of both is the same; a
 /// function that needs a processor's features cannot be generic over which.
 macro_rules! batches {
-    ($lanes:literal lanes with $features:literal: $($feature:tt)&&+) => {
+    ($lanes:literal lanes with $($feature:tt)+) => {
         use zeroize::{Zeroize, ZeroizeOnDrop};
 
         use super::bytes::{freeze, from_bytes, to_bytes};
@@ -114,7 +115,7 @@ macro_rules! batches {
 
         /// At most [`BATCH`] points.
         #[inline(never)]
-        #[target_feature(enable = $features)]
+        $(#[target_feature(enable = $feature)])+
         fn batch(scalars: Scalars<'_>, points: &[PublicKey], chain: &mut Chain, out: &mut [[u8; 32]]) {
             let vectors = points.len().div_ceil(LANES);
             let mut masks = match scalars {
@@ -152,7 +153,7 @@ macro_rules! batches {
         }
 
         /// At most as many points as lanes; lanes without one get the base point.
-        #[target_feature(enable = $features)]
+        $(#[target_feature(enable = $feature)])+
         fn load(points: &[PublicKey]) -> Element {
             let mut limbs = NO_LIMBS;
             limbs[0] = [9; LANES];
@@ -180,7 +181,7 @@ macro_rules! batches {
         }
 
         /// 1 / z in each lane, as z^(p - 2) = z^(2^255 - 21); 0 of 0.
-        #[target_feature(enable = $features)]
+        $(#[target_feature(enable = $feature)])+
         fn invert(z: Element) -> Element {
             // z_n is z^(2^n - 1).
             let z2 = z.square();
@@ -205,7 +206,7 @@ mod eight {
     mod field;
     mod ladder;
 
-    batches!(8 lanes with "avx512f,avx512dq": "avx512f" && "avx512dq");
+    batches!(8 lanes with "avx512f" "avx512dq");
 }
 
 mod four {
@@ -217,5 +218,5 @@ mod four {
     #[cfg(test)]
     mod tests;
 
-    batches!(4 lanes with "avx2,fma": "avx2" && "fma");
+    batches!(4 lanes with "avx2" "fma");
 }

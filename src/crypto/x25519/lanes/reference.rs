@@ -23,7 +23,7 @@ pub(super) fn reference(a: &[i64; 5], b: &[i64; 5]) -> [i64; 5] {
 
 /// Limbs of which every combination of signs and sizes at the bound occurs, by number.
 pub(super) fn limbs<const LANES: usize>(number: usize, bound: i64) -> [[i64; LANES]; 5] {
-    let choices = [bound, -bound, bound - 1, 0, 1, -1, 1 - bound, (1 << 50) + 12_345];
+    let choices = [bound, -bound, bound - 1, 0, 1, -1, 1 - bound, bound.min((1 << 50) + 12_345)];
     let mut limbs = [[0; LANES]; 5];
     for (i, limb) in limbs.iter_mut().enumerate() {
         for (lane, limb) in limb.iter_mut().enumerate() {

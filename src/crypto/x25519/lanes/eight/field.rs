@@ -12,8 +12,8 @@
 //! It needs |a b| < 2^103; with C a little larger, by 2^101 (`HALF`), still |a b| < 2^103 - 2^101.
 //!
 //! # Bounds
-//! *Reduced* limbs, which `carry` leaves, are within 2^50 + 2^10. *Loose* ones, sums and differences of two reduced ones
-//! or fresh from bytes, are within 2^51 + 2^22 (what `add_a24` leaves is the largest). `mul` and `square` take loose
+//! *Reduced* limbs, which `carry` leaves, are within 2^50 + 2^10. *Loose* ones, sums and differences of two reduced
+//! ones, are within 2^51 + 2^22 (what `add_a24` leaves is the largest). `mul` and `square` take loose
 //! elements and return reduced ones:
 //!
 //! - a b is within (2^51 + 2^22)^2 < 2^102 + 2^75, as the product needs; H is within 2^50 + 2^23.

@@ -5,7 +5,7 @@
 use super::super::masks::{BITS, Masks};
 use super::field::Element;
 
-/// k P and (k + 1) P as X : Z, reduced.
+/// k P and (k + 1) P as X : Z, in lanes that are swapped the other way round, reduced.
 struct State {
     x2: Element,
     z2: Element,
@@ -13,7 +13,7 @@ struct State {
     z3: Element,
 }
 
-/// X and Z of each lane's scalar times the point with that lane's u, both reduced. `u` is loose, at most 2^51 a limb.
+/// X and Z of each lane's scalar times the point with that lane's u, both reduced. `u` is loose.
 #[target_feature(enable = "avx512f,avx512dq")]
 pub(super) fn ladder(masks: &Masks, u: Element) -> (Element, Element) {
     let mut state = State { x2: Element::one(), z2: Element::zero(), x3: u, z3: Element::one() };

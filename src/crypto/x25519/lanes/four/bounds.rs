@@ -44,7 +44,7 @@ const _: () = {
     let largest = REDUCED as u128 * LOOSE as u128;
     assert!(largest <= (1 << 102) - (1 << 100), "a product of limbs stays in its binade, with `HALF` on top too");
     assert!(2 * (REDUCED as u128) <= LOOSE as u128, "doubled limbs are loose");
-    assert!(largest >> LIMB_BITS < HIGH_BOUND as u128);
+    assert!(largest >> LIMB_BITS < HIGH_BOUND as u128, "a high half is within its bound");
 };
 /// What a high half is within.
 const HIGH_BOUND: u64 = (1 << 50) + (1 << 22);
@@ -93,7 +93,7 @@ const fn missing(k: usize, on_top: u64) -> u64 {
     let more = if balanced >= reach && balanced <= u64::MAX - reach { 0 } else { 1 << 62 };
     let all = balanced.wrapping_add(more);
     assert!(all >= reach && all <= u64::MAX - reach, "no column wraps around");
-    assert!(all & LIMB_MASK == BALANCE, "the constants but balance a digit");
+    assert!(all & LIMB_MASK == BALANCE, "a digit has nothing on top but what balances it");
     balance + more
 }
 
@@ -129,7 +129,7 @@ pub(super) const fn unbias(on_top: [u64; 5]) -> [f64; 5] {
     all
 }
 
-/// The constants on top of `plus`: those of `kind`, and of `other` once, not at all, or negative.
+/// The constants on top of columns of `kind` and of `other`, which are added once, subtracted, or not there.
 pub(super) const fn combined(kind: usize, other: usize, times: u64) -> [u64; 5] {
     let mut all = [0; 5];
     let mut k = 0;

@@ -4,12 +4,13 @@
 //! l_i 2^(51 i). Nothing rounds unless said so; every double below is an exact integer.
 //!
 //! # A product of two limbs
-//! The fused multiply-add is a 53-bit multiplier. With C = 3 2^102, a sum in [2^103, 2^104] has a last place of 2^51, so
-//! rounding C + a b to the nearest gives h = C + 2^51 H, where H is an integer nearest to a b / 2^51; then
-//! h - C - 3 2^51 = 2^51 (H - 3) is exact, and so is l = a b - 2^51 (H - 3) = 3 2^51 + L, where L = a b - 2^51 H lies in
-//! [-2^50, 2^50]: l is in [2^52, 2^53). The bits of both doubles are integers with a constant on top: those of h are
-//! HIGH + H, those of l are LOW + L. So sums of halves are sums of 64-bit integers, modulo 2^64, and the constants are
-//! taken off once a column. It needs |a b| <= 2^102; with C a little larger, by 2^100 (`HALF`), |a b| <= 2^102 - 2^100.
+//! The fused multiply-add is a 53-bit multiplier. With C = 3 2^102, a sum in [2^103, 2^104) has a last place of 2^51, so
+//! rounding C + a b to the nearest gives h = C + 2^51 H, where H is an integer nearest to a b / 2^51 (rounded up to 2^104
+//! it has the bits that follow, so that what is said of bits holds there too); then h - C - 3 2^51 = 2^51 (H - 3) is exact,
+//! and so is l = a b - 2^51 (H - 3) = 3 2^51 + L, where L = a b - 2^51 H lies in [-2^50, 2^50]: l is in [2^52, 2^53). The
+//! bits of both doubles are integers with a constant on top: those of h are HIGH + H, those of l are LOW + L. So sums of
+//! halves are sums of 64-bit integers, modulo 2^64, and the constants are taken off once a column. It needs |a b| <= 2^102;
+//! with C a little larger, by 2^100 (`HALF`), |a b| <= 2^102 - 2^100.
 //!
 //! # Columns
 //! Column k of a product sums the low halves of all a_i b_j with i + j = k and the high halves of those with
@@ -233,6 +234,7 @@ impl Element {
         let (d0, d1, d2, d3) = (double(a0), double(a1), double(a2), double(a3));
         let (c5, c4) = product(d0, a4, HALF);
         more!(c4, c5; d1, a3, HALF; a2, a2, 0);
+        // Now, and not with what follows: all of it at once does not fit into the registers.
         let c4 = black_box(c4);
         column!(c5, c6; d1, a4, HALF; d2, a3, HALF);
         column!(c6, c7; d2, a4, HALF; a3, a3, HALF);
@@ -332,8 +334,8 @@ fn spread(lanes: u8) -> __m256i {
 #[inline]
 #[target_feature(enable = "avx2,fma")]
 fn folded(low: __m256i, high: __m256i) -> __m256i {
-    // The compiler would make 19 of 2 (8 + 1) + 1, and of that two multiplications where the fused ones have to be, if it
-    // knew how far this shifts.
+    // If the shift were known, the compiler would multiply by 19 instead: two instructions in the unit that the fused ones
+    // need.
     let by_9 = add_int(_mm256_sllv_epi64(high, each(black_box(3))), high);
     add_int(add_int(low, high), add_int(by_9, by_9))
 }

@@ -5,7 +5,7 @@
 use super::super::masks::{BITS, Masks};
 use super::field::Element;
 
-/// k P and (k + 1) P, each as X + Z and X - Z, reduced.
+/// k P and (k + 1) P, in lanes that are swapped the other way round, each as X + Z and X - Z, reduced.
 struct State {
     sum2: Element,
     difference2: Element,
@@ -13,7 +13,7 @@ struct State {
     difference3: Element,
 }
 
-/// X and Z of each lane's scalar times the point with that lane's u, both reduced. `u` is reduced, within 2^50 a limb.
+/// X and Z of each lane's scalar times the point with that lane's u, both reduced. `u` is reduced even with 1 more or less.
 #[target_feature(enable = "avx2,fma")]
 pub(super) fn ladder(masks: &Masks, u: Element) -> (Element, Element) {
     let one = Element::one();
@@ -29,7 +29,7 @@ pub(super) fn ladder(masks: &Masks, u: Element) -> (Element, Element) {
     for _ in 0..3 {
         (sum, difference) = double(sum, difference);
     }
-    // Twice X and Z, loose, and by 1 reduced.
+    // 2 X and 2 Z are loose; a product with 1 reduces them, and the factor cancels in X / Z.
     (sum.add(difference).mul(one), sum.sub(difference).mul(one))
 }
 

@@ -59,6 +59,8 @@ fn check(first: usize, second: usize) {
         x.squared().minus(l.addend(y)),
         x.squared().minus(y.squared()),
         l.addend(y).carry(),
+        // The largest difference there is.
+        l.product(y).minus(Element::zero().sub(l).addend(y)),
     ];
     let out = found.map(|found| integers(found));
     for lane in 0..4 {
@@ -77,6 +79,7 @@ fn check(first: usize, second: usize) {
             (two(&a, &a, &l, &b, -1), REDUCED),
             (two(&a, &a, &b, &b, -1), REDUCED),
             (two(&l, &b, &zero, &zero, 1), REDUCED),
+            (two(&l, &b, &l.map(|limb| -limb), &b, -1), REDUCED),
         ];
         for (which, (out, (expected, bound))) in out.iter().zip(expected).enumerate() {
             let found = out.map(|limb| limb[lane]);
