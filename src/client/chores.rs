@@ -210,6 +210,17 @@ mod tests {
     }
 
     #[test]
+    fn a_message_waits_as_long_as_its_client_is_told_to() {
+        for (wait, carried) in [(0, 1), (u64::MAX, 0)] {
+            let (chores, _) = begun();
+            let disk = Arc::into_inner(chores.disk).expect("nobody else's");
+            let mut chores = Chores::new(Arc::new(disk.with_wait(wait)));
+            // A gate that opens in one of 2^64 rounds.
+            assert_eq!(reserved(&mut chores, 2), Ok(carried), "{wait}");
+        }
+    }
+
+    #[test]
     fn a_disk_too_full_for_letters_still_sends_and_settles() {
         let (mut chores, mode) = begun();
         mode.store(1, Ordering::SeqCst);

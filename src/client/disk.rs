@@ -9,7 +9,7 @@ use crate::session::{Action, AlreadyUsed, Arrival, Event, Fragment, RequestId, S
 use crate::store::{self, Epochs, Inbox, InboxLimits, Outbox, Store, StoreError};
 use crate::wire::{Parameters, SignedEpoch};
 
-use super::patience::Patience;
+use super::gate::Gate;
 
 /// Incomplete messages of one named sender, and of all anonymous ones together.
 const PARTIALS: u32 = 1024;
@@ -39,7 +39,7 @@ pub struct Disk {
     /// Messages received.
     pub inbox: Inbox,
     epochs: Epochs,
-    patience: Patience,
+    gate: Gate,
     /// A session has begun and reserved no round yet.
     begins: AtomicBool,
     /// Why it did not take what was last asked of the outbox, and of the inbox.
@@ -63,7 +63,7 @@ impl Disk {
             outbox: Outbox::new(store.clone(), outbox_bytes),
             inbox: Inbox::new(store.clone(), inbox),
             epochs: Epochs::new(store),
-            patience: Patience::default(),
+            gate: Gate::default(),
             begins: AtomicBool::new(true),
             trouble: Mutex::default(),
         }
@@ -71,7 +71,7 @@ impl Disk {
 
     /// The same, whose messages wait before they leave: a number of rounds that is geometric, `rounds` on average.
     pub fn with_wait(self, rounds: u64) -> Self {
-        Self { patience: Patience::new(rounds), ..self }
+        Self { gate: Gate::new(rounds), ..self }
     }
 
     /// Why it does not take what a session asks of it; `None` if it does.
@@ -134,7 +134,7 @@ impl Disk {
     fn reserve(&self, round: u64, expiry: u64, count: u32) -> Event {
         let count = if self.begins.swap(false, Ordering::Relaxed) { 0 } else { count as usize };
         // Drawn in every round, whatever waits.
-        let ripe = self.patience.ripe(|| self.outbox.accepted());
+        let ripe = self.gate.ripe(|| self.outbox.accepted());
         let reserved = self.outbox.reserve(round, expiry, count, ripe);
         self.note(0, reserved.as_ref().err().filter(|error| !matches!(error, StoreError::RoundUsed(_))));
         let result = match reserved {

@@ -11,19 +11,20 @@ use crate::store::StoreError;
 ///
 /// In each round a gate opens with probability 1 / (`mean` + 1), and what was accepted before it opened may leave, in the
 /// order of acceptance. Whenever a message is written, the number of rounds until then is geometric, with this mean, and
-/// independent of the moment: the gate has no memory. So nothing of it is on the disk; after a restart what has not begun to leave
-/// waits as if it had just been written. What has begun waits no more.
+/// independent of the moment: the gate has no memory. Messages that are written between two openings leave together. Nothing
+/// of this is on the disk; after a restart what has not begun to leave waits as if it had just been written. What has begun
+/// waits no more.
 #[derive(Default)]
-pub(super) struct Patience {
+pub(super) struct Gate {
     mean: u64,
-    /// How many messages had been accepted when the gate last opened; the generator is there once it is needed.
-    gate: Mutex<(Option<Csprng>, u64)>,
+    /// The generator, there once it is needed, and how many messages had been accepted when the gate last opened.
+    state: Mutex<(Option<Csprng>, u64)>,
 }
 
-impl Patience {
+impl Gate {
     /// Messages wait for `mean` rounds on average; with 0 they do not wait.
     pub(super) fn new(mean: u64) -> Self {
-        Self { mean, gate: Mutex::default() }
+        Self { mean, state: Mutex::default() }
     }
 
     /// For one more round: how many of all messages that were ever `accepted` may leave. If that cannot be read the gate
@@ -32,8 +33,8 @@ impl Patience {
         if self.mean == 0 {
             return u64::MAX;
         }
-        let mut gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
-        let (generator, ripe) = &mut *gate;
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let (generator, ripe) = &mut *state;
         let opens = generator.get_or_insert_with(os_csprng).random_range(0..=self.mean) == 0;
         if opens && let Ok(accepted) = accepted() {
             *ripe = accepted;
@@ -50,12 +51,11 @@ mod tests {
 
     /// In how many rounds each of `messages` did not leave, with `mean`; one is accepted before each round.
     fn waits(mean: u64, messages: u64) -> Vec<u64> {
-        let gate = Mutex::new((Some(Csprng::seed_from_u64(4)), 0));
-        let patience = Patience { mean, gate };
+        let gate = Gate { mean, state: Mutex::new((Some(Csprng::seed_from_u64(4)), 0)) };
         let (mut waits, mut round) = (Vec::new(), 0);
         while (waits.len() as u64) < messages {
             round += 1;
-            let ripe = patience.ripe(|| Ok(round)).min(round);
+            let ripe = gate.ripe(|| Ok(round)).min(round);
             // The n-th was accepted before round n, counted from 1.
             waits.extend((waits.len() as u64..ripe).map(|n| round - (n + 1)));
         }
@@ -80,8 +80,8 @@ mod tests {
 
     #[test]
     fn a_disk_that_cannot_be_read_opens_no_gate() {
-        let patience = Patience::new(1);
-        assert!((0..100).all(|_| patience.ripe(|| Err(StoreError::NoMessage)) == 0));
-        assert!((0..200).any(|_| patience.ripe(|| Ok(7)) == 7), "wrong once in 2^200");
+        let gate = Gate::new(1);
+        assert!((0..100).all(|_| gate.ripe(|| Err(StoreError::NoMessage)) == 0));
+        assert!((0..200).any(|_| gate.ripe(|| Ok(7)) == 7), "wrong once in 2^200");
     }
 }
