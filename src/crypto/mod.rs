@@ -46,8 +46,7 @@ pub fn os_csprng() -> Csprng {
     <Csprng as rand::SeedableRng>::from_seed(seed)
 }
 
-/// Twice the frames of the functions that work in lanes: of `x25519` at most 5.8 kB for a batch, 5.1 for a step and 4.8 for
-/// a doubling, as they are compiled today.
+/// More than the frames of the functions that work in lanes: a test paints the stack and looks how far they reach.
 #[cfg(target_arch = "x86_64")]
 const STACK: usize = 32 << 10;
 

@@ -1,8 +1,9 @@
 //! X25519 (RFC 7748) behind one interface with several backends.
 //!
-//! x25519-dalek is the reference and the portable backend; aws-lc is 2.5 times as fast where it has assembly; `lanes` does
-//! eight at a time where the processor has AVX-512, and four where it has AVX2 and FMA. Points are checked *before* they
-//! are used: non-canonical encodings would let one point have two spellings, and low-order points give a secret that everybody knows.
+//! x25519-dalek is the reference and the portable backend; aws-lc is 2.5 times as fast where it has assembly; `lanes`
+//! does eight at a time where the processor has AVX-512, and four where it has AVX2 and FMA. Points are checked
+//! *before* they are used: non-canonical encodings would let one point have two spellings, and low-order points give a
+//! secret that everybody knows.
 
 mod batch;
 #[cfg(target_arch = "x86_64")]

@@ -274,3 +274,34 @@ fn a_backend_is_known_by_its_name() {
     assert!(Backend::default().is_available());
     assert_ne!(Backend::default(), Backend::Dalek);
 }
+
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[test]
+fn nothing_stays_on_the_stack_below_the_lanes() {
+    use std::os::unix::fs::FileExt;
+
+    use crate::crypto::STACK;
+
+    const DEEP: usize = 256 << 10;
+    const PAINT: u8 = 0x5a;
+
+    #[inline(never)]
+    fn paint() -> u64 {
+        let mut stack = [PAINT; DEEP];
+        std::hint::black_box(&mut stack).as_ptr() as u64
+    }
+
+    let memory = std::fs::File::open("/proc/self/mem").expect("our own");
+    let (own, peers) = (SecretKey::from_bytes([7; 32]), points(64, 7));
+    let (mut out, mut stack) = (vec![[0; 32]; peers.len()], vec![0; DEEP]);
+    for backend in [Backend::Lanes, Backend::Lanes4].into_iter().filter(|backend| backend.is_available()) {
+        let bottom = paint();
+        multiply(backend, Scalars::Shared(&own), &peers, &mut out);
+        memory.read_exact_at(&mut stack, bottom).expect("our own");
+        let deepest = stack.iter().position(|byte| *byte != PAINT).expect("it was used");
+        assert!(deepest > 0, "{backend}: the paint is not deep enough");
+        // Nobody has been deeper than what clears it, and since then nobody so deep.
+        let spare = &stack[deepest..][..STACK / 4];
+        assert!(spare.iter().all(|byte| *byte == 0), "{backend}: what is cleared is not deep enough");
+    }
+}

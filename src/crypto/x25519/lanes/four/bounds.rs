@@ -129,6 +129,9 @@ pub(super) const fn unbias(on_top: [u64; 5]) -> [f64; 5] {
     all
 }
 
+/// For [`combined`]: what is subtracted, modulo 2^64.
+pub(super) const MINUS_ONE: u64 = u64::MAX;
+
 /// The constants on top of columns of `kind` and of `other`, which are added once, subtracted, or not there.
 pub(super) const fn combined(kind: usize, other: usize, times: u64) -> [u64; 5] {
     let mut all = [0; 5];
@@ -139,5 +142,3 @@ pub(super) const fn combined(kind: usize, other: usize, times: u64) -> [u64; 5] 
     }
     all
 }
-
-pub(super) const MINUS_ONE: u64 = u64::MAX;
