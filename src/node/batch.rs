@@ -25,11 +25,12 @@ pub async fn send_batch(connection: &Connection, batch: &OutgoingBatch) -> Resul
     let mut stream = connection.open_uni().await?;
     stream.message(&PeerMessage::ForwardBatch(batch.header.clone())).await?;
     let packets = &batch.packets;
-    let (each, bytes) = (PIECE_BYTES.div_ceil(packets.geometry().packet()), packets.geometry().packet());
-    for first in (0..packets.len()).step_by(each) {
-        let piece = first..packets.len().min(first + each);
+    let size = packets.geometry().packet();
+    let in_a_piece = PIECE_BYTES.div_ceil(size);
+    for first in (0..packets.len()).step_by(in_a_piece) {
+        let piece = first..packets.len().min(first + in_a_piece);
         // Room for all of it at once: a buffer that grows is copied as often as it does.
-        let mut gathered = Vec::with_capacity(piece.len() * bytes);
+        let mut gathered = Vec::with_capacity(piece.len() * size);
         piece.for_each(|index| gathered.extend_from_slice(packets.packet(index)));
         stream.raw_chunk(Bytes::from(gathered)).await?;
     }

@@ -29,7 +29,7 @@ impl Slots {
     }
 
     /// Puts the next bytes of packets as received, whole or in parts, behind those that are there: a slot is one once all
-    /// of its W bytes have come.
+    /// of its W bytes have come. Beyond the room that there is it takes more.
     pub fn append(&mut self, mut received: &[u8]) {
         let (packet, stride) = (self.geometry.packet(), self.geometry.stride());
         while !received.is_empty() {
@@ -122,5 +122,26 @@ impl Slots {
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (&mut [u8], &mut PrfKey)> {
         assert_eq!(self.echo_keys.len(), self.len(), "keys are taken from packets that have left");
         self.bytes.chunks_exact_mut(self.geometry.stride()).zip(&mut self.echo_keys)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packets_come_in_parts_of_any_length() {
+        let geometry = Geometry::new(3, 256).expect("in range");
+        let count = 5;
+        let packets: Vec<u8> = (0..count * geometry.packet()).map(|at| (at % 251) as u8).collect();
+        for part in [1, SEAL_BYTES, geometry.packet() - 1, geometry.packet(), geometry.stride(), packets.len()] {
+            let mut slots = Slots::with_room(geometry, count);
+            for (came, bytes) in packets.chunks(part).enumerate() {
+                assert_eq!(slots.len(), came * part / geometry.packet(), "whole ones alone");
+                slots.append(bytes);
+            }
+            assert!(slots.all_received().eq(packets.chunks_exact(geometry.packet())), "in parts of {part}");
+            assert_eq!((slots.len(), slots.echo_keys().len()), (count, count));
+        }
     }
 }

@@ -48,7 +48,7 @@ impl Shuffled {
     }
 
     /// A batch left in the order of arrival, with the mix's own packets behind it: what the statistics must notice.
-    pub fn in_order(geometry: Geometry, segments: Vec<Slots>, noise: Noise) -> Self {
+    pub(crate) fn in_order(geometry: Geometry, segments: Vec<Slots>, noise: Noise) -> Self {
         let count = (segments.iter().map(Slots::len).sum::<usize>() + noise.len()) as u32;
         Self::ordered(geometry, segments, noise, (0..count).collect())
     }
