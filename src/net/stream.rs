@@ -11,7 +11,8 @@ use crate::wire::{
     frame,
 };
 
-/// Datagrams that are taken off a connection at a time, at most: taking one costs a lock of the connection, however many come with it.
+/// Datagrams that are taken off a connection at a time, at most: taking one costs a lock of the connection, however
+/// many come with it.
 const CHUNKS: usize = 32;
 
 /// The sending half of a stream. Dropped before [`Sender::finish`], it tells the receiver that the stream is given up.

@@ -24,7 +24,8 @@ pub enum Refusing {
 }
 
 impl World {
-    /// From now on the entry does not take the submissions of `clients`, and takes those of all others; of nobody, and it is as it was.
+    /// From now on the entry does not take the submissions of `clients`, and takes those of all others; of nobody, and
+    /// it is as it was.
     pub fn refuse(&mut self, clients: impl IntoIterator<Item = usize>, how: Refusing) {
         self.refused = clients.into_iter().collect();
         self.refusing = how;

@@ -31,9 +31,9 @@ pub trait Discloser {
 /// The experiment: every client has one other to whom it writes, nobody else writes to that one, and the adversary looks
 /// for it.
 ///
-/// Three mixes, one packet of each client a round. Each mix but the exit adds two packets of noise to mailboxes drawn from all, whatever
-/// clients' dummies do; they are among [`Deposits::letters`]. What is written to somebody who is away waits in its mailbox,
-/// and what is written faster than it can leave waits at its sender.
+/// Three mixes, one packet of each client a round. Each mix but the exit adds two packets of noise to mailboxes drawn
+/// from all, whatever clients' dummies do; they are among [`Deposits::letters`]. What is written to somebody who is
+/// away waits in its mailbox, and what is written faster than it can leave waits at its sender.
 #[derive(Clone, Debug)]
 pub struct Disclosure {
     /// Clients, N.
@@ -59,8 +59,8 @@ pub struct Disclosed {
     pub rounds: u64,
     /// The share of all clients whose partner it found.
     pub found: f64,
-    /// The share in the network in which it found the fewest. Clients of one network are not independent, so that how far networks differ says how
-    /// much the share is to be trusted.
+    /// The share in the network in which it found the fewest. Clients of one network are not independent, so that how
+    /// far networks differ says how much the share is to be trusted.
     pub least: f64,
     /// The share in the network in which it found the most.
     pub most: f64,
@@ -70,8 +70,8 @@ pub struct Disclosed {
 const AWAY_ROUNDS: f64 = 5.0;
 
 impl Disclosure {
-    /// How many partners the adversary found after each number of rounds. `make` is given how many clients there are; it is called once for
-    /// each network.
+    /// How many partners the adversary found after each number of rounds. `make` is given how many clients there are;
+    /// it is called once for each network.
     ///
     /// # Panics
     /// If a network comes to a halt.
@@ -200,9 +200,9 @@ impl Discloser for Contrast {
 /// Letters of a mailbox in a round that are told apart; more are as many.
 const COUNTS: usize = 16;
 
-/// Whose mailbox gets one letter more in one kind of a client's rounds than what it gets in the other lets expect, by the quotient of
-/// likelihoods: whoever gets none when the client must have written is not its partner. As no two clients have one partner, the pairs for
-/// which most speaks come first, and who is taken is nobody else's.
+/// Whose mailbox gets one letter more in one kind of a client's rounds than what it gets in the other lets expect, by
+/// the quotient of likelihoods: whoever gets none when the client must have written is not its partner. As no two
+/// clients have one partner, the pairs for which most speaks come first, and who is taken is nobody else's.
 pub struct OneMore {
     kind: Kind,
     /// By client and recipient: how often it got so many letters in a round of either kind.

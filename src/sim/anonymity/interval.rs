@@ -1,7 +1,7 @@
 //! Exact bounds of a probability, from how often something happened (Clopper and Pearson 1934).
 
-/// The lower end of a one-sided Clopper-Pearson interval: the probability with which `hits` or more of `trials` would come up once in
-/// 1 / `alpha` repetitions.
+/// The lower end of a one-sided Clopper-Pearson interval: the probability with which `hits` or more of `trials` would
+/// come up once in 1 / `alpha` repetitions.
 pub fn lower_bound(hits: u64, trials: u64, alpha: f64) -> f64 {
     if hits == 0 {
         return 0.0;
@@ -11,8 +11,8 @@ pub fn lower_bound(hits: u64, trials: u64, alpha: f64) -> f64 {
     crossing(|p| incomplete_beta(a, b, p) < alpha)
 }
 
-/// The upper end of a one-sided Clopper-Pearson interval: the probability with which `hits` or fewer of `trials` would come up once in
-/// 1 / `alpha` repetitions.
+/// The upper end of a one-sided Clopper-Pearson interval: the probability with which `hits` or fewer of `trials` would
+/// come up once in 1 / `alpha` repetitions.
 pub fn upper_bound(hits: u64, trials: u64, alpha: f64) -> f64 {
     1.0 - lower_bound(trials - hits, trials, alpha)
 }

@@ -18,9 +18,9 @@ pub trait Linker {
     /// the entry took, in the order of [`View::received`].
     fn learn(&mut self, view: &View<'_>, truth: &[u32]);
 
-    /// How likely the packet at place `target` at the entry is the one at each place of the exit's batch, in order: as many
-    /// weights as there are [`View::mailboxes`], none below 0, which need not sum to one. The first of the largest is the guess: equal weights
-    /// for all find one in N. Whether it was right the adversary is not told.
+    /// How likely the packet at place `target` at the entry is the one at each place of the exit's batch, in order: as
+    /// many weights as there are [`View::mailboxes`], none below 0, which need not sum to one. The first of the largest
+    /// is the guess: equal weights for all find one in N. Whether it was right the adversary is not told.
     fn guess(&mut self, view: &View<'_>, target: usize) -> Vec<f64>;
 }
 
@@ -55,7 +55,8 @@ pub struct LinkageScore {
 }
 
 impl LinkageGame {
-    /// Plays against several adversaries at once, all in the same rounds, each of whom owns every mix but the one at its place, from 0 (all if `None`).
+    /// Plays against several adversaries at once, all in the same rounds, each of whom owns every mix but the one at
+    /// its place, from 0 (all if `None`).
     ///
     /// Half of the clients' packets, drawn in each round, are real messages of 1 to 200 bytes.
     ///

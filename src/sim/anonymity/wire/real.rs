@@ -96,8 +96,9 @@ struct Scored {
     negative: Vec<f64>,
 }
 
-/// The standard error of a classifier's area when there is nothing to find: its spread over labels that are moved in time, in a circle, so that they
-/// follow each other as they do. The error of ranks alone is smaller: what has been learned of too few samples errs alike in all that it scores.
+/// The standard error of a classifier's area when there is nothing to find: its spread over labels that are moved in
+/// time, in a circle, so that they follow each other as they do. The error of ranks alone is smaller: what has been
+/// learned of too few samples errs alike in all that it scores.
 fn error(samples: &[Sample], label: impl Fn(&Sample) -> bool) -> f64 {
     let mut labels: Vec<bool> = samples.iter().map(label).collect();
     let values = standardised_by_client(samples);
