@@ -85,7 +85,7 @@ pub(super) struct SettingArgs {
     /// Keep the keys in memory only
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     ephemeral: Option<String>,
-    /// What a mix computes X25519 with: auto, lanes, lanes4, aws-lc or dalek
+    /// What a mix computes X25519 with: auto, ifma, lanes, lanes4, aws-lc or dalek
     #[arg(long, value_name = "BACKEND")]
     x25519: Option<String>,
 }

@@ -69,7 +69,11 @@ pub enum ConfigError {
     /// This processor cannot run the backend asked for.
     #[error(
         "`x25519` is `{0}`, and this processor has no {what}\nhelp: write `x25519: auto`, or `aws-lc`",
-        what = if *.0 == Backend::Lanes4 { "AVX2 and FMA" } else { "AVX-512 F and DQ" }
+        what = match .0 {
+            Backend::Lanes4 => "AVX2 and FMA",
+            Backend::Ifma => "AVX-512 F, DQ and IFMA",
+            _ => "AVX-512 F and DQ",
+        }
     )]
     NoBackend(Backend),
 }

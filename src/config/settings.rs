@@ -112,6 +112,8 @@ pub enum X25519 {
     /// The fastest that the processor has.
     #[default]
     Auto,
+    /// [`Backend::Ifma`].
+    Ifma,
     /// [`Backend::Lanes`].
     Lanes,
     /// [`Backend::Lanes4`].
@@ -130,6 +132,7 @@ impl X25519 {
     pub(super) fn backend(self) -> Result<Backend, ConfigError> {
         let backend = match self {
             X25519::Auto => Backend::default(),
+            X25519::Ifma => Backend::Ifma,
             X25519::Lanes => Backend::Lanes,
             X25519::Lanes4 => Backend::Lanes4,
             X25519::AwsLc => Backend::AwsLc,
@@ -328,7 +331,7 @@ mod tests {
         assert_eq!(X25519::Auto.backend().ok(), Some(Backend::default()));
         assert_eq!(X25519::AwsLc.backend().ok(), Some(Backend::AwsLc));
         assert_eq!(X25519::Dalek.backend().ok(), Some(Backend::Dalek));
-        for (setting, named) in [(X25519::Lanes, Backend::Lanes), (X25519::Lanes4, Backend::Lanes4)] {
+        for (setting, named) in [X25519::Ifma, X25519::Lanes, X25519::Lanes4].into_iter().zip(Backend::IN_LANES) {
             match setting.backend() {
                 Ok(backend) => assert!(backend == named && backend.is_available()),
                 Err(error) => assert!(!named.is_available() && error.to_string().contains("help: ")),

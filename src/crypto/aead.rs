@@ -35,7 +35,7 @@ impl AeadKey {
     /// Encrypts `message` in place and returns its tag.
     pub fn seal(&self, backend: Backend, message: &mut [u8]) -> Tag {
         match backend {
-            Backend::Lanes | Backend::Lanes4 | Backend::AwsLc => {
+            Backend::Ifma | Backend::Lanes | Backend::Lanes4 | Backend::AwsLc => {
                 let tag = self
                     .aws_lc()
                     .seal_in_place_separate_tag(zero_nonce(), Aad::empty(), message)
@@ -54,7 +54,7 @@ impl AeadKey {
     #[must_use]
     pub fn open(&self, backend: Backend, tag: &Tag, message: &mut [u8]) -> bool {
         match backend {
-            Backend::Lanes | Backend::Lanes4 | Backend::AwsLc => {
+            Backend::Ifma | Backend::Lanes | Backend::Lanes4 | Backend::AwsLc => {
                 self.aws_lc().open_in_place_separate_tag(zero_nonce(), Aad::empty(), tag, message).is_ok()
             }
             Backend::Dalek => chacha20poly1305::ChaCha20Poly1305::new(&self.0.into())

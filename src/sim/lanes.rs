@@ -9,7 +9,7 @@ pub const DALEK_SHARE: usize = 64;
 /// Every how many batches each point has a scalar of its own; in the others it is one for all.
 const OWN_SCALARS: u64 = 8;
 
-/// X25519 of drawn points in [`Backend::Lanes`] or [`Backend::Lanes4`] held against aws-lc, all of them, and
+/// X25519 of drawn points in one of [`Backend::IN_LANES`] held against aws-lc, all of them, and
 /// x25519-dalek, every [`DALEK_SHARE`]th. Batches have all lengths up to [`BATCH`]; an eighth of the points lies near
 /// 0, p, 2^255 and 2^256 or has limbs at their bounds.
 pub struct Lanes {

@@ -17,12 +17,17 @@ pub(super) struct LanesArgs {
     /// How many points
     #[arg(long, value_name = "COUNT", default_value_t = 1_000_000)]
     points: u64,
-    /// Four lanes, of AVX2, and not the eight of AVX-512
-    #[arg(long)]
-    four: bool,
+    /// Which lanes: ifma, lanes or lanes4 [default: the fastest of this processor]
+    #[arg(long, value_name = "BACKEND", value_parser = in_lanes)]
+    backend: Option<Backend>,
     /// What the points follow from
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     seed: u64,
+}
+
+fn in_lanes(name: &str) -> Result<Backend, String> {
+    let named = Backend::IN_LANES.into_iter().find(|backend| backend.to_string() == name);
+    named.ok_or_else(|| "there are ifma, lanes and lanes4".into())
 }
 
 /// Points between two lines on standard error.
@@ -30,7 +35,7 @@ const TELL: u64 = 1_000_000;
 
 /// Compares, and prints how many points were compared.
 pub(super) fn run(args: &LanesArgs) -> ExitCode {
-    let backend = if args.four { Backend::Lanes4 } else { Backend::Lanes };
+    let backend = args.backend.unwrap_or_default();
     let Some(mut lanes) = Lanes::new(backend, args.seed) else {
         eprintln!("this processor does not have `{backend}`: there is nothing to compare");
         return ExitCode::from(super::BROKEN);

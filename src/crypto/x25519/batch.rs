@@ -141,7 +141,7 @@ fn publics_in_lanes(backend: Backend, own: &[&SecretKey], publics: &mut [PublicK
 /// If the lengths differ, or the processor does not have the backend.
 #[cfg(any(test, feature = "sim"))]
 pub fn multiply(backend: Backend, scalars: Scalars<'_>, points: &[PublicKey], out: &mut [[u8; 32]]) {
-    if let Backend::Lanes | Backend::Lanes4 = backend {
+    if Backend::IN_LANES.contains(&backend) {
         return Lanes::of(backend).expect("the processor has the lanes").multiply(scalars, points, out);
     }
     assert_eq!(points.len(), out.len(), "one result a point");

@@ -270,7 +270,7 @@ fn points_at_the_ends_of_the_range_and_with_limbs_at_their_bounds() {
 
 #[test]
 fn a_backend_is_known_by_its_name() {
-    assert_eq!(Backend::ALL.map(|backend| backend.to_string()), ["lanes", "lanes4", "aws-lc", "dalek"]);
+    assert_eq!(Backend::ALL.map(|backend| backend.to_string()), ["ifma", "lanes", "lanes4", "aws-lc", "dalek"]);
     assert!(Backend::default().is_available());
     assert_ne!(Backend::default(), Backend::Dalek);
 }
@@ -294,7 +294,7 @@ fn nothing_stays_on_the_stack_below_the_lanes() {
     let memory = std::fs::File::open("/proc/self/mem").expect("our own");
     let (own, peers) = (SecretKey::from_bytes([7; 32]), points(64, 7));
     let (mut out, mut stack) = (vec![[0; 32]; peers.len()], vec![0; DEEP]);
-    for backend in [Backend::Lanes, Backend::Lanes4].into_iter().filter(|backend| backend.is_available()) {
+    for backend in Backend::IN_LANES.into_iter().filter(|backend| backend.is_available()) {
         let bottom = paint();
         multiply(backend, Scalars::Shared(&own), &peers, &mut out);
         memory.read_exact_at(&mut stack, bottom).expect("our own");

@@ -1,5 +1,5 @@
 //! X25519 for many points at once: Montgomery ladders side by side in the 64-bit lanes of vector registers, eight of
-//! AVX-512's (`eight`) or four of AVX2's (`four`).
+//! AVX-512's, as integers (`ifma`) or doubles (`eight`), or four of AVX2's (`four`).
 //!
 //! `field.rs` of each has the arithmetic with its bounds, `ladder.rs` the ladder. What they have in common is here: points
 //! (`bytes.rs`) and scalars (`masks.rs`) into lanes, one inversion for all (Montgomery's trick: invert the product of all Z,
@@ -10,6 +10,7 @@ mod bytes;
 mod masks;
 #[cfg(test)]
 mod reference;
+mod vectors;
 
 use super::batch::Scalars;
 use super::{Backend, PublicKey};
@@ -17,6 +18,7 @@ use super::{Backend, PublicKey};
 /// Shows that the processor can run lanes, and which.
 #[derive(Clone, Copy)]
 pub(super) enum Lanes {
+    Ifma(ifma::Detected),
     Eight(eight::Detected),
     Four(four::Detected),
 }
@@ -26,6 +28,7 @@ impl Lanes {
     /// lacks them.
     pub(super) fn of(backend: Backend) -> Option<Self> {
         match backend {
+            Backend::Ifma => ifma::Detected::new().map(Self::Ifma),
             Backend::Lanes => eight::Detected::new().map(Self::Eight),
             Backend::Lanes4 => four::Detected::new().map(Self::Four),
             Backend::AwsLc | Backend::Dalek => None,
@@ -35,6 +38,7 @@ impl Lanes {
     /// Ladders side by side.
     pub(super) fn count(self) -> usize {
         match self {
+            Self::Ifma(_) => ifma::LANES,
             Self::Eight(_) => eight::LANES,
             Self::Four(_) => four::LANES,
         }
@@ -51,13 +55,14 @@ impl Lanes {
             assert_eq!(scalars.len(), points.len(), "one scalar a point");
         }
         match self {
+            Self::Ifma(detected) => detected.multiply(scalars, points, out),
             Self::Eight(detected) => detected.multiply(scalars, points, out),
             Self::Four(detected) => detected.multiply(scalars, points, out),
         }
     }
 }
 
-/// Batches in the lanes of one kind of registers, whose `field` and `ladder` are beside it. The text of both is the same; a
+/// Batches in the lanes of one kind of registers, whose `field` and `ladder` are beside it. The text of all is the same; a
 /// function that needs a processor's features cannot be generic over which.
 macro_rules! batches {
     ($lanes:literal lanes with $($feature:tt)+) => {
@@ -198,6 +203,18 @@ macro_rules! batches {
             z_250.square_times(5).mul(z11)
         }
     };
+}
+
+mod ifma {
+    //! Eight ladders, with AVX-512's multiply-adds of 52-bit integers.
+
+    mod bounds;
+    mod field;
+    mod ladder;
+    #[cfg(test)]
+    mod tests;
+
+    batches!(8 lanes with "avx512f" "avx512dq" "avx512ifma");
 }
 
 mod eight {

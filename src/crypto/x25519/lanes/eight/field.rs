@@ -33,6 +33,8 @@
 
 use core::arch::x86_64::*;
 
+use super::super::vectors::{integers, of_integers};
+
 /// Eight elements, one a lane.
 #[derive(Clone, Copy)]
 pub(super) struct Element([__m512d; 5]);
@@ -139,8 +141,7 @@ impl Element {
     pub(super) fn from_limbs(limbs: &Limbs) -> Self {
         let mut element = Self::zero();
         for (vector, lane) in element.0.iter_mut().zip(limbs) {
-            let [a, b, c, d, e, f, g, h] = *lane;
-            *vector = _mm512_cvtepi64_pd(_mm512_setr_epi64(a, b, c, d, e, f, g, h));
+            *vector = _mm512_cvtepi64_pd(of_integers(*lane));
         }
         element
     }
@@ -149,17 +150,7 @@ impl Element {
     #[target_feature(enable = "avx512f,avx512dq")]
     pub(super) fn to_limbs(self, limbs: &mut Limbs) {
         for (vector, lanes) in self.0.into_iter().zip(limbs) {
-            let integers = _mm512_cvtpd_epi64(vector);
-            let quarters = [
-                _mm512_extracti64x2_epi64::<0>(integers),
-                _mm512_extracti64x2_epi64::<1>(integers),
-                _mm512_extracti64x2_epi64::<2>(integers),
-                _mm512_extracti64x2_epi64::<3>(integers),
-            ];
-            for (pair, quarter) in lanes.chunks_exact_mut(2).zip(quarters) {
-                pair[0] = _mm_extract_epi64::<0>(quarter);
-                pair[1] = _mm_extract_epi64::<1>(quarter);
-            }
+            *lanes = integers(_mm512_cvtpd_epi64(vector));
         }
     }
 
