@@ -26,6 +26,8 @@ pub(super) struct Entry {
     pub waiting_round: BTreeMap<u32, Waiting>,
     /// The highest round number ever spent.
     pub opened: u64,
+    /// How many rounds may be without a verdict when the next one opens.
+    overlap: usize,
     pub opens_at: Option<Duration>,
     pub opening: bool,
     pub collection: Option<Collection>,
@@ -50,7 +52,7 @@ pub(super) struct Entry {
 
 impl Entry {
     /// The entry as its disk left it: rounds it had opened and that have no verdict are lost.
-    pub(super) fn recover(network: &Network, recovered: &Recovered) -> Self {
+    pub(super) fn recover(network: &Network, overlap: usize, recovered: &Recovered) -> Self {
         let complete: BTreeMap<u64, SignedVerdict> =
             recovered.complete.iter().map(|signed| (signed.verdict.round, signed.clone())).collect();
         let mut docket = Docket::default();
@@ -67,6 +69,7 @@ impl Entry {
             waiting_start: BTreeMap::new(),
             waiting_round: BTreeMap::new(),
             opened: recovered.opened,
+            overlap,
             opens_at: None,
             opening: false,
             collection: None,
@@ -277,7 +280,7 @@ impl Mix {
         }
     }
 
-    /// Whether the next round has its document, its predecessors their verdicts, and enough clients wait for it.
+    /// Whether the next round has its document, its predecessors their verdicts or left room, and enough clients wait for it.
     pub(super) fn next_round_is_ready(&self) -> bool {
         let Some(entry) = self.entry.as_ref() else { return false };
         if self.stopping || !self.goes_on() || entry.renew || entry.opening || entry.collection.is_some() {
@@ -286,9 +289,10 @@ impl Mix {
         let round = entry.opened + 1;
         let due = round.saturating_sub(u64::from(self.network.parameters.verdict_rounds));
         let settled = entry.docket.rounds().next().is_none_or(|oldest| oldest > due);
+        let room = entry.docket.rounds().count() < entry.overlap;
         let Some(document) = self.epochs.document(round) else { return false };
         let enough = self.quorum(document.members);
-        settled && entry.waiting_round.len() as u32 >= enough
+        settled && room && entry.waiting_round.len() as u32 >= enough
     }
 
     fn opens_now(&self, now: Duration) -> bool {

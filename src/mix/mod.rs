@@ -64,6 +64,8 @@ pub struct MixConfig {
     pub backend: Backend,
     /// How much noise it adds to a round, at most what the network lets it.
     pub noise: NoiseCounts,
+    /// Bytes of batches that the entry has on their way at once; two rounds overlap whatever they take.
+    pub overlap_bytes: u64,
     /// What its disk holds.
     pub recovered: Recovered,
     /// Unix milliseconds at the zero of the monotonic clock: written into proposals, shown, never compared.
@@ -131,11 +133,12 @@ struct Link {
 impl Mix {
     /// A mix that has just been started; `rng` must be freshly seeded.
     pub fn new(config: MixConfig, mut rng: Csprng) -> Self {
-        let MixConfig { network, geometry, own, key, backend, noise, recovered, started_at_ms } = config;
+        let MixConfig { network, geometry, own, key, backend, noise, overlap_bytes, recovered, started_at_ms } = config;
         let mut boot = [0; 16];
         rng.fill_bytes(&mut boot);
         let is_exit = own + 1 == network.mixes();
-        let entry = (own == 0).then(|| Entry::recover(&network, &recovered));
+        let entry =
+            (own == 0).then(|| Entry::recover(&network, network.overlap(geometry.stride(), overlap_bytes), &recovered));
         let signed: BTreeMap<u64, Verdict> =
             recovered.signed.into_iter().map(|verdict| (verdict.round, verdict)).collect();
         let exit = is_exit.then(Exit::default);

@@ -49,6 +49,11 @@ const DRAIN: Duration = Duration::from_secs(10);
 /// Inputs that wait for the engine; connections that bring more wait too.
 const INPUTS: usize = 1024;
 
+/// Bytes of batches that the entry has on their way at once. Rounds overlap so that no mix idles while another works or the
+/// network is slow, which costs a small batch most and a large one least; every mix may have to hold as much, and two batches
+/// in any case.
+const OVERLAP_BYTES: u64 = 256 << 20;
+
 /// What a mix runs with.
 pub struct NodeConfig {
     /// The network, complete.
@@ -126,7 +131,17 @@ impl Node {
         let started_at_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
         let noise = NoiseCounts::of(&network.parameters);
         let (shared, own_key) = (network.clone(), key.clone());
-        let mix = MixConfig { network: shared, geometry, own, key: own_key, backend, noise, recovered, started_at_ms };
+        let mix = MixConfig {
+            network: shared,
+            geometry,
+            own,
+            key: own_key,
+            backend,
+            noise,
+            overlap_bytes: OVERLAP_BYTES,
+            recovered,
+            started_at_ms,
+        };
         // Everybody on the roster may be there at once; strangers do not come so far.
         let everybody = network.roster.clients.len() + network.mixes();
         let limits = Limits { connections: limits.connections.max(everybody), ..limits };

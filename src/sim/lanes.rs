@@ -38,9 +38,14 @@ pub struct Difference {
 }
 
 impl Lanes {
-    /// A comparison of `lanes` whose points follow from `seed`; `None` if this processor does not have them.
+    /// A comparison of `lanes` whose points follow from `seed`; `None` if it is none, or if this processor does not have them.
     pub fn new(lanes: Backend, seed: u64) -> Option<Self> {
-        lanes.is_available().then(|| Self { rng: Csprng::seed_from_u64(seed), lanes, points: 0, dalek: 0 })
+        (Backend::IN_LANES.contains(&lanes) && lanes.is_available()).then(|| Self {
+            rng: Csprng::seed_from_u64(seed),
+            lanes,
+            points: 0,
+            dalek: 0,
+        })
     }
 
     /// Compares one batch more.

@@ -137,6 +137,7 @@ impl SimMix {
             key: self.key.clone(),
             backend: Backend::default(),
             noise: plan.noise_counts(),
+            overlap_bytes: plan.overlap_bytes,
             recovered: self.disk.recover().expect("memory does not fail"),
             started_at_ms,
         };

@@ -39,6 +39,8 @@ pub struct Plan {
     pub min_share_permille: u32,
     /// Rounds of an epoch.
     pub epoch_rounds: u32,
+    /// Bytes of batches that the entry has on their way at once, beyond two rounds.
+    pub overlap_bytes: u64,
     /// How many mixes together open a round; by default all.
     pub threshold: Option<u8>,
     /// Whether rounds are sealed.
@@ -65,6 +67,7 @@ impl Default for Plan {
             min_clients: 2,
             min_share_permille: 500,
             epoch_rounds: 60,
+            overlap_bytes: u64::MAX,
             threshold: None,
             sealed: true,
             defences: Defences::default(),

@@ -211,6 +211,14 @@ impl Network {
         self.roster.clients.len() * packets_per_client as usize + hop * noise_packets as usize
     }
 
+    /// How many rounds overlap, each in a batch of slots of `slot` bytes: two, so that one is collected while one is mixed, and
+    /// more as long as all of them take no more than `bytes`; at most D.
+    pub fn overlap(&self, slot: usize, bytes: u64) -> usize {
+        let batch = self.most_packets(self.mixes()) as u64 * slot as u64;
+        let fit = (bytes / batch.max(1)).max(2);
+        fit.min(self.parameters.verdict_rounds.into()) as usize
+    }
+
     /// The bytes behind the packets of every submission: the client's records if rounds are sealed, else none.
     pub fn records_length(&self) -> usize {
         let packets = self.parameters.packets_per_client as usize;

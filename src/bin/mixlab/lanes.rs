@@ -35,7 +35,8 @@ const TELL: u64 = 1_000_000;
 
 /// Compares, and prints how many points were compared.
 pub(super) fn run(args: &LanesArgs) -> ExitCode {
-    let backend = args.backend.unwrap_or_default();
+    let fastest = || Backend::IN_LANES.into_iter().find(|backend| backend.is_available());
+    let backend = args.backend.or_else(fastest).unwrap_or(Backend::Lanes4);
     let Some(mut lanes) = Lanes::new(backend, args.seed) else {
         eprintln!("this processor does not have `{backend}`: there is nothing to compare");
         return ExitCode::from(super::BROKEN);

@@ -10,8 +10,8 @@ use super::{Agreement, Backend, PublicKey, SecretKey, SharedSecret};
 /// The most points that share a batch's fixed cost; a caller with more brings them in parts of this many.
 pub const BATCH: usize = 512;
 
-/// A vector costs all its lanes, whoever is in them: of eight about three times what aws-lc takes for one agreement, of
-/// four about twice. A rest of fewer points than this goes there.
+/// A vector costs all its lanes, whoever is in them: of eight one and a half to three times what aws-lc takes for one
+/// agreement, of four about twice. A rest of fewer points than this goes there.
 const WORTH_A_VECTOR: usize = 3;
 
 /// Whose scalars multiply the points of a batch.

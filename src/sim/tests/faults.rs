@@ -335,6 +335,24 @@ fn what_a_mix_lost_comes_again_within_d_and_two_rounds_of_its_return() {
 }
 
 #[test]
+fn rounds_beyond_two_overlap_only_while_their_batches_fit() {
+    // A batch has 14 packets at most: 8 of clients, 2 of noise of each mix.
+    let three = 3 * 14 * Plan::default().geometry().stride() as u64;
+    for (overlap_bytes, most) in [(0, 2), (three - 1, 2), (three, 3), (u64::MAX, 6)] {
+        let mut world = World::new(Plan { overlap_bytes, seed: 800, ..Plan::default() });
+        world.run_for(Duration::from_secs(8));
+        world.partition(Party::Mix(0), Party::Mix(2));
+        world.run_for(Duration::from_secs(30));
+        let recovered = world.mixes[0].disk.recover().expect("memory");
+        let settled = recovered.complete.iter().map(|signed| signed.verdict.round).max();
+        assert_eq!(settled.map(|settled| recovered.opened - settled), Some(most), "{overlap_bytes} bytes");
+        world.heal(Party::Mix(0), Party::Mix(2));
+        world.send(0, 1, b"once it goes on");
+        assert!(world.run_until(MINUTE, |world| !world.inbox(1).is_empty()), "{overlap_bytes} bytes");
+    }
+}
+
+#[test]
 fn a_mixs_disk_that_denies_what_it_has_written_stops_nothing() {
     for seed in 0..3 {
         let mut world = World::new(Plan { epoch_rounds: 10, seed: 700 + seed, ..Plan::default() });

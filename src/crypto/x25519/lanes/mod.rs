@@ -1,7 +1,7 @@
 //! X25519 for many points at once: Montgomery ladders side by side in the 64-bit lanes of vector registers, eight of
 //! AVX-512's, as integers (`ifma`) or doubles (`eight`), or four of AVX2's (`four`).
 //!
-//! `field.rs` of each has the arithmetic with its bounds, `ladder.rs` the ladder. What they have in common is here: points
+//! `field.rs` of each has the arithmetic, with its bounds there or in `bounds.rs`, `ladder.rs` the ladder. What they have in common is here: points
 //! (`bytes.rs`) and scalars (`masks.rs`) into lanes, one inversion for all (Montgomery's trick: invert the product of all Z,
 //! then take them apart again), and canonical bytes out. Nothing here branches on a secret or uses one as an index.
 //! Whatever rests in memory is cleared, and the stack below, where the compiler may have spilled registers, is written over.

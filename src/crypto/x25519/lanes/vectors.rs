@@ -1,4 +1,4 @@
-//! Vectors of eight integers, in and out, without pointers.
+//! AVX-512's vectors of eight integers, in and out, without pointers.
 
 use core::arch::x86_64::*;
 

@@ -1,10 +1,10 @@
 //! What limbs and columns are below, which the compiler checks.
 //!
-//! *Reduced* limbs, which carrying leaves, are below 2^51 + 2^15: two of them have a product below 2^104 by far, whose
-//! halves are below 2^52 and `HIGH`. `column` adds up what each column is below; the largest is column 0, with 1 + 19 4
-//! low halves and 19 2 5 high ones, 2^59. A difference has `ABOVE` on top, which is 0 modulo p and above any column, so that
-//! nothing is below 0; what is above it in turn, a sum and what `add_a24` adds included, is `MOST`, below 2^61. Its carry is
-//! below 2^10, and 19 times that of column 4 below 2^15.
+//! *Reduced* limbs, which `carry` leaves, are below 2^51 + 2^15. A product of two is far below 2^104; its low half is below
+//! 2^52, its high half below `HIGH`. `column` adds up what a column is below: 2^59 at most, for column 0, of 1 + 19 * 4 low
+//! halves and 2 * 19 * 5 high ones. A difference adds `ABOVE`, a multiple of p larger than any column, so it is never below 0.
+//! The largest column, `ABOVE` and one more, is below 2^61; sums and `add_a24` stay below that. So a carry is below 2^10,
+//! and 19 times that of column 4 below 2^15.
 
 pub(super) const LIMB_BITS: u32 = 51;
 pub(super) const LIMB_MASK: u64 = (1 << LIMB_BITS) - 1;
@@ -57,4 +57,8 @@ pub(super) const ABOVE: [u64; 5] = {
     }
     above
 };
-const _: () = assert!(REDUCED < 1 << 52, "the multiplication takes all bits of a reduced limb");
+const _: () = {
+    assert!(REDUCED < 1 << 52, "the multiplication takes all bits of a reduced limb");
+    assert!(PRIME[0] >= 1 << 50, "what `from_limbs` adds leaves nothing below 0");
+    assert!((REDUCED as u128 * A24 as u128) >> 52 < 1 << 32, "a high half of `add_a24` has 32 bits");
+};

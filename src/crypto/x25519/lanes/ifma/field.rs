@@ -66,6 +66,12 @@ macro_rules! high {
 }
 
 impl Element {
+    /// Limbs as they are.
+    #[inline]
+    pub(super) fn columns(self) -> Columns {
+        Columns(self.0)
+    }
+
     #[cfg(test)]
     pub(super) fn of_vectors(limbs: [__m512i; 5]) -> Self {
         Self(limbs)
@@ -85,7 +91,7 @@ impl Element {
         one
     }
 
-    /// Limbs of at least -2^50, within what `to_limbs` leaves.
+    /// Limbs from -2^50 up to what `to_limbs` leaves, below `REDUCED`.
     #[inline]
     #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
     pub(super) fn from_limbs(limbs: &Limbs) -> Self {
@@ -158,8 +164,8 @@ impl Element {
     pub(super) fn squared(self) -> Columns {
         let [a0, a1, a2, a3, a4] = self.0;
         let zero = _mm512_setzero_si512();
-        // Off the diagonal a_i a_j stands for two products. Half a column without the diagonal's low half is the low halves,
-        // twice the high ones of the column before, h, and once that of its diagonal.
+        // Off the diagonal a_i a_j stands for two products. A column without its diagonal's low half is twice this sum: its
+        // low halves, twice h, the high halves off the diagonal of the column before, and once that column's diagonal high half.
         let c0 = low!(zero; a0 a0);
         let c1 = twice(low!(high!(zero; a0 a0); a0 a1));
         let h1 = high!(zero; a0 a1);
@@ -207,7 +213,7 @@ impl Element {
 }
 
 impl Columns {
-    /// The product.
+    /// The element that the columns are.
     #[inline]
     #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
     pub(super) fn carry(self) -> Element {

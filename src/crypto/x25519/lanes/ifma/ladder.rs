@@ -34,11 +34,10 @@ pub(super) fn ladder(masks: &Masks, u: Element) -> (Element, Element) {
     sum_and_difference(sum, difference)
 }
 
-/// Of elements, by products with 1.
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
 fn sum_and_difference(a: Element, b: Element) -> (Element, Element) {
-    let (a, b) = (a.product(Element::one()), b.product(Element::one()));
+    let (a, b) = (a.columns(), b.columns());
     (a.plus(b), a.minus(b))
 }
 

@@ -2,8 +2,9 @@
 
 use super::super::bytes::freeze;
 use super::super::reference::{limbs, reference};
+use super::super::vectors::of_integers;
 use super::Detected;
-use super::bounds::REDUCED;
+use super::bounds::{LIMB_MASK, REDUCED};
 use super::field::{Element, Limbs};
 
 const NUMBERS: usize = 1 << 15;
@@ -16,20 +17,28 @@ fn two(a: &[i64; 5], b: &[i64; 5], c: &[i64; 5], d: &[i64; 5], sign: i64) -> [i6
     sum
 }
 
-/// Limbs up to the bound and not below 0, by number.
+/// Limbs up to the bound, by number: in the even lanes any combination of eight, in the odd ones of seven and the bound less
+/// something.
 fn reduced(number: usize) -> Limbs {
-    limbs(number, REDUCED as i64 - 1).map(|limb| limb.map(i64::abs))
+    // (2^51 - 1) (2^51 + 1) has the largest low half there is.
+    let mask = LIMB_MASK as i64;
+    let choices = [REDUCED as i64 - 1, mask, mask + 2, mask + 4, REDUCED as i64 - 2, 0, 1, (1 << 50) + 12_345];
+    let mut limbs = [[0; 8]; 5];
+    for (i, limb) in limbs.iter_mut().enumerate() {
+        for (lane, limb) in limb.iter_mut().enumerate() {
+            let choice = choices[(number >> (3 * i)) % 8];
+            *limb = if lane % 2 == 0 { choice } else { (choice - lane as i64 / 2).max(0) };
+        }
+    }
+    limbs
 }
 
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
 fn check(first: usize, second: usize) {
     let (a, b) = (reduced(first), reduced(second));
-    let [x, y] = [&a, &b].map(|limbs| Element::of_vectors(limbs.map(|limb| super::super::vectors::of_integers(limb))));
-    let (zero, one) = (Element::zero(), Element::one());
-    let mut balanced = limbs(first, 1 << 50);
-    for limb in balanced.iter_mut().flatten() {
-        *limb = (*limb).clamp(-(1 << 50), 1 << 50);
-    }
+    let [x, y] = [&a, &b].map(|limbs| Element::of_vectors(limbs.map(|limb| of_integers(limb))));
+    let zero = Element::zero();
+    let balanced = limbs(first, 1 << 50);
     let found = [
         x.mul(y),
         x.square(),
@@ -40,10 +49,14 @@ fn check(first: usize, second: usize) {
         x.squared().plus(y.squared()),
         x.add_a24(y.squared()),
         x.add_a24(y.product(x)),
-        x.product(one).minus(y.product(one)),
+        // The largest differences there are.
+        x.squared().minus(zero.squared()),
+        x.product(y).minus(zero.squared()),
+        x.columns().minus(y.columns()),
+        x.columns().plus(y.columns()),
         Element::from_limbs(&a),
         Element::from_limbs(&balanced),
-        x.blend(y, 0b1010_0101),
+        x.blend(y, 0b0010_1101),
     ];
     let out = found.map(|found| {
         let mut limbs = [[0; 8]; 5];
@@ -63,10 +76,13 @@ fn check(first: usize, second: usize) {
             two(&a, &a, &b, &b, 1),
             two(&a, &a24, &b, &b, 1),
             two(&a, &a24, &b, &a, 1),
+            two(&a, &a, &zero, &zero, -1),
+            two(&a, &b, &zero, &zero, -1),
             two(&a, &ONE, &b, &ONE, -1),
+            two(&a, &ONE, &b, &ONE, 1),
             a,
             balanced,
-            if 0b1010_0101 >> lane & 1 == 1 { b } else { a },
+            if 0b0010_1101 >> lane & 1 == 1 { b } else { a },
         ];
         for (which, (out, expected)) in out.iter().zip(expected).enumerate() {
             let found = out.map(|limb| limb[lane]);
