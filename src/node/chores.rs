@@ -9,14 +9,15 @@ use crate::crypto::MailboxId;
 use crate::mix::Event;
 use crate::wire::{Record, Refusal, Reply};
 
-use super::{Disk, Metrics};
+use super::answer::Answered;
+use super::{Answer, Disk, Metrics};
 
-/// Answers a poll from its mailbox.
-pub(super) fn answer_poll(disk: &Disk, pending: oneshot::Sender<(Reply, Vec<u8>)>, mailbox: &MailboxId, after: u64) {
-    let answer = disk.answer(mailbox, after).map(|(answer, letters)| (Reply::Letters(answer), letters));
+/// Begins to answer a poll from its mailbox.
+pub(super) fn answer_poll(disk: &Disk, pending: oneshot::Sender<Answered>, mailbox: &MailboxId, after: u64) {
+    let answer = Answer::begin(disk, mailbox, after).map(|answer| (Reply::Letters(answer.head()), Some(answer)));
     let answer = answer.unwrap_or_else(|error| {
         tracing::error!(%error, "mailboxes cannot be read");
-        (Reply::Refused(Refusal::Full), Vec::new())
+        (Reply::Refused(Refusal::Full), None)
     });
     let _gone = pending.send(answer);
 }

@@ -13,9 +13,9 @@ use crate::packet::Slots;
 use crate::round::Submission;
 use crate::wire::{Attachment, Refusal, Reply, Request};
 
-use super::World;
 use super::engine::Input;
 use super::peers::next_number;
+use super::{Answer, World};
 
 /// Memory for records is taken in pieces of this many bytes as they come: a round's, for most networks.
 const PIECE: usize = 4096;
@@ -99,8 +99,32 @@ impl World {
         // Dropped without an answer when the engine gives the request up.
         let Ok((reply, letters)) = answered.await else { return Ok(()) };
         send.message(&reply).await?;
-        send.raw_chunk(letters.into()).await?;
+        if let Some(letters) = letters
+            && !self.send_letters(&mut send, letters).await?
+        {
+            return Ok(());
+        }
         send.finish()
+    }
+
+    /// Sends the places of an answer as the client takes them; `false` if the disk did not give all of them, so that the
+    /// stream breaks off and the client polls again.
+    async fn send_letters(&self, send: &mut Sender, mut answer: Answer) -> Result<bool, NetError> {
+        send.raw_chunk(answer.take_first().into()).await?;
+        while !answer.is_over() {
+            let disk = self.disk.clone();
+            let reading = tokio::task::spawn_blocking(move || (answer.next(&disk), answer));
+            let Ok((piece, rest)) = reading.await else { return Ok(false) };
+            match piece {
+                Ok(piece) => send.raw_chunk(piece.into()).await?,
+                Err(error) => {
+                    tracing::error!(%error, "an answer to a poll broke off");
+                    return Ok(false);
+                }
+            }
+            answer = rest;
+        }
+        Ok(true)
     }
 
     /// A client lets the connection speak for it, or somebody says that it does: that costs a signature to find out, so it

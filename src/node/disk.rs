@@ -1,4 +1,4 @@
-//! A mix's disk: records in, poll answers out.
+//! A mix's disk: records in, letters out.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -7,7 +7,7 @@ use crate::crypto::MailboxId;
 use crate::mix::PersistError;
 use crate::packet::Geometry;
 use crate::store::{Decisions, Mailbox, MailboxLosses, MailboxTotals, Store, StoreError};
-use crate::wire::{LETTER_HEADER_BYTES, Parameters, PollAnswer, Record, Recovered, Verdict};
+use crate::wire::{LETTER_HEADER_BYTES, Parameters, Record, Recovered, Verdict};
 
 /// What a mix keeps: its decisions and, at the exit, the mailboxes. Every call blocks on the disk.
 pub struct Disk {
@@ -71,23 +71,19 @@ impl Disk {
         Ok(written)
     }
 
-    /// Answers a poll with the letters behind `after`: always `poll_letters` places of one size, letters or zeros.
-    ///
-    /// # Errors
-    /// If the store fails; nothing is lost then.
-    pub fn answer(&self, mailbox: &MailboxId, after: u64) -> Result<(PollAnswer, Vec<u8>), StoreError> {
-        let letters = self.mailbox.poll(mailbox, after, self.places)?;
-        let place = LETTER_HEADER_BYTES + self.geometry.letter();
-        let mut bytes = vec![0; self.places * place];
-        for ((_, letter), place) in letters.iter().zip(bytes.chunks_exact_mut(place)) {
-            let (header, body) = place.split_at_mut(LETTER_HEADER_BYTES);
-            header[..8].copy_from_slice(&letter.epoch.to_le_bytes());
-            header[8..].copy_from_slice(&letter.round.to_le_bytes());
-            body.copy_from_slice(&letter.letter);
-        }
-        let cursor = letters.last().map_or(after, |(sequence, _)| *sequence);
-        let count = (letters.len() as u32).to_le_bytes();
-        Ok((PollAnswer { count, cursor: cursor.to_le_bytes() }, bytes))
+    /// Where letters wait.
+    pub(super) fn mailbox(&self) -> &Mailbox {
+        &self.mailbox
+    }
+
+    /// Places in every answer to a poll.
+    pub(super) fn places(&self) -> usize {
+        self.places
+    }
+
+    /// Bytes of a place: those of a letter and what goes before it.
+    pub(super) fn place(&self) -> usize {
+        LETTER_HEADER_BYTES + self.geometry.letter()
     }
 
     /// Forgets the letters of each mailbox up to its cursor, in one commit: their owners have them on disk. Done after the

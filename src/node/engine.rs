@@ -14,6 +14,7 @@ use crate::net::Connection;
 use crate::round::Submission;
 use crate::wire::{Network, PeerMessage, Record, Refusal, Reply, Request};
 
+use super::answer::Answered;
 use super::chores::{answer_poll, forget_letters, write_records};
 use super::intruder::Intrusion;
 use super::jobs::Jobs;
@@ -35,7 +36,7 @@ pub(super) enum Input {
         number: u64,
         request: Request,
         submission: Option<Submission>,
-        answer: oneshot::Sender<(Reply, Vec<u8>)>,
+        answer: oneshot::Sender<Answered>,
     },
     /// A client's connection stands; it replaces an older one.
     ClientUp { client: u32, number: u64 },
@@ -75,7 +76,7 @@ pub(super) struct Engine {
     began: Instant,
     pub(super) peers: HashMap<usize, Peer>,
     clients: HashMap<u32, u64>,
-    pending: HashMap<RequestId, oneshot::Sender<(Reply, Vec<u8>)>>,
+    pending: HashMap<RequestId, oneshot::Sender<Answered>>,
     next_request: u64,
     /// Requests that nobody waits for any more are swept out when there are so many.
     sweep_at: usize,
@@ -220,7 +221,7 @@ impl Engine {
             }
             // A client is where it was heard of last.
             Input::Request { client, number, answer, .. } if self.clients.get(&client) != Some(&number) => {
-                let _gone = answer.send((Reply::Refused(Refusal::NotRegistered), Vec::new()));
+                let _gone = answer.send((Reply::Refused(Refusal::NotRegistered), None));
             }
             #[cfg(any(test, feature = "sim"))]
             Input::Refuse(clients) => self.refused = clients,
@@ -228,7 +229,7 @@ impl Engine {
             Input::Request { client, request: Request::Submit { .. }, answer, .. }
                 if self.refused.contains(&client) =>
             {
-                let _gone = answer.send((Reply::Refused(Refusal::Late), Vec::new()));
+                let _gone = answer.send((Reply::Refused(Refusal::Late), None));
             }
             Input::Request { client, request, submission, answer, .. } => {
                 self.next_request += 1;
@@ -281,7 +282,7 @@ impl Engine {
             Action::Forward { to, batch } => self.outgoing(to, Outgoing::Batch(batch)),
             Action::Reply { id, reply } => {
                 if let Some(pending) = self.pending.remove(&id) {
-                    let _gone = pending.send((reply, Vec::new()));
+                    let _gone = pending.send((reply, None));
                 }
             }
             Action::Poll { id, mailbox, acknowledged, after } => {

@@ -3,6 +3,7 @@
 //! One task owns the engine (`engine`); every connection has a task that turns its streams into inputs; jobs go to
 //! the thread pool, records to one thread that owns the disk. Nothing here decides anything about a round.
 
+mod answer;
 mod batch;
 mod chores;
 mod clients;
@@ -34,6 +35,7 @@ use crate::round::NoiseCounts;
 use crate::store::{Store, StoreError};
 use crate::wire::Network;
 
+pub use answer::Answer;
 pub use batch::{IncomingPackets, send_batch};
 pub use disk::Disk;
 #[cfg(any(test, feature = "sim"))]
@@ -155,11 +157,12 @@ impl Node {
         let (inputs, received) = mpsc::channel(INPUTS);
         let stop = CancellationToken::new();
         let mix = Mix::new(mix, os_csprng());
-        let mut engine = Engine::new(mix, disk, own, backend, network.clone(), metrics.clone(), evidence);
+        let mut engine = Engine::new(mix, disk.clone(), own, backend, network.clone(), metrics.clone(), evidence);
         engine.intrusion = intrusion(&inputs);
         let engine = tokio::spawn(engine.run(received));
         let tasks = TaskTracker::new();
-        let world = World { network: network.clone(), geometry, inputs: inputs.clone(), tasks: tasks.clone() };
+        let (inputs_of, tasks_of) = (inputs.clone(), tasks.clone());
+        let world = World { network: network.clone(), geometry, disk, inputs: inputs_of, tasks: tasks_of };
         tasks.spawn(world.clone().accept(endpoint.clone(), stop.clone()));
         for to in own + 1..network.mixes() {
             tasks.spawn(world.clone().dial(endpoint.clone(), to, stop.clone()));
@@ -252,6 +255,7 @@ impl Observer {
 struct World {
     network: Arc<Network>,
     geometry: Geometry,
+    disk: Arc<Disk>,
     inputs: mpsc::Sender<Input>,
     tasks: TaskTracker,
 }

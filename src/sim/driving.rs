@@ -7,6 +7,7 @@ use rand::RngExt;
 
 use crate::client;
 use crate::mix;
+use crate::node::Answer;
 use crate::packet::Slots;
 use crate::round::{OutgoingBatch, Submission};
 use crate::session::{self, Link};
@@ -67,10 +68,11 @@ impl World {
             mix::Action::Reply { id, reply } => self.reply(own, id, reply, Vec::new()),
             mix::Action::Poll { id, mailbox, acknowledged, after } => {
                 let disk = &self.mixes[own].disk;
-                let (answer, letters) = disk.answer(&mailbox, after).expect("reading does not fail");
+                let answer = Answer::begin(disk, &mailbox, after).expect("reading does not fail");
+                let (head, letters) = (answer.head(), answer.all(disk).expect("reading does not fail"));
                 // What is not deleted comes again and is acknowledged again.
                 let _ = disk.acknowledge(&BTreeMap::from([(mailbox, acknowledged)]));
-                self.reply(own, id, Reply::Letters(answer), letters);
+                self.reply(own, id, Reply::Letters(head), letters);
             }
             mix::Action::Work(job) => {
                 self.toll.works(own, self.mixes[own].rogue.is_some(), &job);

@@ -27,6 +27,19 @@ pub struct Mailbox {
     store: Store,
 }
 
+/// A letter where it lies.
+#[derive(Clone, Copy, Debug)]
+pub struct HeldLetter<'a> {
+    /// Its sequence number.
+    pub number: u64,
+    /// The epoch that it was sent in.
+    pub epoch: u64,
+    /// The round.
+    pub round: u64,
+    /// What its owner opens.
+    pub letter: &'a [u8],
+}
+
 /// What one mailbox, or all of them, hold.
 #[derive(Clone, Copy, Debug, Decode, Default, Encode, Eq, PartialEq)]
 pub struct MailboxTotals {
@@ -64,12 +77,31 @@ impl Mailbox {
     /// # Errors
     /// If the store fails.
     pub fn poll(&self, mailbox: &MailboxId, after: u64, limit: usize) -> Result<Vec<(u64, StoredLetter)>, StoreError> {
-        let Some(from) = after.checked_add(1) else { return Ok(Vec::new()) };
+        let mut letters = Vec::new();
+        self.visit(mailbox, after, limit, |HeldLetter { number, epoch, round, letter }| {
+            letters.push((number, StoredLetter { epoch, round, letter: letter.to_vec() }));
+        })?;
+        Ok(letters)
+    }
+
+    /// As [`Mailbox::poll`], but shows the letters to `each` where they lie.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn visit(
+        &self,
+        mailbox: &MailboxId,
+        after: u64,
+        limit: usize,
+        mut each: impl FnMut(HeldLetter<'_>),
+    ) -> Result<(), StoreError> {
+        let Some(from) = after.checked_add(1) else { return Ok(()) };
         let mut left = limit;
         collect(self.store.kv(), Table::Letters, &key(&[&mailbox.0, &from.to_be_bytes()]), |key, value| {
             left = left.checked_sub(1).filter(|_| key.starts_with(&mailbox.0))?;
-            Some(read_letter(key, value))
+            Some(HeldLetter::read(key, value).map(&mut each))
         })
+        .map(drop::<Vec<()>>)
     }
 
     /// Deletes the letters of a mailbox up to and including sequence number `up_to`: their owner has them on disk.
@@ -219,9 +251,11 @@ fn delete(step: &mut Step<'_>, mailbox: &MailboxId, wanted: impl Fn(&[u8], &[u8]
     Ok(gone.letters)
 }
 
-fn read_letter(key: &[u8], value: &[u8]) -> Result<(u64, StoredLetter), StoreError> {
-    let sequence = u64::from_be_bytes(field(Table::Letters, key, MailboxId::BYTES)?);
-    let epoch = u64::from_be_bytes(field(Table::Letters, value, 0)?);
-    let round = u64::from_be_bytes(field(Table::Letters, value, 8)?);
-    Ok((sequence, StoredLetter { epoch, round, letter: value[HEADER_BYTES..].to_vec() }))
+impl<'a> HeldLetter<'a> {
+    fn read(key: &[u8], value: &'a [u8]) -> Result<Self, StoreError> {
+        let number = u64::from_be_bytes(field(Table::Letters, key, MailboxId::BYTES)?);
+        let epoch = u64::from_be_bytes(field(Table::Letters, value, 0)?);
+        let round = u64::from_be_bytes(field(Table::Letters, value, 8)?);
+        Ok(Self { number, epoch, round, letter: &value[HEADER_BYTES..] })
+    }
 }

@@ -23,7 +23,7 @@ pub use epochs::{EPOCHS_KEPT, Epochs};
 pub use inbox::{Arrival, Delivery, Entry, Inbox, InboxCounts, InboxLimits};
 pub use kv::{Change, Kv, Table, Visit};
 pub use lmdb::{Lmdb, MapLimits};
-pub use mailbox::{Mailbox, MailboxLosses, MailboxTotals};
+pub use mailbox::{HeldLetter, Mailbox, MailboxLosses, MailboxTotals};
 pub use memory::Memory;
 pub use outbox::{
     Accepted, Draft, FRAGMENT_OVERHEAD, Fragment, HISTORY_KEPT, MAX_RESENDS, MAX_RESERVED, MessageState, NewMessage,
@@ -96,6 +96,9 @@ pub enum StoreError {
         /// What was found.
         what: &'static str,
     },
+    /// Letters were deleted while an answer with them was under way.
+    #[error("letters have gone while they were read; poll again")]
+    Gone,
     /// A value is not what this program writes.
     #[error(
         "the store's {0} table is damaged; restore its directory from a copy, or move it away to begin with an empty store: what it held is lost then"
