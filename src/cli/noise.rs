@@ -10,6 +10,8 @@ use crate::wire::{DummyPolicy, NoiseLaw, Parameters};
 const EPSILON: f64 = 1.0;
 /// How often that may fail, once in ten thousand letters: what noise has to come to for being called sufficient.
 const DELTA: f64 = 1e-4;
+/// Rounds over which a standing habit, writing to one and not to the other, is looked at.
+const ROUNDS: u32 = 100;
 /// A total that is smaller in fewer rounds is not spoken of.
 const RARE: f64 = 1e-6;
 /// Where epsilon fails more often than this there is nothing to speak of.
@@ -34,6 +36,10 @@ pub(super) struct NoiseShown {
     target_delta: f64,
     /// Epsilon at `target_delta`; null if no epsilon holds so often.
     epsilon_at_target: Option<f64>,
+    /// Rounds in which somebody writes to the same mailbox.
+    rounds: u32,
+    /// Epsilon over so many of them, at `target_delta` for all together; null if no epsilon holds so often.
+    epsilon_over_rounds: Option<f64>,
     /// Packets a round of each mix with which `epsilon` fails no more often than `target_delta`; null if they are beyond counting.
     needed: Option<u32>,
     /// As many honest clients without anything to say would give as much.
@@ -71,6 +77,8 @@ impl NoiseShown {
             least_delta: Budget::of(&NoiseCounts::constant(least), mailboxes)?.delta(EPSILON),
             target_delta: DELTA,
             epsilon_at_target: budget.epsilon(DELTA),
+            rounds: ROUNDS,
+            epsilon_over_rounds: budget.epsilon_over(ROUNDS, DELTA),
             needed: Budget::needed(mailboxes, EPSILON, DELTA),
             as_good_as_clients: in_clients(counts.mean()),
             as_dear_as_clients: in_clients(counts.mean() * adding_mixes as f64),
@@ -82,7 +90,7 @@ impl NoiseShown {
 
     /// In sentences, one a line.
     pub(super) fn lines(&self) -> Vec<String> {
-        let Self { mailboxes, epsilon, target_delta, .. } = self;
+        let Self { mailboxes, epsilon, target_delta, rounds, .. } = self;
         let mean = number(self.mean);
         let verdict = if self.delta > NOTHING { ": as good as nothing" } else { "" };
         let mut lines = vec![format!(
@@ -95,7 +103,10 @@ impl NoiseShown {
             lines.push(format!("in a round with only {least}, which comes once in a million: {delta}"));
         }
         lines.push(match (self.epsilon_at_target, self.needed) {
-            (Some(found), _) => format!("except with probability {target_delta}: epsilon {}", number(found)),
+            (Some(found), _) => {
+                let over = self.epsilon_over_rounds.map_or("none".into(), number);
+                format!("except with probability {target_delta}: epsilon {}; over {rounds} rounds: {over}", number(found))
+            }
             (None, Some(needed)) => {
                 format!("except with probability {target_delta}: no epsilon; epsilon {epsilon} would take {needed} a round of each mix")
             }

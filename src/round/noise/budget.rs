@@ -11,7 +11,7 @@
 //! Two things follow. **Given its mean, a constant is the best law**: delta falls ever more slowly as n grows, and a total that
 //! is public hides nothing by being random. And the noise that a certain epsilon and delta take is in proportion to M.
 //!
-//! It is the budget of one letter in one round, and rounds add up. Clients' dummies go to uniformly drawn mailboxes as well; those of honest
+//! It is the budget of one letter in one round, and rounds add up: [`Budget::epsilon_over`]. Clients' dummies go to uniformly drawn mailboxes as well; those of honest
 //! clients are as good as noise, and none is reckoned with here.
 
 use super::NoiseCounts;
@@ -63,6 +63,19 @@ impl Budget {
             *(if holds(middle) { &mut high } else { &mut low }) = middle;
         }
         Some(high)
+    }
+
+    /// An epsilon for a choice between two mailboxes that stands in each of `rounds` rounds, except with probability `delta`: the
+    /// better of what adds up (Dwork et al. 2006) and of the advanced composition theorem (Dwork, Rothblum, Vadhan 2010,
+    /// theorem III.3). `None` if there is none.
+    pub fn epsilon_over(&self, rounds: u32, delta: f64) -> Option<f64> {
+        let k = f64::from(rounds);
+        let added = k * self.epsilon(delta / k)?;
+        // Half of delta is for rounds in which their own epsilon does not hold, half for the theorem's.
+        let half = delta / 2.0;
+        let composed =
+            self.epsilon(half / k).map(|each| each * (2.0 * k * (1.0 / half).ln()).sqrt() + k * each * each.exp_m1());
+        Some(composed.map_or(added, |composed| composed.min(added)))
     }
 
     /// The least number of noise packets, the same in every round, that buys `epsilon` and `delta`, which lie above zero; `None` with
@@ -193,6 +206,31 @@ mod tests {
             assert!(constant(needed - 1, mailboxes).delta(epsilon) > delta, "{needed}");
         }
         assert_eq!((Budget::needed(9, 1.0, 1.0), Budget::needed(1, 1.0, 0.1)), (Some(0), None));
+    }
+
+    /// From the definition: two rounds in a row, over everything that can come out of both.
+    #[test]
+    fn what_is_said_of_several_rounds_holds_for_all_that_can_come_out_of_them() {
+        let budget = constant(60, 2);
+        for delta in [0.05, 0.01, 0.001] {
+            let epsilon = budget.epsilon_over(2, delta).expect("enough");
+            assert!(epsilon > budget.epsilon(delta).expect("enough"), "rounds add up");
+            let (first, ways) = binomial(60, 0.5);
+            assert_eq!(first, 0);
+            // The letters of A: all its noise, and one more in the first world.
+            let p = |world: usize, letters: usize| {
+                letters.checked_sub(world).and_then(|n| ways.get(n)).copied().unwrap_or(0.0)
+            };
+            let pairs = (0..=61).flat_map(|one| (0..=61).map(move |two| (one, two)));
+            let excess =
+                pairs.map(|(one, two)| (p(1, one) * p(1, two) - epsilon.exp() * p(0, one) * p(0, two)).max(0.0));
+            assert!(excess.sum::<f64>() <= delta, "{delta}");
+        }
+        // Many rounds cost less than they add up to, if each costs little.
+        let little = constant(1_000_000, 2);
+        let over = little.epsilon_over(1000, 1e-4).expect("enough");
+        assert!(over < 1000.0 * little.epsilon(1e-7).expect("enough") / 3.0, "{over}");
+        assert_eq!(constant(2, 64).epsilon_over(10, 0.5), None);
     }
 
     /// What the module's text says of laws with the same mean.

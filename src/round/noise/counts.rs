@@ -106,7 +106,8 @@ fn poisson(mean: f64, most: u32) -> Vec<f64> {
     accumulated(probabilities)
 }
 
-/// Of 0 to `most`: at most n if the unrounded value is below n + 1/2.
+/// Of 0 to `most`: at most n if the unrounded value is below n + 1/2. What lies outside goes to the nearer end, as in Vuvuzela
+/// (van den Hooff et al., SOSP 2015, section 4), whose numbers of noise messages are Laplace's, 0 where they are negative.
 fn laplace(mean: f64, scale: f64, most: u32) -> Vec<f64> {
     let upto = |count: u32| {
         let away = (f64::from(count) + 0.5 - mean) / scale;
