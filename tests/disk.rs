@@ -11,7 +11,7 @@ use mixnet::config::{Capability, ClientSecrets, Contact, Contacts};
 use mixnet::control::{Answer, Ask, Failure, MessageKind, Outgoing, Place, Stream};
 use mixnet::crypto::{Backend, Digest, IdentityKey, MailboxId, SecretKey};
 use mixnet::net::Limits;
-use mixnet::node::{Node, NodeConfig};
+use mixnet::node::{Emission, Node, NodeConfig};
 use mixnet::sim::Plan;
 use mixnet::store::{Decisions, Mailbox, MapLimits, Store, StoreError};
 use mixnet::testnet::{PortOf, free_ports};
@@ -96,7 +96,16 @@ impl Running {
         for (key, listen) in keys.iter().zip(addresses) {
             let key = IdentityKey::from_pkcs8(key.expose_pkcs8()).expect("its own encoding");
             let (store, limits, backend) = (Store::memory(), Limits::default(), Backend::default());
-            let config = NodeConfig { network: network.clone(), key, listen, store, limits, backend, evidence: None };
+            let config = NodeConfig {
+                network: network.clone(),
+                key,
+                listen,
+                store,
+                limits,
+                backend,
+                emission: Emission::default(),
+                evidence: None,
+            };
             nodes.push(Node::start(config).expect("starts"));
         }
         for (client, secrets) in network.roster.clients.iter().zip(secrets) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use mixnet::crypto::{Csprng, Digest, IdentityKey};
 use mixnet::net::{Connection, Dial, Endpoint, EndpointConfig, Limits};
-use mixnet::node::{IncomingPackets, send_batch};
+use mixnet::node::{Emission, IncomingPackets, send_batch};
 use mixnet::packet::{Geometry, Slots};
 use mixnet::round::{OutgoingBatch, Shuffled};
 use mixnet::wire::{BatchHeader, Members, PeerMessage};
@@ -89,7 +89,7 @@ impl Link {
 
     fn transfer(&self) -> (Took, Vec<Slots>) {
         let (from, to, batch, geometry) = (self.from.clone(), self.to.clone(), self.batch.clone(), self.geometry);
-        let send = async move { send_batch(&from, &batch).await.expect("it is taken") };
+        let send = async move { send_batch(&from, &batch, Emission::default()).await.expect("it is taken") };
         let receive = async move {
             let mut stream = to.accept_uni().await.expect("a stream");
             let message = stream.message().await.expect("a message");

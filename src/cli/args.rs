@@ -58,6 +58,9 @@ pub(super) struct SettingArgs {
     /// The largest datagram that is tried on a path, 1200 to 6000
     #[arg(long, value_name = "BYTES")]
     mtu: Option<String>,
+    /// Megabits a second at which a mix hands a batch on, 0: as fast as the link takes it
+    #[arg(long, value_name = "MBIT")]
+    emission_mbit: Option<String>,
     /// Bytes that may wait in a client's outbox
     #[arg(long, value_name = "BYTES")]
     outbox_bytes: Option<String>,
@@ -100,6 +103,7 @@ impl SettingArgs {
             ("listen", &self.listen),
             ("control", &self.control),
             ("mtu", &self.mtu),
+            ("emission_mbit", &self.emission_mbit),
             ("outbox_bytes", &self.outbox_bytes),
             ("inbox_bytes", &self.inbox_bytes),
             ("privacy_floor", &self.privacy_floor),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::client::{self, Client, ClientConfig, DiskLimits};
 use crate::config::{Home, Role};
 use crate::net::Limits;
-use crate::node::{self, Node, NodeConfig, Observer};
+use crate::node::{self, Emission, Node, NodeConfig, Observer};
 use crate::store::{MapLimits, Store};
 
 use super::args::RunArgs;
@@ -42,6 +42,7 @@ pub(super) async fn mix(args: &RunArgs, home: &Path, json: bool) -> Result<(), C
         store,
         limits: Limits { mtu: Some(home.mtu), ..Limits::default() },
         backend: home.x25519,
+        emission: Emission::mbit(home.emission_mbit),
         evidence: Some(home.dir.join("evidence")),
     };
     let node = Node::start(config)?;

@@ -38,6 +38,8 @@ pub struct Home {
     pub control: PathBuf,
     /// The largest datagram that is tried on a path; by default what any Ethernet carries.
     pub mtu: u16,
+    /// Megabits a second at which a mix hands a batch on; by default 0: as fast as the link takes it.
+    pub emission_mbit: u64,
     /// Bytes that may wait in a client's outbox; by default [`OUTBOX_BYTES`].
     pub outbox_bytes: u64,
     /// Bytes of messages beyond which a client's inbox forgets those that were read; by default [`INBOX_BYTES`].
@@ -163,6 +165,7 @@ impl Home {
             listen: settings.listen,
             control: settings.control.unwrap_or_else(|| dir.join("control.sock")),
             mtu: settings.mtu.unwrap_or(MTU),
+            emission_mbit: settings.emission_mbit.unwrap_or(0),
             outbox_bytes: settings.outbox_bytes.unwrap_or(OUTBOX_BYTES),
             inbox_bytes: settings.inbox_bytes.unwrap_or(INBOX_BYTES),
             privacy_floor: settings.privacy_floor.unwrap_or(0),

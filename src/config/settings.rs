@@ -13,13 +13,14 @@ use crate::crypto::Backend;
 use super::{ConfigError, source::Source};
 
 /// The names of all settings: keys of `config.yaml`, flags with `-` for `_`, variables `MIXNET_` + upper case.
-pub const SETTINGS: [&str; 16] = [
+pub const SETTINGS: [&str; 17] = [
     "id",
     "network",
     "keys",
     "listen",
     "control",
     "mtu",
+    "emission_mbit",
     "outbox_bytes",
     "inbox_bytes",
     "privacy_floor",
@@ -48,6 +49,8 @@ pub struct Settings {
     pub control: Option<PathBuf>,
     /// The largest datagram that is tried on a path.
     pub mtu: Option<u16>,
+    /// Megabits a second at which a mix hands a batch on.
+    pub emission_mbit: Option<u64>,
     /// Bytes that may wait in a client's outbox.
     pub outbox_bytes: Option<u64>,
     /// Bytes of messages beyond which a client's inbox forgets those that were read.
@@ -186,6 +189,7 @@ impl Settings {
             "listen" => self.listen = Some(typed(value)?),
             "control" => self.control = Some(value.into()),
             "mtu" => self.mtu = Some(value.parse().map_err(|_| "expected 1200 to 6000")?),
+            "emission_mbit" => self.emission_mbit = Some(number(value)?),
             "outbox_bytes" => self.outbox_bytes = Some(number(value)?),
             "inbox_bytes" => self.inbox_bytes = Some(number(value)?),
             "privacy_floor" => self.privacy_floor = Some(number(value)?),
@@ -293,7 +297,7 @@ mod tests {
                 "log" => "json",
                 "log_level" => "error",
                 "x25519" => "dalek",
-                "outbox_bytes" | "inbox_bytes" | "privacy_floor" | "wait_rounds" => "1",
+                "emission_mbit" | "outbox_bytes" | "inbox_bytes" | "privacy_floor" | "wait_rounds" => "1",
                 "mtu" => "1452",
                 _ => "x",
             };

@@ -1,6 +1,9 @@
 //! A batch on the link between two mixes: its header, then the packets, a piece at a time.
 
+use std::time::Duration;
+
 use bytes::Bytes;
+use tokio::time::{Instant, sleep_until};
 
 use crate::crypto::BATCH;
 use crate::net::{Connection, NetError, Receiver};
@@ -17,17 +20,52 @@ const PEEL_PACKETS: usize = BATCH;
 /// Pieces of a small batch end where a vector of the lanes does.
 const LANES: usize = 8;
 
+/// How often what a constant rate lets go goes: so short that the link's own round trip blurs it.
+const TICK: Duration = Duration::from_millis(5);
+
+/// How fast a batch leaves.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Emission {
+    /// 0: as fast as the link takes it.
+    bytes_per_s: u64,
+}
+
+impl Emission {
+    /// A stream of a constant rate, whatever else the mix does; 0: as fast as the link takes it.
+    pub fn mbit(mbit: u64) -> Self {
+        Self { bytes_per_s: mbit.saturating_mul(1_000_000 / 8) }
+    }
+
+    /// Packets of `size` bytes that go together.
+    fn piece(self, size: usize) -> usize {
+        let tick = u128::from(self.bytes_per_s) * TICK.as_millis() / 1000;
+        match self.bytes_per_s {
+            0 => PIECE_BYTES.div_ceil(size),
+            _ => (tick.min(PIECE_BYTES as u128) as usize / size).max(1),
+        }
+    }
+
+    /// How long after the first byte that behind `before` others goes; `None` if it need not wait.
+    fn after(self, before: usize) -> Option<Duration> {
+        let micros = (before as u128 * 1_000_000).checked_div(self.bytes_per_s.into())?;
+        Some(Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX)))
+    }
+}
+
 /// Sends `batch` on a stream of its own.
 ///
 /// # Errors
 /// The stream's or the connection's end; a slow peer.
-pub async fn send_batch(connection: &Connection, batch: &OutgoingBatch) -> Result<(), NetError> {
+pub async fn send_batch(connection: &Connection, batch: &OutgoingBatch, emission: Emission) -> Result<(), NetError> {
     let mut stream = connection.open_uni().await?;
     stream.message(&PeerMessage::ForwardBatch(batch.header.clone())).await?;
     let packets = &batch.packets;
     let size = packets.geometry().packet();
-    let in_a_piece = PIECE_BYTES.div_ceil(size);
+    let (in_a_piece, began) = (emission.piece(size), Instant::now());
     for first in (0..packets.len()).step_by(in_a_piece) {
+        if let Some(after) = emission.after(first * size) {
+            sleep_until(began + after).await;
+        }
         let piece = first..packets.len().min(first + in_a_piece);
         // Room for all of it at once: a buffer that grows is copied as often as it does.
         let mut gathered = Vec::with_capacity(piece.len() * size);
@@ -79,6 +117,23 @@ fn piece(count: usize, size: usize, cores: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_constant_rate_is_one_from_the_first_packet_to_the_last() {
+        for (mbit, size) in [(1, 600), (8, 2400), (100, 2400), (10_000, 2400), (8, 1 << 20)] {
+            let emission = Emission::mbit(mbit);
+            let piece = emission.piece(size) * size;
+            let most = (mbit as usize * 125_000 / 200).clamp(size, PIECE_BYTES.max(size));
+            assert!(piece <= most, "{piece} bytes at once, {mbit} Mbit/s");
+            for number in [0, 1, 7, 1000] {
+                let after = emission.after(number * piece).expect("it waits").as_secs_f64();
+                let due = (number * piece) as f64 * 8.0 / (mbit as f64 * 1e6);
+                assert!((after - due).abs() < 2e-6, "piece {number} after {after} s, not {due}");
+            }
+        }
+        assert_eq!((Emission::default(), Emission::default().after(1 << 30)), (Emission::mbit(0), None));
+        assert_eq!(Emission::mbit(u64::MAX).piece(2400), PIECE_BYTES / 2400);
+    }
 
     #[test]
     fn pieces_fill_lanes_use_all_cores_and_stay_small() {

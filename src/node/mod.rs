@@ -36,7 +36,7 @@ use crate::store::{Store, StoreError};
 use crate::wire::Network;
 
 pub use answer::Answer;
-pub use batch::{IncomingPackets, send_batch};
+pub use batch::{Emission, IncomingPackets, send_batch};
 pub use disk::Disk;
 #[cfg(any(test, feature = "sim"))]
 pub use intruder::{Deed, Intruder};
@@ -70,6 +70,8 @@ pub struct NodeConfig {
     pub limits: Limits,
     /// Which cryptographic backend does the work.
     pub backend: Backend,
+    /// How fast a batch leaves.
+    pub emission: Emission,
     /// Where evidence files go; `None`: nowhere, the store keeps what is small.
     pub evidence: Option<PathBuf>,
 }
@@ -122,7 +124,7 @@ impl Node {
     }
 
     fn begin(config: NodeConfig, intrusion: impl FnOnce(&mpsc::Sender<Input>) -> Intrusion) -> Result<Self, NodeError> {
-        let NodeConfig { network, key, listen, store, limits, backend, evidence } = config;
+        let NodeConfig { network, key, listen, store, limits, backend, emission, evidence } = config;
         let key = Arc::new(key);
         let own = network.roster.mix(&key.identity()).ok_or(NodeError::NotInNetwork)?;
         let geometry =
@@ -162,7 +164,7 @@ impl Node {
         let engine = tokio::spawn(engine.run(received));
         let tasks = TaskTracker::new();
         let (inputs_of, tasks_of) = (inputs.clone(), tasks.clone());
-        let world = World { network: network.clone(), geometry, disk, inputs: inputs_of, tasks: tasks_of };
+        let world = World { network: network.clone(), geometry, disk, emission, inputs: inputs_of, tasks: tasks_of };
         tasks.spawn(world.clone().accept(endpoint.clone(), stop.clone()));
         for to in own + 1..network.mixes() {
             tasks.spawn(world.clone().dial(endpoint.clone(), to, stop.clone()));
@@ -256,6 +258,7 @@ struct World {
     network: Arc<Network>,
     geometry: Geometry,
     disk: Arc<Disk>,
+    emission: Emission,
     inputs: mpsc::Sender<Input>,
     tasks: TaskTracker,
 }

@@ -11,7 +11,7 @@ use crate::round::OutgoingBatch;
 use crate::wire::{PeerMessage, SignedBatchHeader};
 
 use super::World;
-use super::batch::{IncomingPackets, send_batch};
+use super::batch::{Emission, IncomingPackets, send_batch};
 use super::engine::{Input, is_batch};
 
 /// What goes to another mix.
@@ -75,10 +75,10 @@ impl World {
             while let Ok(place) = places.clone().acquire_owned().await
                 && let Some(outgoing) = waiting.recv().await
             {
-                let connection = connection.clone();
+                let (connection, emission) = (connection.clone(), self.emission);
                 self.tasks.spawn(async move {
                     let _place = place;
-                    if let Err(error) = send(&connection, outgoing).await {
+                    if let Err(error) = send(&connection, outgoing, emission).await {
                         // A link on which something was lost is not one: the next says it again.
                         tracing::debug!(%error, "a message to a mix was not sent");
                         connection.close(CloseReason::Done);
@@ -147,13 +147,13 @@ impl World {
     }
 }
 
-async fn send(connection: &Connection, outgoing: Outgoing) -> Result<(), NetError> {
+async fn send(connection: &Connection, outgoing: Outgoing, emission: Emission) -> Result<(), NetError> {
     match outgoing {
         Outgoing::Message(message) => {
             let mut stream = connection.open_uni().await?;
             stream.message(&*message).await?;
             stream.finish()
         }
-        Outgoing::Batch(batch) => send_batch(connection, &batch).await,
+        Outgoing::Batch(batch) => send_batch(connection, &batch, emission).await,
     }
 }

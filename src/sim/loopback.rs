@@ -8,7 +8,7 @@ use crate::client::{Client, ClientConfig, ClientError, DiskLimits};
 use crate::config::{Capability, ClientSecrets, Contact, ContactError, Contacts};
 use crate::crypto::{Backend, IdentityKey, SecretKey};
 use crate::net::{Endpoint, EndpointConfig, Limits, NetError};
-use crate::node::{Intruder, Node, NodeConfig, NodeError, Observer};
+use crate::node::{Emission, Intruder, Node, NodeConfig, NodeError, Observer};
 use crate::store::Store;
 use crate::testnet::{PortOf, free_ports};
 use crate::wire::Network;
@@ -26,6 +26,8 @@ pub struct Loopback {
     nodes: Vec<Option<Node>>,
     clients: Vec<Client>,
     home: PathBuf,
+    /// How fast batches leave the mixes that are started from now on.
+    pub emission: Emission,
 }
 
 /// Why a network did not start.
@@ -76,6 +78,7 @@ impl Loopback {
             nodes: (0..mixes).map(|_| None).collect(),
             clients: Vec::new(),
             home: home.to_owned(),
+            emission: Emission::default(),
         };
         (0..mixes).try_for_each(|mix| network.start_mix(mix))?;
         Ok(network)
@@ -107,8 +110,14 @@ impl Loopback {
             store: self.stores[mix].clone(),
             limits: Limits::default(),
             backend: Backend::default(),
+            emission: self.emission,
             evidence: Some(self.evidence(mix)),
         }
+    }
+
+    /// What a mix serves as metrics; `None` if it does not run.
+    pub fn metrics(&self, mix: usize) -> Option<String> {
+        Some(self.nodes[mix].as_ref()?.metrics().encode())
     }
 
     /// Stops a mix; its store stays.

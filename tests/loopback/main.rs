@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use mixnet::control::{Answer, Ask, Failure, MessageKind, Outgoing, Stream};
+use mixnet::node::Emission;
 use mixnet::sim::{Loopback, Plan};
 
 fn plan() -> Plan {
@@ -148,5 +149,33 @@ async fn a_long_message_is_refused_unread_or_accepted_to_its_last_byte() {
     assert!(matches!(stream.receive().await, Ok(Answer::Accepted { packets: p, .. }) if p == packets));
     stream.send(&Ask::Outbox { all: false }).await.expect("sent");
     assert!(matches!(stream.receive().await, Ok(Answer::Listed(listed)) if listed.bytes == (9 << 20) + 4));
+    network.stop().await;
+}
+
+/// The mean of a phase's duration in what a mix serves as metrics, in seconds.
+fn mean_phase(metrics: &str, phase: &str) -> f64 {
+    let value = |name: &str| {
+        let line = metrics.lines().find(|line| line.contains(name) && line.contains(&format!("\"{phase}\"")));
+        line.and_then(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).expect("it has been through it")
+    };
+    value("phase_seconds_sum") / value("phase_seconds_count")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_leaves_at_the_rate_that_its_mix_is_told() {
+    let home = tempfile::tempdir().expect("a directory");
+    let plan = Plan { payload: 4096, ..plan() };
+    let mut network = start(&plan, plan.clients, home.path()).await;
+    network.stop_mix(0).await;
+    network.emission = Emission::mbit(1);
+    network.start_mix(0).expect("starts");
+    rounds_go_on(&network, 3).await;
+    // 8 packets of clients and 2 of noise; the last begins when the others have had their time.
+    let due = 9.0 * plan.geometry().packet() as f64 * 8.0 / 1e6;
+    let [slow, fast] = [0, 1].map(|mix| mean_phase(&network.metrics(mix).expect("runs"), "forward"));
+    assert!(slow >= due, "{slow} s for what takes {due} s at that rate");
+    assert!(fast < slow / 2.0, "{fast} s at the mix that is not told, {slow} s at the one that is");
+    send(&network, 0, "client-2", b"slowly").await;
+    assert_eq!(receive(&network, 1).await, [(Some("client-1".into()), b"slowly".to_vec())]);
     network.stop().await;
 }

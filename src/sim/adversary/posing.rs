@@ -18,7 +18,7 @@ use crate::config::{Home, Loading, NetworkFile, Role};
 use crate::crypto::{Backend, Digest, IdentityKey, SecretKey};
 use crate::mix::{Action, Event, Mix, RequestId};
 use crate::net::Limits;
-use crate::node::{self, Node, NodeConfig};
+use crate::node::{self, Emission, Node, NodeConfig};
 use crate::packet::{Geometry, Slots};
 use crate::round::{Noise, OutgoingBatch, Shuffled};
 use crate::session;
@@ -115,6 +115,7 @@ async fn run_mix(
         store: store(home)?,
         limits: Limits::default(),
         backend: Backend::default(),
+        emission: Emission::default(),
         evidence: Some(home.dir.join("evidence")),
     };
     let node = Node::start_taken_over(config, intruder(&network)?)?;
