@@ -62,6 +62,15 @@ impl Lanes {
     }
 }
 
+/// How many products of limbs a_i b_j there are with i + j = k.
+const fn terms(k: usize) -> u64 {
+    match k {
+        0..=4 => k as u64 + 1,
+        5..=8 => 9 - k as u64,
+        _ => 0,
+    }
+}
+
 /// Batches in the lanes of one kind of registers, whose `field` and `ladder` are beside it. The text of all is the same; a
 /// function that needs a processor's features cannot be generic over which.
 macro_rules! batches {

@@ -33,6 +33,7 @@
 
 use core::arch::x86_64::*;
 
+use super::super::terms;
 use super::super::vectors::{integers, of_integers};
 
 /// Eight elements, one a lane.
@@ -52,25 +53,16 @@ const LOW: u64 = 0x4330_0000_0000_0000;
 /// Half of 2^50, to go on top of one of a column's high halves: doubled with them, it balances the next column's digit.
 const HALF: u64 = 1 << 49;
 
-/// How many products i + j = k there are.
-const fn products(k: usize) -> u64 {
-    match k {
-        0..=4 => k as u64 + 1,
-        5..=8 => 9 - k as u64,
-        _ => 0,
-    }
-}
-
 /// The constants of the halves in column k: of its low ones and, doubled, of the high ones of the column before.
 const fn constants(k: usize) -> u64 {
-    let high = if k == 0 { 0 } else { products(k - 1) };
-    products(k).wrapping_mul(LOW).wrapping_add(high.wrapping_mul(2).wrapping_mul(HIGH))
+    let high = if k == 0 { 0 } else { terms(k - 1) };
+    terms(k).wrapping_mul(LOW).wrapping_add(high.wrapping_mul(2).wrapping_mul(HIGH))
 }
 
 /// What the value of column k + 19 column (k + 5) is within, and its digit's 2^50.
 const fn bound(k: usize) -> u64 {
-    let low = products(k) + 19 * products(k + 5);
-    let high = 19 * products(k + 4) + if k == 0 { 0 } else { products(k - 1) };
+    let low = terms(k) + 19 * terms(k + 5);
+    let high = 19 * terms(k + 4) + if k == 0 { 0 } else { terms(k - 1) };
     low * (1 << 52) + 2 * high * ((1 << 50) + (1 << 23)) + (1 << 50)
 }
 

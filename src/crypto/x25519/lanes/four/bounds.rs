@@ -16,6 +16,8 @@
 //!   halves from above and few high ones, 5 low and 4 + 19 high in all: its carry is within 2 2^3.9 + 1, and 19 times that
 //!   within 2^10. So all limbs are reduced, which the compiler checks.
 
+use super::super::terms;
+
 /// A product, its digits balanced.
 pub(super) const PRODUCT: usize = 0;
 /// A square, its digits balanced.
@@ -48,15 +50,6 @@ const _: () = {
 };
 /// What a high half is within.
 const HIGH_BOUND: u64 = (1 << 50) + (1 << 22);
-
-/// How many a_i b_j with i + j = k there are.
-const fn terms(k: usize) -> u64 {
-    match k {
-        0..=4 => k as u64 + 1,
-        5..=8 => 9 - k as u64,
-        _ => 0,
-    }
-}
 
 /// How many products of limbs give them.
 const fn products(kind: usize, k: usize) -> u64 {

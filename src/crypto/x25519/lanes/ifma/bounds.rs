@@ -6,6 +6,8 @@
 //! The largest column, `ABOVE` and one more, is below 2^61; sums and `add_a24` stay below that. So a carry is below 2^10,
 //! and 19 times that of column 4 below 2^15.
 
+use super::super::terms;
+
 pub(super) const LIMB_BITS: u32 = 51;
 pub(super) const LIMB_MASK: u64 = (1 << LIMB_BITS) - 1;
 /// The limbs of p.
@@ -20,15 +22,6 @@ pub(super) const A24: u64 = 121_665;
 const LOW: u64 = 1 << 52;
 /// What a high half is below.
 const HIGH: u64 = ((REDUCED as u128 * REDUCED as u128) >> 52) as u64 + 1;
-
-/// How many a_i b_j with i + j = k there are.
-const fn terms(k: usize) -> u64 {
-    match k {
-        0..=4 => k as u64 + 1,
-        5..=8 => 9 - k as u64,
-        _ => 0,
-    }
-}
 
 /// What column k, with 19 times column k + 5, is below.
 const fn column(k: usize) -> u64 {
