@@ -20,7 +20,7 @@ const PEEL_PACKETS: usize = BATCH;
 /// Pieces of a small batch end where a vector of the lanes does.
 const LANES: usize = 8;
 
-/// How often what a constant rate lets go goes: so short that the link's own round trip blurs it.
+/// What a constant rate lets go in as long goes together: timers are no finer than milliseconds.
 const TICK: Duration = Duration::from_millis(5);
 
 /// How fast a batch leaves.

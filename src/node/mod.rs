@@ -163,8 +163,8 @@ impl Node {
         engine.intrusion = intrusion(&inputs);
         let engine = tokio::spawn(engine.run(received));
         let tasks = TaskTracker::new();
-        let (inputs_of, tasks_of) = (inputs.clone(), tasks.clone());
-        let world = World { network: network.clone(), geometry, disk, emission, inputs: inputs_of, tasks: tasks_of };
+        let world =
+            World { network: network.clone(), geometry, disk, emission, inputs: inputs.clone(), tasks: tasks.clone() };
         tasks.spawn(world.clone().accept(endpoint.clone(), stop.clone()));
         for to in own + 1..network.mixes() {
             tasks.spawn(world.clone().dial(endpoint.clone(), to, stop.clone()));
