@@ -244,7 +244,8 @@ fn a_body_must_be_canonical() {
         (1, 1, BodyError::Padding),
         (20, 1, BodyError::Index),
         (30, 9, BodyError::Length),
-        (geometry.body() - 1, 1, BodyError::Padding),
+        (BODY_HEADER_BYTES + 1, 1, BodyError::Padding),
+        (geometry.body() - 1, 0x80, BodyError::Padding),
     ] {
         let mut broken = bytes.clone();
         broken[at] = value;
