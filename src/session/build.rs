@@ -6,19 +6,20 @@ use std::sync::Arc;
 use rand::{Rng, RngExt, SeedableRng};
 use zeroize::Zeroizing;
 
-use crate::crypto::{Csprng, Digest};
+use crate::crypto::{Csprng, Digest, MailboxId, PublicKey};
 use crate::packet::{Address, Body, Builder, Correspondent, Kind, MessageId, Recipe, permutation};
 use crate::wire::{DummyPolicy, EpochDocument, MailboxEntry, NOWHERE, Network, onion_digests, submission_digest};
 
-use super::Fragment;
-use super::correspondence::Correspondence;
+use super::correspondence::{Correspondence, nearest};
 use super::records::RecordKeys;
+use super::{Contacts, Fragment};
 
 /// Everything a round's packets are built from. Whatever is carried, the same number of packets goes through the same
 /// steps and comes out in an order of its own.
 pub struct BuildJob {
     pub(super) network: Arc<Network>,
     pub(super) correspondence: Arc<Correspondence>,
+    pub(super) contacts: Arc<Contacts>,
     /// `None` if rounds are not sealed.
     pub(super) records: Option<Arc<RecordKeys>>,
     /// That of the round.
@@ -75,6 +76,8 @@ impl Built {
 struct Cover {
     to: Address,
     message: MessageId,
+    /// For whom its tag is made, which nobody sees: as long not written to as somebody to whom a message goes.
+    tagged_for: Option<PublicKey>,
 }
 
 impl BuildJob {
@@ -118,10 +121,6 @@ impl BuildJob {
         if !fits || fragment.to.letter_key.check().is_err() {
             return None;
         }
-        let sender = match fragment.named {
-            true => self.correspondence.outgoing(&fragment.to.letter_key)?,
-            false => self.correspondence.ourselves()?,
-        };
         let body = Body {
             kind: Kind::Fragment,
             message: fragment.message,
@@ -131,7 +130,7 @@ impl BuildJob {
             sender: fragment.named.then(|| self.correspondence.mailbox()),
             data: &fragment.data,
         };
-        Some(Item { to: fragment.to, body, sender: Some(sender) })
+        Some(Item { to: fragment.to, body, sender: Some(self.correspondence.outgoing(&fragment.to.letter_key)?) })
     }
 
     /// To where the network lets dummies go. A mailbox is drawn all the same, and the letter sealed to one that somebody has: each kind of
@@ -147,13 +146,19 @@ impl BuildJob {
         };
         let mut message = MessageId([0; 16]);
         rng.fill_bytes(&mut message.0);
-        Cover { to: Address { mailbox: entry.id, letter_key: entry.letter_key }, message }
+        let contact = nearest(&self.contacts, MailboxId(message.0));
+        let to = Address { mailbox: entry.id, letter_key: entry.letter_key };
+        Cover { to, message, tagged_for: contact.map(|(_, key)| *key) }
     }
 
     fn dummy(&self, cover: &Cover) -> Item<'_> {
         let body = Body::dummy(cover.message, self.expiry, &self.network.parameters.dummy_payload);
         // On the roster it is a point that will do; a recipient's key is looked at, and so this one is.
         let _usable = black_box(cover.to.letter_key.check());
-        Item { to: cover.to, body, sender: self.correspondence.ourselves() }
+        let sender = match &cover.tagged_for {
+            Some(contact) => self.correspondence.outgoing(contact),
+            None => self.correspondence.ourselves(),
+        };
+        Item { to: cover.to, body, sender }
     }
 }

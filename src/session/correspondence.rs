@@ -78,6 +78,11 @@ impl Correspondence {
     }
 }
 
+/// The contact at `id`, or else the next one around the circle: somebody drawn, if the id is. `None` without contacts.
+pub(super) fn nearest(contacts: &Contacts, id: MailboxId) -> Option<(&MailboxId, &PublicKey)> {
+    contacts.range(id..).next().or_else(|| contacts.first_key_value())
+}
+
 #[cfg(test)]
 mod tests {
     use rand::SeedableRng;

@@ -133,6 +133,7 @@ impl Session {
         let job = BuildJob {
             network: self.network.clone(),
             correspondence: self.correspondence.clone(),
+            contacts: self.contacts.clone(),
             records: self.network.parameters.sealed.then(|| self.records.clone()),
             document: document.clone(),
             builder: Builder::new(self.geometry, context, Backend::default(), onion_keys, envelope_key),

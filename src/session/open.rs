@@ -6,7 +6,7 @@ use crate::crypto::MailboxId;
 use crate::packet::{Geometry, Kind, OpenedLetter, RoundContext, open_letters};
 use crate::wire::{CHAIN_KEPT, LETTER_HEADER_BYTES};
 
-use super::correspondence::Correspondence;
+use super::correspondence::{Correspondence, nearest};
 use super::{Arrival, Contacts, RequestId};
 
 /// The letters of one poll answer, sealed.
@@ -96,8 +96,7 @@ impl OpenJob {
         let (body, counts) = (&letter.body, &mut opened.counts);
         // For whoever is not named stands somebody drawn by the letter: as far to look for, and as long not looked for before.
         let named = letter.claimed_sender();
-        let near = self.contacts.range(named.unwrap_or(MailboxId(body.message.0))..).next();
-        let near = near.or_else(|| self.contacts.first_key_value());
+        let near = nearest(&self.contacts, named.unwrap_or(MailboxId(body.message.0)));
         let claimed = near.filter(|(id, _)| named.as_ref() == Some(*id));
         let correspondent = match near {
             Some((_, key)) => self.correspondence.incoming(key),
