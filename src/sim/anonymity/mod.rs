@@ -87,7 +87,8 @@ pub use noise::NoiseAudit;
 pub use report::{Report, ReportError};
 pub use shuffle::{uniformity, unlinkability};
 pub use statistics::{
-    Moments, auc, auc_error, chi_square, correlation, entropy, kolmogorov_smirnov, min_entropy, undisturbed, welch_t,
+    Moments, auc, auc_error, chi_square, correlation, entropy, kolmogorov_smirnov, min_entropy, rank_correlation,
+    undisturbed, welch_t,
 };
 pub use view::{Hop, Round, Rounds, Submitted, View, inverse};
 pub use wire::{CaptureError, Captures, ROUND_SECONDS};

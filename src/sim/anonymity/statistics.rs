@@ -115,6 +115,29 @@ pub fn correlation(pairs: &[(f64, f64)]) -> f64 {
     products / (pairs.len() as f64 - 1.0) / (x.variance() * y.variance()).sqrt()
 }
 
+/// Spearman's correlation: Pearson's of the ranks, and equal values share theirs. Its standard error of n independent
+/// pairs is 1 / sqrt(n - 1), however they are distributed.
+pub fn rank_correlation(pairs: &[(f64, f64)]) -> f64 {
+    let x = ranks(pairs.iter().map(|p| p.0));
+    let y = ranks(pairs.iter().map(|p| p.1));
+    correlation(&x.into_iter().zip(y).collect::<Vec<_>>())
+}
+
+fn ranks(values: impl Iterator<Item = f64>) -> Vec<f64> {
+    let mut order: Vec<(f64, usize)> = values.zip(0..).collect();
+    order.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let mut ranks = vec![0.0; order.len()];
+    let mut before = 0;
+    for equal in order.chunk_by(|a, b| a.0 == b.0) {
+        let shared = before as f64 + (equal.len() as f64 - 1.0) / 2.0;
+        for (_, place) in equal {
+            ranks[*place] = shared;
+        }
+        before += equal.len();
+    }
+    ranks
+}
+
 /// Shannon's entropy of weights that need not sum to one, bits.
 pub fn entropy(weights: &[f64]) -> f64 {
     let sum: f64 = weights.iter().sum();
@@ -146,6 +169,8 @@ mod tests {
         near(auc(&[1.0; 5], &[1.0; 7]), 0.5);
         near(auc_error(100, 100), (201.0f64 / 120_000.0).sqrt());
         near(correlation(&[(1.0, 2.0), (2.0, 4.0), (3.0, 6.5)]), 0.997_949);
+        // Ranks 0, 1, 2.5, 2.5 and 1, 2, 0, 3.
+        near(rank_correlation(&[(1.0, 10.0), (2.0, 20.0), (3.0, 5.0), (3.0, 1e3)]), 0.5 / 22.5f64.sqrt());
         near(entropy(&[1.0, 1.0, 2.0]), 1.5);
         near(min_entropy(&[1.0, 1.0, 2.0]), 1.0);
     }
