@@ -58,9 +58,9 @@ impl BuildJob {
         self.builder.context().round
     }
 
-    /// Whether there is a message in it.
-    pub fn carries(&self) -> bool {
-        !self.fragments.is_empty()
+    /// How many of its packets are parts of messages.
+    pub fn carried(&self) -> usize {
+        self.fragments.len()
     }
 }
 

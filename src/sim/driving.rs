@@ -307,10 +307,15 @@ impl World {
                 self.hands_over(own, mix, (id, round), (packets, records));
                 None
             }
-            session::Action::Build(job) => Some(session::Event::Built(match self.stopwatch.as_mut() {
-                Some(stopwatch) => stopwatch.build(*job),
-                None => job.run(),
-            })),
+            session::Action::Build(job) => {
+                if let Some(watch) = self.watch.as_mut() {
+                    watch.builds(own, job.round(), job.carried());
+                }
+                Some(session::Event::Built(match self.stopwatch.as_mut() {
+                    Some(stopwatch) => stopwatch.build(*job),
+                    None => job.run(),
+                }))
+            }
             session::Action::Open(job) => Some(session::Event::Opened(match self.stopwatch.as_mut() {
                 Some(stopwatch) => stopwatch.open(*job),
                 None => job.run(),

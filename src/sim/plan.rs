@@ -10,44 +10,44 @@ use crate::packet::{Address, Geometry};
 use crate::round::NoiseCounts;
 use crate::wire::{ClientEntry, DummyPolicy, MailboxEntry, MixEntry, Network, NoiseLaw, Parameters, Roster};
 
-/// The size and pace of a network, and the seed of everything random in it.
+/// The size and pace of a network, and the seed of everything random in it. The default of each stands behind its meaning.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// L.
+    /// L; 3.
     pub mixes: usize,
-    /// Clients on the roster.
+    /// Clients on the roster; 4.
     pub clients: usize,
-    /// User bytes in a packet.
+    /// User bytes in a packet; 256.
     pub payload: u32,
-    /// Packets of each client in each round.
+    /// Packets of each client in each round; 2.
     pub packets_per_client: u32,
-    /// Packets of its own that each mix may add to a round.
+    /// Packets of its own that each mix but the exit may add to a round; 2.
     pub noise_packets: u32,
-    /// What each mix draws how many it adds from.
+    /// What each mix draws how many it adds from; constant.
     pub noise_law: NoiseLaw,
-    /// How many each mix adds, whatever the network says of it.
+    /// How many each mix adds, whatever the network says of it; by default what it says.
     pub noise: Option<u32>,
-    /// Where clients' dummies go.
+    /// Where clients' dummies go; to mailboxes drawn from all.
     pub dummies: DummyPolicy,
-    /// Milliseconds of a round.
+    /// Milliseconds of a round, of which four fifths are its submission window; 1,000.
     pub round_ms: u32,
-    /// Bounds of the mix delay.
+    /// Bounds of the mix delay, milliseconds; 0 and 50.
     pub mix_delay_ms: (u32, u32),
-    /// Distinct clients below which a round aborts.
+    /// Distinct clients below which a round aborts; 2.
     pub min_clients: u32,
-    /// Share of the members, in thousandths, below which a round aborts.
+    /// Share of the members, in thousandths, below which a round aborts; 500.
     pub min_share_permille: u32,
-    /// Rounds of an epoch.
+    /// Rounds of an epoch; 60.
     pub epoch_rounds: u32,
-    /// Bytes of batches that the entry has on their way at once, beyond two rounds.
+    /// Bytes of batches that the entry has on their way at once, beyond two rounds; without bound.
     pub overlap_bytes: u64,
     /// How many mixes together open a round; by default all.
     pub threshold: Option<u8>,
-    /// Whether rounds are sealed.
+    /// Whether rounds are sealed; yes.
     pub sealed: bool,
-    /// Which defences its mixes have.
+    /// Which defences its mixes have; all.
     pub defences: Defences,
-    /// Everything random follows from it.
+    /// Everything random follows from it; 1.
     pub seed: u64,
 }
 

@@ -37,7 +37,7 @@ pub(in crate::sim) struct Stopwatch {
 
 impl Stopwatch {
     pub(in crate::sim) fn build(&mut self, job: BuildJob) -> Built {
-        let (round, real) = (job.round(), job.carries());
+        let (round, real) = (job.round(), job.carried() > 0);
         let mut began = Instant::now();
         let built = job.run();
         if self.knob == Some(Knob::Stock) && !real {

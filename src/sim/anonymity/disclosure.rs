@@ -1,14 +1,12 @@
 //! Experiment T6: who writes to whom, for an exit that counts letters by mailbox over many rounds and sees who is there.
 
-use std::collections::HashMap;
-
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 
 use super::super::{Party, Plan};
 use super::view::{Round, Rounds};
 use super::{Curve, Figure, Finding, Outcome};
-use crate::crypto::{Csprng, MailboxId};
+use crate::crypto::Csprng;
 use crate::wire::DummyPolicy;
 
 /// One round as the exit and whoever watches the clients' links know it together.
@@ -25,7 +23,7 @@ pub trait Discloser {
     fn observe(&mut self, round: &Deposits);
 
     /// To whom, after all that it has seen, this client writes: another client.
-    fn partner(&self, client: usize) -> usize;
+    fn partner(&mut self, client: usize) -> usize;
 }
 
 /// The experiment: every client has one other to whom it writes, nobody else writes to that one, and the adversary looks
@@ -75,24 +73,33 @@ impl Disclosure {
     ///
     /// # Panics
     /// If a network comes to a halt.
-    pub fn play<D: Discloser>(&self, make: impl Fn(usize) -> D) -> Vec<Disclosed> {
-        let networks: Vec<Vec<usize>> =
+    pub fn play<D: Discloser + 'static>(&self, make: impl Fn(usize) -> D) -> Vec<Disclosed> {
+        self.play_all(|clients| vec![Box::new(make(clients))]).remove(0)
+    }
+
+    /// As [`Disclosure::play`] of several adversaries, always as many, in the same rounds of the same networks.
+    ///
+    /// # Panics
+    /// As there.
+    pub fn play_all(&self, make: impl Fn(usize) -> Vec<Box<dyn Discloser>>) -> Vec<Vec<Disclosed>> {
+        let networks: Vec<Vec<Vec<usize>>> =
             (0..self.worlds).map(|world| self.world(self.seed + world, make(self.clients))).collect();
         let share = |found: usize, networks: u64| found as f64 / (self.clients as u64 * networks) as f64;
-        let disclosed = |(at, rounds): (usize, &u64)| {
-            let found = || networks.iter().map(|counts| counts[at]);
+        let disclosed = |adversary: usize, at: usize| {
+            let found = || networks.iter().map(|counts| counts[adversary][at]);
             Disclosed {
-                rounds: *rounds,
+                rounds: self.rounds[at],
                 found: share(found().sum(), self.worlds),
                 least: share(found().min().unwrap_or(0), 1),
                 most: share(found().max().unwrap_or(0), 1),
             }
         };
-        self.rounds.iter().enumerate().map(disclosed).collect()
+        let adversaries = 0..networks.first().map_or(0, Vec::len);
+        adversaries.map(|who| (0..self.rounds.len()).map(|at| disclosed(who, at)).collect()).collect()
     }
 
-    /// One network: how many partners are found after each number of rounds.
-    fn world(&self, seed: u64, mut adversary: impl Discloser) -> Vec<usize> {
+    /// One network: how many partners each adversary finds after each number of rounds.
+    fn world(&self, seed: u64, mut adversaries: Vec<Box<dyn Discloser>>) -> Vec<Vec<usize>> {
         let mut rounds = Rounds::of(Plan {
             clients: self.clients,
             packets_per_client: 1,
@@ -103,12 +110,11 @@ impl Disclosure {
         });
         let mut rng = Csprng::seed_from_u64(seed ^ 0xd15c);
         let partners = partners(&mut rng, self.clients);
-        let owners: HashMap<MailboxId, usize> =
-            rounds.world.clients.iter().enumerate().map(|(client, sim)| (sim.mailbox(), client)).collect();
-        let mut found = Vec::new();
+        let mut found = vec![Vec::new(); adversaries.len()];
         for number in 1..=self.rounds.last().copied().unwrap_or(0) {
             let round = rounds.next_round().expect("an honest network goes on");
-            adversary.observe(&deposits(&round, &owners, self.clients));
+            let seen = deposits(&round, self.clients);
+            adversaries.iter_mut().for_each(|adversary| adversary.observe(&seen));
             for (client, partner) in partners.iter().enumerate() {
                 self.come_and_go(&mut rounds, &mut rng, client);
                 if rounds.world.runs(Party::Client(client)) && rng.random_bool(self.writes) {
@@ -116,7 +122,10 @@ impl Disclosure {
                 }
             }
             if self.rounds.contains(&number) {
-                found.push((0..self.clients).filter(|client| adversary.partner(*client) == partners[*client]).count());
+                for (adversary, found) in adversaries.iter_mut().zip(&mut found) {
+                    let right = |client: &usize| adversary.partner(*client) == partners[*client];
+                    found.push((0..self.clients).filter(right).count());
+                }
             }
         }
         found
@@ -144,10 +153,10 @@ fn partners(rng: &mut Csprng, clients: usize) -> Vec<usize> {
     partners
 }
 
-fn deposits(round: &Round, owners: &HashMap<MailboxId, usize>, clients: usize) -> Deposits {
+fn deposits(round: &Round, clients: usize) -> Deposits {
     let mut seen = Deposits { present: vec![false; clients], letters: vec![0; clients] };
     round.submissions.iter().for_each(|sent| seen.present[sent.client as usize] = true);
-    round.mailboxes.iter().filter_map(|mailbox| owners.get(mailbox)).for_each(|owner| seen.letters[*owner] += 1);
+    round.recipients.iter().flatten().for_each(|owner| seen.letters[*owner as usize] += 1);
     seen
 }
 
@@ -187,7 +196,7 @@ impl Discloser for Contrast {
         }
     }
 
-    fn partner(&self, client: usize) -> usize {
+    fn partner(&mut self, client: usize) -> usize {
         let rounds = self.rounds[client];
         let mean = |letters: &[f64; 2], kind: usize| letters[kind] / rounds[kind].max(1.0);
         let scores = self.letters[client].iter().map(|letters| mean(letters, 1) - mean(letters, 0)).enumerate();
@@ -232,7 +241,7 @@ impl Discloser for OneMore {
         }
     }
 
-    fn partner(&self, client: usize) -> usize {
+    fn partner(&mut self, client: usize) -> usize {
         let mut pairs: Vec<(f64, usize, usize)> = Vec::new();
         for (from, letters) in self.letters.iter().enumerate() {
             let scores = letters.iter().map(Self::score).enumerate().filter(|(to, _)| *to != from);
@@ -287,14 +296,17 @@ pub fn disclosure(rounds: u64, worlds: u64, seed: u64) -> Outcome {
     let asked: Vec<u64> = ASKED.into_iter().filter(|at| *at <= rounds).collect();
     let dummies = DummyPolicy::Uniform;
     let setting = Disclosure { clients: 64, rounds: asked, dummies, writes: 0.2, away: 0.0, worlds, seed };
-    let [nobody, few, many] =
-        [0.0, 0.01, 0.1].map(|away| Disclosure { away, ..setting.clone() }.play(Contrast::presence));
+    let both = |clients| -> Vec<Box<dyn Discloser>> {
+        vec![Box::new(Contrast::presence(clients)), Box::new(OneMore::own_dummies(clients))]
+    };
+    let present = setting.play_all(both);
+    let [few, many] = [0.01, 0.1].map(|away| Disclosure { away, ..setting.clone() }.play(Contrast::presence));
     let dropped = Disclosure { dummies: DummyPolicy::Dropped, ..setting.clone() };
     let mut curves = vec![
-        curve("presence, 0 % away", &nobody),
+        curve("presence, 0 % away", &present[0]),
         curve("presence, 1 % away", &few),
         curve("presence, 10 % away", &many),
-        curve("own dummies, nobody away", &setting.play(OneMore::own_dummies)),
+        curve("own dummies, nobody away", &present[1]),
         curve("dropped dummies, nobody away", &dropped.play(Contrast::presence)),
     ];
     let selfish = Disclosure {

@@ -46,7 +46,9 @@ pub struct LinkageGame {
 pub struct LinkageScore {
     /// Packets asked for.
     pub trials: u64,
-    /// The share whose likeliest place was the right one.
+    /// Those whose likeliest place was the right one.
+    pub hits: u64,
+    /// Their share.
     pub success: f64,
     /// Entropy of what it thought, bits, over trials.
     pub entropy: f64,
@@ -74,7 +76,7 @@ impl LinkageGame {
             ..Plan::default()
         });
         let mut rng = Csprng::seed_from_u64(self.seed ^ 0x11ac);
-        let mut scores = vec![[Moments::default(); 3]; adversaries.len()];
+        let mut scores = vec![Tally::default(); adversaries.len()];
         for number in 0..self.lessons + self.rounds {
             let round = rounds.next_round().expect("an honest network goes on");
             write(&mut rounds, &mut rng, self.clients);
@@ -88,20 +90,39 @@ impl LinkageGame {
                 for (target, place) in truth.iter().enumerate() {
                     let weights = adversary.guess(&view, target);
                     assert_eq!(weights.len(), round.mailboxes.len(), "a weight for each letter");
-                    let [success, bits, least] = score;
-                    success.add(f64::from(u8::from(likeliest(&weights) == *place as usize)));
-                    bits.add(entropy(&weights));
-                    least.add(min_entropy(&weights));
+                    score.add(&weights, *place);
                 }
             }
         }
-        let score = |[success, bits, least]: [Moments; 3]| LinkageScore {
-            trials: success.count,
-            success: success.mean,
-            entropy: bits.mean,
-            min_entropy: least.mean,
-        };
-        scores.into_iter().map(score).collect()
+        scores.iter().map(Tally::score).collect()
+    }
+}
+
+/// A [`LinkageScore`] while it grows.
+#[derive(Clone, Default)]
+struct Tally {
+    hits: u64,
+    entropy: Moments,
+    min_entropy: Moments,
+}
+
+impl Tally {
+    /// The packet was at `place`.
+    fn add(&mut self, weights: &[f64], place: u32) {
+        self.hits += u64::from(likeliest(weights) == place as usize);
+        self.entropy.add(entropy(weights));
+        self.min_entropy.add(min_entropy(weights));
+    }
+
+    fn score(&self) -> LinkageScore {
+        let trials = self.entropy.count;
+        LinkageScore {
+            trials,
+            hits: self.hits,
+            success: self.hits as f64 / trials as f64,
+            entropy: self.entropy.mean,
+            min_entropy: self.min_entropy.mean,
+        }
     }
 }
 

@@ -4,17 +4,29 @@
 //! gives an adversary all that it may see, and comes to an [`Outcome`]: statistics with bounds, and what the same code path
 //! came to with one knob turned. [`Laboratory`] runs ours; [`Report`] writes them down.
 //!
+//! | experiment | asks | attacked in |
+//! |---|---|---|
+//! | T1, T2 | whether a mix's order is uniform, and its output like its input | [`uniformity`], [`unlinkability`] |
+//! | T3, T11 | what datagrams of real processes tell of messages, and of who talks to whom | [`Captures`] |
+//! | T4, T5 | which letter is whose, and how sure an adversary may be | [`linkage`] |
+//! | T6 | who writes to whom, over many rounds | [`disclosure`](fn@disclosure) |
+//! | T8 | whether time tells what is carried | [`clockwork`](fn@clockwork) |
+//! | T9 | whether noise buys the privacy that is reckoned | [`NoiseAudit`] |
+//! | T10 | what keys and memory taken later open | [`forward_secrecy`] |
+//!
+//! T7, mixes and clients that act against the protocol, is not measured but decided: `mixlab adversary`.
+//!
 //! # An adversary of your own
 //!
 //! There are three ways in, from the most convenient to the most general.
 //!
 //! - **Who sent this letter?** Implement [`Linker`] and play it with [`LinkageGame`]. It sees each round as a [`View`]: every
-//!   packet on every link and when it went, the shuffles of all mixes but the honest one, where each letter went. It is told
+//!   packet on every link and when it went, the shuffles of all mixes but the honest one, whose mailbox each letter went to. It is told
 //!   the truth of some rounds, to learn from, and is then asked for every packet of others. A guess finds one in N.
 //! - **Who writes to whom?** Implement [`Discloser`] and play it with [`Disclosure`]: by round, who was there and how many
-//!   letters each mailbox got. A guess finds one in N, too.
-//! - **Anything else.** [`Rounds`] plays a network of any [`Plan`](super::Plan) and gives each [`Round`] whole; between two of
-//!   them do with its [`World`](super::World) what you like: send, stop and start clients, cut links.
+//!   letters each mailbox got. A guess finds one in N, too. Several play at once with [`Disclosure::play_all`].
+//! - **Anything else.** [`Rounds`] plays a network of any [`Plan`](super::Plan) and gives each [`Round`] whole, with the truth of
+//!   how many packets of each client were real; between two of them do with its [`World`](super::World) what you like: send, stop and start clients, cut links.
 //!
 //! ```
 //! use mixnet::crypto::Defences;

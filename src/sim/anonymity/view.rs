@@ -1,9 +1,9 @@
 //! What there is to see of a round, and what of it an adversary sees.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
-use super::super::{Plan, World};
+use super::super::{Plan, SimClient, World};
 use crate::crypto::MailboxId;
 use crate::round::{Done, Job, OutgoingBatch, Shuffled};
 
@@ -36,10 +36,14 @@ pub struct Round {
     pub number: u64,
     /// The submissions on the list, in its order.
     pub submissions: Vec<Submitted>,
+    /// How many packets of each of them carry a message; the others are dummies. The truth, which no [`View`] has.
+    pub carried: Vec<usize>,
     /// What each mix did, in cascade order.
     pub hops: Vec<Hop>,
     /// Where each letter went, in the order of the exit's batch.
     pub mailboxes: Vec<MailboxId>,
+    /// Whose mailbox that is, by roster index; `None` where there is no such mailbox, as of dropped dummies.
+    pub recipients: Vec<Option<u32>>,
 }
 
 impl Round {
@@ -126,11 +130,19 @@ impl<'a> View<'a> {
     pub fn mailboxes(&self) -> &'a [MailboxId] {
         &self.round.mailboxes
     }
+
+    /// Whose mailbox each of them is, by roster index: with direct polling the exit sees who asks for it. `None` where
+    /// there is no such mailbox.
+    pub fn recipients(&self) -> &'a [Option<u32>] {
+        &self.round.recipients
+    }
 }
 
 /// Who looks on while a world's rounds go by.
 #[derive(Default)]
 pub(in crate::sim) struct Watch {
+    owners: HashMap<MailboxId, u32>,
+    carried: BTreeMap<u64, HashMap<u32, usize>>,
     submitted: BTreeMap<u64, BTreeMap<u32, Submitted>>,
     listed: BTreeMap<u64, Vec<u32>>,
     hops: BTreeMap<u64, BTreeMap<usize, Hop>>,
@@ -141,6 +153,15 @@ pub(in crate::sim) struct Watch {
 const KEPT: u64 = 64;
 
 impl Watch {
+    /// Of clients with these mailboxes.
+    fn new(mailboxes: impl Iterator<Item = MailboxId>) -> Self {
+        Self { owners: mailboxes.zip(0..).collect(), ..Self::default() }
+    }
+
+    pub(in crate::sim) fn builds(&mut self, client: usize, round: u64, carried: usize) {
+        self.carried.entry(round).or_default().insert(client as u32, carried);
+    }
+
     pub(in crate::sim) fn submitted(&mut self, client: usize, at: Duration, round: u64, packets: &[u8], size: usize) {
         let packets = packets.chunks_exact(size).map(<[u8]>::to_vec).collect();
         let client = client as u32;
@@ -182,11 +203,15 @@ impl Watch {
         let hops = self.hops.remove(&number).unwrap_or_default().into_values().collect();
         let mut submitted = self.submitted.remove(&number).unwrap_or_default();
         let listed = self.listed.remove(&number).unwrap_or_default();
-        let submissions = listed.into_iter().filter_map(|client| submitted.remove(&client)).collect();
-        self.rounds.push_back(Round { number, submissions, hops, mailboxes });
+        let submissions: Vec<Submitted> = listed.into_iter().filter_map(|client| submitted.remove(&client)).collect();
+        let carried = self.carried.remove(&number).unwrap_or_default();
+        let carried = submissions.iter().map(|sent| carried.get(&sent.client).copied().unwrap_or(0)).collect();
+        let recipients = mailboxes.iter().map(|mailbox| self.owners.get(mailbox).copied()).collect();
+        self.rounds.push_back(Round { number, submissions, carried, hops, mailboxes, recipients });
         let old = number.saturating_sub(KEPT);
         self.submitted = self.submitted.split_off(&old);
         self.listed = self.listed.split_off(&old);
+        self.carried = self.carried.split_off(&old);
         self.hops = self.hops.split_off(&old);
     }
 }
@@ -204,7 +229,7 @@ impl Rounds {
     /// A network of this plan.
     pub fn of(plan: Plan) -> Self {
         let mut world = World::new(plan);
-        world.watch = Some(Watch::default());
+        world.watch = Some(Watch::new(world.clients.iter().map(SimClient::mailbox)));
         Self { world }
     }
 
@@ -213,5 +238,28 @@ impl Rounds {
         let there = |world: &World| world.watch.as_ref().is_some_and(|watch| !watch.rounds.is_empty());
         self.world.run_until(PATIENCE, there);
         self.world.watch.as_mut()?.rounds.pop_front()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_round_tells_what_was_real_and_whose_mailbox_it_went_to() {
+        let mut rounds = Rounds::of(Plan { packets_per_client: 1, ..Plan::default() });
+        let mut real = Vec::new();
+        for number in 0..8 {
+            let round = rounds.next_round().expect("an honest network goes on");
+            if number == 0 {
+                rounds.world.send(0, 2, b"to you");
+            }
+            let passage = round.passage();
+            for (place, (sent, carried)) in round.submissions.iter().zip(&round.carried).enumerate() {
+                let at = round.seen(None).recipients()[passage[place] as usize];
+                real.extend((*carried > 0).then_some((sent.client, *carried, at)));
+            }
+        }
+        assert_eq!(real, [(0, 1, Some(2))]);
     }
 }
