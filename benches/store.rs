@@ -9,6 +9,7 @@ use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
+use bytes::Bytes;
 use mixnet::crypto::{Csprng, Digest, MailboxId};
 use mixnet::sim::{Contest, wall_time, write_raw_data};
 use mixnet::store::{Decisions, Mailbox, MapLimits, Store};
@@ -27,7 +28,7 @@ struct Exit {
     decisions: Decisions,
     mailbox: Mailbox,
     mailboxes: Vec<MailboxId>,
-    letter: Vec<u8>,
+    letter: Bytes,
     round: u64,
 }
 
@@ -66,7 +67,7 @@ impl Exit {
         };
         let mailboxes = (0..MAILBOXES).map(|_| mailbox()).collect();
         let decisions = Decisions::new(store.clone(), u32::MAX, 1_000);
-        Self { decisions, mailbox: Mailbox::new(store), mailboxes, letter: letter.to_vec(), round: 0 }
+        Self { decisions, mailbox: Mailbox::new(store), mailboxes, letter: Bytes::copy_from_slice(letter), round: 0 }
     }
 
     /// Stores a round.

@@ -47,7 +47,7 @@ fn an_exit_decides_without_room_for_letters() {
     let owner = MailboxId([1; 16]);
     let decide = |round: u64, outcome, letters: usize| {
         let verdict = Verdict { network: Digest([1; 32]), epoch: 1, round, members: Members::none(4), outcome };
-        let letter = StoredLetter { epoch: 1, round, letter: vec![round as u8; 20_000] };
+        let letter = StoredLetter { epoch: 1, round, letter: vec![round as u8; 20_000].into() };
         decisions.apply(Record::Decided { verdict, letters: vec![(owner, letter); letters] })
     };
     let stored = Outcome::Stored { refused: 0 };

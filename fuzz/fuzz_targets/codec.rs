@@ -10,7 +10,7 @@ use mixnet::threshold::{Commitments, Opening, Scheme, Window};
 use mixnet::wire::codec::{Decode, Encode, decode, encode};
 use mixnet::wire::{
     ClientRecords, EpochDocument, ListContext, Members, Network, PeerMessage, Reply, Request, SignedBatchHeader,
-    SignedEpoch, SignedVerdict, StoredLetter, Verdict,
+    SignedEpoch, SignedVerdict, Verdict,
 };
 use mixnet_fuzz::network;
 
@@ -19,7 +19,7 @@ static MIXES: LazyLock<Vec<Identity>> = LazyLock::new(|| NETWORK.mix_identities(
 
 fuzz_target!(|data: &[u8]| {
     let Some((kind, bytes)) = data.split_first() else { return };
-    match kind % 10 {
+    match kind % 9 {
         0 => drop(message::<Request>(bytes)),
         1 => message::<Reply>(bytes).into_iter().for_each(reply),
         2 => message::<PeerMessage>(bytes).into_iter().for_each(peer),
@@ -28,7 +28,6 @@ fuzz_target!(|data: &[u8]| {
         5 => message::<SignedEpoch>(bytes).into_iter().for_each(epoch),
         6 => message::<SignedVerdict>(bytes).into_iter().for_each(|signed| verdict(&signed)),
         7 => message::<SignedBatchHeader>(bytes).into_iter().for_each(|signed| batch(&signed)),
-        8 => drop(message::<StoredLetter>(bytes)),
         _ => records(bytes),
     }
 });

@@ -142,7 +142,7 @@ mod tests {
         let letters = (0..LETTERS).map(|number| StoredLetter {
             epoch: 1,
             round: 3,
-            letter: vec![1 + number as u8; geometry.letter()],
+            letter: vec![1 + number as u8; geometry.letter()].into(),
         });
         let letters: Vec<StoredLetter> = letters.collect();
         let verdict = Verdict {

@@ -1,5 +1,7 @@
 //! The sizes of everything in a packet, derived from L and `payload`.
 
+use std::ops::Range;
+
 /// Overhead of one seal: an ephemeral X25519 key (32) and a Poly1305 tag (16).
 pub const SEAL_BYTES: usize = 48;
 /// kind 1 | zero 3 | message id 16 | index 4 | count 4 | length 4 | expiry 8 | sender 16 | sender tag 16.
@@ -53,6 +55,11 @@ impl Geometry {
     /// E: sealed mailbox id, capability and letter.
     pub const fn envelope(&self) -> usize {
         SEAL_BYTES + MAILBOX_BYTES + CAPABILITY_BYTES + self.letter()
+    }
+
+    /// Where in an opened envelope its letter lies.
+    pub const fn letter_in_envelope(&self) -> Range<usize> {
+        self.envelope() - self.letter()..self.envelope()
     }
 
     /// W: an envelope under one layer per mix; the size of every packet on every link.

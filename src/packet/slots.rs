@@ -1,5 +1,9 @@
 //! A flat buffer of packets, each with room for the filler behind it.
 
+use std::ops::Range;
+
+use bytes::Bytes;
+
 use crate::crypto::PrfKey;
 
 use super::{Geometry, SEAL_BYTES};
@@ -93,14 +97,24 @@ impl Slots {
 
     /// The packet that peeling slot `i` left, W bytes.
     pub fn peeled(&self, i: usize) -> &[u8] {
+        &self.bytes[self.peeled_at(i)]
+    }
+
+    /// Where in the memory of [`Slots::into_bytes`] it lies.
+    pub fn peeled_at(&self, i: usize) -> Range<usize> {
         let at = i * self.geometry.stride() + SEAL_BYTES;
-        &self.bytes[at..at + self.geometry.packet()]
+        at..at + self.geometry.packet()
+    }
+
+    /// The memory of all slots, to be shared in pieces.
+    pub fn into_bytes(self) -> Bytes {
+        self.bytes.into()
     }
 
     /// As [`Slots::peeled`], to open an envelope in place.
     pub fn peeled_mut(&mut self, i: usize) -> &mut [u8] {
-        let at = i * self.geometry.stride() + SEAL_BYTES;
-        &mut self.bytes[at..at + self.geometry.packet()]
+        let at = self.peeled_at(i);
+        &mut self.bytes[at]
     }
 
     /// As [`Slots::peeled_mut`], of all slots in order.

@@ -1,5 +1,6 @@
 //! A whole batch on its way out.
 
+use bytes::Bytes;
 use zeroize::Zeroizing;
 
 use crate::crypto::{Csprng, Defence, Defences, Digest};
@@ -134,6 +135,18 @@ impl Shuffled {
         let mut arrived: Vec<Option<&mut [u8]>> =
             self.segments.iter_mut().flat_map(Slots::all_peeled_mut).map(Some).collect();
         self.order.iter().map(move |place| arrived[*place as usize].take().expect("an order has each place once"))
+    }
+
+    /// The packets in their new order, each a piece of the memory in which it arrived: nothing is copied, and the memory stays
+    /// until the last piece is gone.
+    pub(super) fn into_packets(self) -> impl Iterator<Item = Bytes> {
+        let place = |place: &u32| {
+            let (segment, slot) = self.places[*place as usize];
+            (segment as usize, self.segments[segment as usize].peeled_at(slot as usize))
+        };
+        let pieces: Vec<_> = self.order.iter().map(place).collect();
+        let memory: Vec<Bytes> = self.segments.into_iter().map(Slots::into_bytes).collect();
+        pieces.into_iter().map(move |(segment, at)| memory[segment].slice(at))
     }
 }
 

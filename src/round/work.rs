@@ -375,15 +375,15 @@ fn restore(batch: &OutgoingBatch, peeler: &Peeler) -> Vec<u8> {
 }
 
 fn open(mut batch: Shuffled, key: &EnvelopeKey) -> Letters {
-    let geometry = batch.geometry();
-    let context = *key.context();
-    let mut letters = Letters { letters: Vec::with_capacity(batch.len()), unopened: 0 };
-    key.open_all(geometry, batch.packets_mut(), |opened| match opened {
-        Ok(opened) => {
-            let letter = StoredLetter { epoch: context.epoch, round: context.round, letter: opened.letter.to_vec() };
-            letters.letters.push((opened.mailbox, letter));
-        }
-        Err(_) => letters.unopened += 1,
+    let (geometry, context) = (batch.geometry(), key.context());
+    let (epoch, round) = (context.epoch, context.round);
+    let mut mailboxes = Vec::with_capacity(batch.len());
+    key.open_all(geometry, batch.packets_mut(), |opened| mailboxes.push(opened.ok().map(|opened| opened.mailbox)));
+    let unopened = mailboxes.iter().filter(|mailbox| mailbox.is_none()).count() as u32;
+    // Letters stay where they were opened until they are on the disk: a copy of each would be a batch more.
+    let letters = mailboxes.into_iter().zip(batch.into_packets()).filter_map(|(mailbox, packet)| {
+        let letter = packet.slice(geometry.letter_in_envelope());
+        Some((mailbox?, StoredLetter { epoch, round, letter }))
     });
-    letters
+    Letters { letters: letters.collect(), unopened }
 }

@@ -164,7 +164,7 @@ mod tests {
     use super::*;
 
     fn put(table: Table, key: u8) -> Vec<Change> {
-        vec![Change::Put { table, key: vec![key], value: vec![key] }]
+        vec![Change::Put { table, key: vec![key], value: vec![key].into() }]
     }
 
     #[test]

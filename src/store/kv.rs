@@ -3,6 +3,8 @@
 use std::fmt;
 use std::ops::ControlFlow;
 
+use bytes::Bytes;
+
 use super::StoreError;
 
 /// A table of bytes, ordered by key, that changes only in whole durable commits. Keys are at most 64 bytes.
@@ -41,7 +43,7 @@ pub enum Change {
         /// Its key.
         key: Vec<u8>,
         /// Its new value.
-        value: Vec<u8>,
+        value: Value,
     },
     /// Removes a value, if it is there.
     Delete {
@@ -59,6 +61,41 @@ pub enum Change {
         /// The key behind the last.
         to: Vec<u8>,
     },
+}
+
+/// A value on its way into the store, in two pieces: what is large need not be copied to stand behind its header.
+#[derive(Clone, Debug, Default)]
+pub struct Value {
+    head: Vec<u8>,
+    body: Bytes,
+}
+
+impl Value {
+    /// `body` behind `head`.
+    pub fn new(head: Vec<u8>, body: Bytes) -> Self {
+        Self { head, body }
+    }
+
+    /// Both, in order.
+    pub fn pieces(&self) -> [&[u8]; 2] {
+        [&self.head, &self.body]
+    }
+
+    /// The bytes of both.
+    pub fn bytes(&self) -> usize {
+        self.head.len() + self.body.len()
+    }
+
+    /// A copy in one piece.
+    pub fn to_vec(&self) -> Vec<u8> {
+        self.pieces().concat()
+    }
+}
+
+impl From<Vec<u8>> for Value {
+    fn from(head: Vec<u8>) -> Self {
+        Self::new(head, Bytes::new())
+    }
 }
 
 /// The tables; their numbers are on disk and never change. Integers in keys are big-endian, so that order holds.

@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock};
 
 use heed::types::Bytes;
-use heed::{CommitOrAbort, Database, Env, EnvOpenOptions, MdbError, WithoutTls};
+use heed::{CommitOrAbort, Database, Env, EnvOpenOptions, MdbError, ReservedSpace, WithoutTls};
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::statvfs::statvfs;
 
 use super::kv::{Visit, key};
-use super::{Change, Kv, StoreError, Table, pages};
+use super::{Change, Kv, StoreError, Table, Value, pages};
 
 /// How much address space the map takes, in bytes; rounded up to 64 KiB.
 ///
@@ -129,7 +129,7 @@ impl Lmdb {
 
     /// Whether the disk and the process's limits have room for as many bytes as changes hold, and some pages.
     fn has_room(&self, changes: &[Change]) -> bool {
-        let value = |change: &Change| if let Change::Put { value, .. } = change { value.len() as u64 } else { 0 };
+        let value = |change: &Change| if let Change::Put { value, .. } = change { value.bytes() as u64 } else { 0 };
         let needed = changes.iter().map(value).sum::<u64>() + MAP_UNIT as u64;
         let free = statvfs(&self.dir).map_or(u64::MAX, |disk| disk.blocks_available() * disk.fragment_size());
         let limit = getrlimit(Resource::RLIMIT_FSIZE).map_or(u64::MAX, |(soft, _)| soft);
@@ -177,7 +177,12 @@ impl Open {
         let mut writer = self.env.write_txn()?;
         for change in changes {
             match change {
-                Change::Put { table, key, value } => self.entries.put(&mut writer, &flat(*table, key), value)?,
+                Change::Put { table, key, value } => {
+                    let write = |space: &mut ReservedSpace<'_>| {
+                        value.pieces().iter().try_for_each(|piece| space.write_all(piece))
+                    };
+                    self.entries.put_reserved(&mut writer, &flat(*table, key), value.bytes(), write)?;
+                }
                 Change::Delete { table, key } => {
                     self.entries.delete(&mut writer, &flat(*table, key))?;
                 }
@@ -270,7 +275,7 @@ fn flat(table: Table, bytes: &[u8]) -> Vec<u8> {
 }
 
 fn touch() -> Change {
-    Change::Put { table: Table::Meta, key: TOUCHED.to_vec(), value: Vec::new() }
+    Change::Put { table: Table::Meta, key: TOUCHED.to_vec(), value: Value::default() }
 }
 
 fn refuse_lax(path: &Path) -> Result<(), StoreError> {

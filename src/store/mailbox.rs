@@ -3,13 +3,15 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
 
+use bytes::Bytes;
+
 use crate::crypto::MailboxId;
 use crate::wire::StoredLetter;
 use crate::wire::codec::{Decode, Encode};
 
 use super::kv::{behind, field, key};
 use super::step::{Step, collect};
-use super::{Store, StoreError, Table};
+use super::{Store, StoreError, Table, Value};
 
 const DECISION: &[u8] = b"decision";
 const TOTALS: &[u8] = b"mailbox totals";
@@ -79,7 +81,7 @@ impl Mailbox {
     pub fn poll(&self, mailbox: &MailboxId, after: u64, limit: usize) -> Result<Vec<(u64, StoredLetter)>, StoreError> {
         let mut letters = Vec::new();
         self.visit(mailbox, after, limit, |HeldLetter { number, epoch, round, letter }| {
-            letters.push((number, StoredLetter { epoch, round, letter: letter.to_vec() }));
+            letters.push((number, StoredLetter { epoch, round, letter: Bytes::copy_from_slice(letter) }));
         })?;
         Ok(letters)
     }
@@ -201,7 +203,8 @@ pub(super) fn store(step: &mut Step<'_>, round: u64, quota: u32, letters: Vec<Ad
             sum.letters += 1;
             sum.bytes += letter.letter.len() as u64;
         }
-        let value = key(&[&letter.epoch.to_be_bytes(), &letter.round.to_be_bytes(), &letter.letter]);
+        let header = key(&[&letter.epoch.to_be_bytes(), &letter.round.to_be_bytes()]);
+        let value = Value::new(header, letter.letter);
         step.put(Table::Letters, &key(&[&mailbox.0, &sequence.to_be_bytes()]), value);
     }
     for (mailbox, (held, _)) in filled.iter().filter(|(_, (_, placed))| *placed > 0) {

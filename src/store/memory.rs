@@ -45,7 +45,7 @@ impl Kv for Memory {
         for change in changes {
             match change {
                 Change::Put { table, key, value } => {
-                    entries.insert((table, key), value);
+                    entries.insert((table, key), value.to_vec());
                 }
                 Change::Delete { table, key } => {
                     entries.remove(&(table, key));

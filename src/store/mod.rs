@@ -21,7 +21,7 @@ use std::path::PathBuf;
 pub use decisions::Decisions;
 pub use epochs::{EPOCHS_KEPT, Epochs};
 pub use inbox::{Arrival, Delivery, Entry, Inbox, InboxCounts, InboxLimits};
-pub use kv::{Change, Kv, Table, Visit};
+pub use kv::{Change, Kv, Table, Value, Visit};
 pub use lmdb::{Lmdb, MapLimits};
 pub use mailbox::{HeldLetter, Mailbox, MailboxLosses, MailboxTotals};
 pub use memory::Memory;

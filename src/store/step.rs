@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::wire::codec::{self, Decode, Encode};
 
-use super::{Change, Kv, Lmdb, MapLimits, Memory, StoreError, Table, epochs, inbox};
+use super::{Change, Kv, Lmdb, MapLimits, Memory, StoreError, Table, Value, epochs, inbox};
 
 /// The oldest format of keys and values that this program reads; what it writes is behind all [`UPGRADES`].
 const OLDEST_VERSION: u32 = 1;
@@ -133,7 +133,7 @@ pub(super) struct Step<'a> {
     kv: &'a dyn Kv,
     /// Deleted before any of `values` is written.
     ranges: Vec<(Table, Vec<u8>, Vec<u8>)>,
-    values: BTreeMap<(Table, Vec<u8>), Option<Vec<u8>>>,
+    values: BTreeMap<(Table, Vec<u8>), Option<Value>>,
 }
 
 impl Step<'_> {
@@ -144,7 +144,7 @@ impl Step<'_> {
 
     pub(super) fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         if let Some(value) = self.values.get(&(table, key.to_vec())) {
-            return Ok(value.clone());
+            return Ok(value.as_ref().map(Value::to_vec));
         }
         let deleted = |(t, from, to): &(Table, Vec<u8>, Vec<u8>)| *t == table && &from[..] <= key && key < &to[..];
         if self.ranges.iter().any(deleted) { Ok(None) } else { self.kv.get(table, key) }
@@ -154,8 +154,8 @@ impl Step<'_> {
         self.get(table, key)?.map(|bytes| parse(table, &bytes)).transpose()
     }
 
-    pub(super) fn put(&mut self, table: Table, key: &[u8], value: Vec<u8>) {
-        self.values.insert((table, key.to_vec()), Some(value));
+    pub(super) fn put(&mut self, table: Table, key: &[u8], value: impl Into<Value>) {
+        self.values.insert((table, key.to_vec()), Some(value.into()));
     }
 
     pub(super) fn put_record<T: Encode>(&mut self, table: Table, key: &[u8], value: &T) {
@@ -184,7 +184,7 @@ impl Step<'_> {
             if entries.len() < count { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         })?;
         let put = self.values.iter().filter(|((t, _), _)| *t == table);
-        entries.extend(put.filter_map(|((_, key), value)| Some((key.clone(), value.clone()?))));
+        entries.extend(put.filter_map(|((_, key), value)| Some((key.clone(), value.as_ref()?.to_vec()))));
         Ok(entries.into_values().take(count).collect())
     }
 

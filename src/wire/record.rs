@@ -1,19 +1,21 @@
 //! What a mix puts on disk before it speaks, and what it finds there when it starts again.
 
+use bytes::Bytes;
+
 use crate::crypto::{Digest, Identity, MailboxId};
 
 use super::codec::{Decode, Encode};
 use super::{SignedEpoch, SignedVerdict, Verdict};
 
 /// A letter as the exit keeps it: its round, never a position or a time.
-#[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct StoredLetter {
     /// The round's epoch.
     pub epoch: u64,
     /// The round.
     pub round: u64,
-    /// The sealed letter.
-    pub letter: Vec<u8>,
+    /// The sealed letter, perhaps where it was opened: a piece of the batch, which stays as long as it does.
+    pub letter: Bytes,
 }
 
 /// One durable step of a mix. Each is on disk before anything that follows from it is sent.

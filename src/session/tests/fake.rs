@@ -209,7 +209,7 @@ impl Fake {
             EnvelopeKey::new(context, &secret("envelope", self.mixes.len() - 1, epoch, round), Backend::default());
         let mut open = |i| {
             let opened = key.open(geometry, slots.received_mut(i)).expect("opens");
-            (opened.mailbox, StoredLetter { epoch, round, letter: opened.letter.to_vec() })
+            (opened.mailbox, StoredLetter { epoch, round, letter: opened.letter.to_vec().into() })
         };
         (0..packets.len() / geometry.packet()).map(&mut open).collect()
     }

@@ -216,7 +216,11 @@ fn letters_that_do_not_open_are_counted_and_never_stop_the_rest() {
     let fake = Fake::new();
     let good = carried(&fake, vec![fragment(1, 45)]);
     let mut damaged = good.clone();
-    damaged.iter_mut().for_each(|stored| stored.letter[60] ^= 1);
+    for stored in &mut damaged {
+        let mut letter = stored.letter.to_vec();
+        letter[60] ^= 1;
+        stored.letter = letter.into();
+    }
     let mut moved = good.clone();
     moved.iter_mut().for_each(|stored| stored.round = u64::MAX);
     let all = [damaged, moved, good.clone()].concat();

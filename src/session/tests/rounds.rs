@@ -193,10 +193,11 @@ fn positions_in_a_submission_tell_nothing_and_dummies_go_to_everybody() {
         client.pass(ms(1000));
         let packets = client.submissions().pop().expect("submitted").2;
         let context = RoundContext { network: fake.network.id(), epoch: 1, round };
-        for (position, (mailbox, mut stored)) in fake.travel(1, round, 0, &packets).into_iter().enumerate() {
+        for (position, (mailbox, stored)) in fake.travel(1, round, 0, &packets).into_iter().enumerate() {
             let to = usize::from(mailbox.0[0]) - 1;
             let own = letter_secret(to).prepare(Default::default());
-            let letter = open_letter(fake.geometry(), &context, &own, &mut stored.letter).expect("opens");
+            let mut letter = stored.letter.to_vec();
+            let letter = open_letter(fake.geometry(), &context, &own, &mut letter).expect("opens");
             match letter.body.kind {
                 Kind::Fragment => positions[position] += 1,
                 Kind::Dummy => {

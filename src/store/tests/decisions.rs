@@ -128,7 +128,7 @@ fn letters_over_quota_are_refused_and_counted() {
         let mailbox = Mailbox::new(store);
         let bytes = |number| -> Vec<Vec<u8>> {
             let polled = mailbox.poll(&mailbox_id(number), 0, 9).unwrap();
-            polled.into_iter().map(|(_, letter)| letter.letter).collect()
+            polled.into_iter().map(|(_, letter)| letter.letter.to_vec()).collect()
         };
         assert_eq!((bytes(1), bytes(2)), (vec![b"a".to_vec(), b"c".to_vec()], vec![b"b".to_vec(), b"f".to_vec()]));
         assert_eq!(mailbox.totals().unwrap(), MailboxTotals { letters: 4, bytes: 4 });

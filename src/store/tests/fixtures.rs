@@ -41,7 +41,7 @@ fn load(text: &str, kv: &dyn Kv) {
         let [table, key, value] = line.split(' ').collect::<Vec<_>>().try_into().unwrap();
         let table = Table::ALL.into_iter().find(|known| known.to_string() == table).unwrap();
         let bytes = |hex: &str| HEXLOWER.decode(hex.as_bytes()).unwrap();
-        Change::Put { table, key: bytes(key), value: bytes(value) }
+        Change::Put { table, key: bytes(key), value: bytes(value).into() }
     };
     kv.commit(text.lines().map(row).collect()).unwrap();
 }

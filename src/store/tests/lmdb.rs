@@ -93,7 +93,7 @@ fn readers_go_on_while_the_map_grows() {
             scope.spawn(|| {
                 let mailbox = Mailbox::new(store.clone());
                 for _ in 0..5000 {
-                    assert!(mailbox.poll(&mailbox_id(1), 0, 1).unwrap()[0].1.letter == [1; KIB]);
+                    assert!(*mailbox.poll(&mailbox_id(1), 0, 1).unwrap()[0].1.letter == [1; KIB]);
                 }
             });
         }

@@ -85,7 +85,7 @@ fn verdict(round: u64, outcome: Outcome) -> Verdict {
 const STORED: Outcome = Outcome::Stored { refused: 0 };
 
 fn letter(epoch: u64, round: u64, bytes: &[u8]) -> StoredLetter {
-    StoredLetter { epoch, round, letter: bytes.to_vec() }
+    StoredLetter { epoch, round, letter: bytes.to_vec().into() }
 }
 
 fn mailbox_id(number: u8) -> MailboxId {
@@ -100,7 +100,7 @@ fn document(epoch: u64, previous: u8) -> SignedEpoch {
 #[test]
 fn a_commit_makes_its_changes_in_order_and_scans_keep_to_their_table() {
     fn check(kv: &dyn Kv) {
-        let put = |table, key: &[u8]| Change::Put { table, key: key.to_vec(), value: key.to_vec() };
+        let put = |table, key: &[u8]| Change::Put { table, key: key.to_vec(), value: key.to_vec().into() };
         let range =
             |from: &[u8], to: &[u8]| Change::DeleteRange { table: Table::Queue, from: from.to_vec(), to: to.to_vec() };
         kv.commit(vec![
