@@ -22,11 +22,13 @@ use super::{Crew, LoadError, Options, Progress, Stage, Tell};
 const BUILD_AHEAD: Duration = Duration::from_secs(30);
 /// Between two looks at what is not signalled.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
-/// Between two times that letters still missing after the last round are asked for, and how often that is done.
+/// Between two times that letters still missing after the last round are asked for.
 const ASK_AGAIN: Duration = Duration::from_millis(50);
-const LAST_POLLS: u32 = 200;
 /// A run in which nothing happens for as long, beside what its rounds take, is over.
 const STALLED: Duration = Duration::from_secs(30);
+/// What a packet of a round back to back may take: several rounds are under way, and nothing reaches the clients while three mixes
+/// on one slow core work on a large one.
+const STALLED_A_PACKET: Duration = Duration::from_micros(500);
 
 /// A submission that was sent.
 #[derive(Clone, Copy)]
@@ -146,10 +148,8 @@ impl Game {
             players.spawn(async move { game.submit_all(place, entry).await });
             players.spawn(async move { other.poll_all(place, exit).await });
         }
-        let packets = u64::from(self.crew.network.parameters.packets_per_client);
-        let total = packets * self.crew.len() as u64 * (self.rounds.1 + 1 - self.rounds.0);
-        let span = Duration::from_millis(self.crew.network.parameters.span_ms().into());
-        let patience = STALLED + if self.round.is_zero() { Duration::ZERO } else { span * 8 };
+        let total = u64::from(self.packets()) * (self.rounds.1 + 1 - self.rounds.0);
+        let patience = self.patience();
         let (mut steps, mut moved) = (0, Instant::now());
         loop {
             match timeout(Duration::from_millis(200), players.join_next()).await {
@@ -163,9 +163,22 @@ impl Game {
                 (steps, moved) = (now, Instant::now());
             }
             if moved.elapsed() > patience {
-                self.failed(&LoadError::Start(format!("nothing happened for {} s", patience.as_secs())));
+                self.failed(&LoadError::Stalled(patience.as_secs()));
                 return;
             }
+        }
+    }
+
+    /// Packets of a round.
+    fn packets(&self) -> u32 {
+        self.crew.network.parameters.packets_per_client * self.crew.len() as u32
+    }
+
+    /// How long nothing may happen.
+    fn patience(&self) -> Duration {
+        match self.round.is_zero() {
+            true => STALLED + STALLED_A_PACKET * self.packets(),
+            false => STALLED + self.round * 8,
         }
     }
 
@@ -294,8 +307,8 @@ impl Game {
     /// Opens all letters, and asks for those that are missing until they are there: rounds that follow each other closely
     /// may be decided out of their order, and the poll of the later one is then answered without the letters of the other.
     pub(super) async fn complete(self: &Arc<Self>, voices: &[[Voice; 2]]) {
-        let patience = STALLED / LAST_POLLS + ASK_AGAIN;
-        for _ in 0..LAST_POLLS {
+        let began = Instant::now();
+        while began.elapsed() < STALLED {
             let game = self.clone();
             let missing = spawn_blocking(move || game.open_letters()).await.unwrap_or_default();
             if missing.is_empty() {
@@ -307,8 +320,8 @@ impl Game {
                 let (game, exit) = (self.clone(), voices[place][1].clone());
                 asking.spawn(async move { game.poll(place, &exit, game.rounds.1).await });
             }
-            // Who is not answered in time is asked again, or has failed in the rounds already.
-            let _ = timeout(patience, asking.join_all()).await;
+            // An answer may be megabytes. Who is not answered has failed in the rounds already.
+            let _ = timeout(self.patience(), asking.join_all()).await;
         }
     }
 }

@@ -74,6 +74,9 @@ pub enum LoadError {
     /// The network does not get going.
     #[error("the network does not start: {0}\nhelp: see the mixes' logs, and whether all of its clients are there")]
     Start(String),
+    /// Rounds were under way, and then nothing came any more.
+    #[error("nothing happened for {0} s while rounds were under way\nhelp: see the mixes' logs")]
+    Stalled(u64),
     /// Keys of the clients to play are missing.
     #[error(
         "{} has keys of {found} of the {wanted} clients\nhelp: give --clients {found} or fewer, or --homes with the clients' homes", dir.display()

@@ -1,5 +1,6 @@
 //! Cost against work: the same clients, more and more packets a round.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Serialize;
@@ -45,6 +46,10 @@ pub struct Step {
     pub rounds: u64,
     /// Messages that did not arrive.
     pub lost: u64,
+    /// Rounds whose verdict came and is not `stored`.
+    pub not_stored: u64,
+    /// What went wrong with how many conversations.
+    pub errors: BTreeMap<String, u64>,
     /// From the first submission to the last letter, by all packets: microseconds.
     pub us_per_packet: f64,
     /// Processor time of all mixes, by all packets: microseconds.
@@ -101,6 +106,8 @@ pub async fn scale(
             packets: each * options.clients as u64,
             rounds: report.rounds,
             lost: report.lost,
+            not_stored: report.not_stored,
+            errors: report.errors,
             us_per_packet: report.seconds * 1e6 / all,
             cpu_us_per_packet: report.hop.iter().filter_map(|hop| hop.cpu_s).sum::<f64>() * 1e6 / all,
             rss_kb: report.hop.iter().filter_map(|hop| hop.rss_kb).max().unwrap_or_default(),
