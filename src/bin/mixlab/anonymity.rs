@@ -9,7 +9,7 @@ use std::time::Instant;
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 use mixnet::load::commit;
-use mixnet::sim::anonymity::{Captures, Extent, Laboratory, Outcome, ROUND_SECONDS, Report, SIMULATED};
+use mixnet::sim::anonymity::{Captures, Extent, Laboratory, Outcome, PAYLOAD, ROUND_SECONDS, Report, SIMULATED};
 use mixnet::testnet::Programs;
 
 /// Arguments of `anonymity`.
@@ -20,7 +20,8 @@ Exit 0 only if every statistic is within its bounds and every control is red; 1 
 
 Examples:
   mixlab anonymity --out anonymity
-  mixlab anonymity --out /tmp/t6 --only T6 --quick"
+  mixlab anonymity --out /tmp/t6 --only T6 --quick
+  mixlab anonymity --out large --only T3 --payload 131072 --round 1 --clients 4"
 )]
 pub(super) struct AnonymityArgs {
     /// Where the report goes
@@ -35,6 +36,15 @@ pub(super) struct AnonymityArgs {
     /// Everything random in simulations follows from it
     #[arg(long, value_name = "SEED", default_value_t = 1)]
     seed: u64,
+    /// Seconds of a round of T3
+    #[arg(long, value_name = "SECONDS", default_value_t = ROUND_SECONDS)]
+    round: f64,
+    /// User bytes of a packet of T3; the largest file takes eight packets
+    #[arg(long, value_name = "BYTES", default_value_t = PAYLOAD)]
+    payload: u64,
+    /// Clients of T3, 3 at least
+    #[arg(long, value_name = "COUNT", default_value_t = 8, value_parser = clap::value_parser!(u64).range(3..=64))]
+    clients: u64,
     /// Simulated experiments that run at a time; T3 runs alone, on real processes
     #[arg(long, value_name = "COUNT", default_value_t = 2)]
     threads: usize,
@@ -95,9 +105,10 @@ async fn captured(args: &AnonymityArgs) -> anyhow::Result<Vec<Outcome>> {
     let began = Instant::now();
     std::fs::create_dir_all(&args.out)?;
     let captures = Captures {
-        client_rounds: if args.quick { 300 } else { 4000 },
-        clients: if args.quick { 6 } else { 8 },
-        round_seconds: ROUND_SECONDS,
+        client_rounds: args.clients as usize * if args.quick { 50 } else { 500 },
+        clients: args.clients as usize,
+        round_seconds: args.round,
+        payload: args.payload,
         seed: args.seed,
         dir: std::env::temp_dir().join(format!("mixlab-anonymity-{}", std::process::id())),
         samples: args.out.join("samples.csv"),

@@ -103,7 +103,7 @@ pub use statistics::{
     undisturbed, welch_t,
 };
 pub use view::{Hop, Round, Rounds, Submitted, View, inverse};
-pub use wire::{CaptureError, Captures, ROUND_SECONDS};
+pub use wire::{CaptureError, Captures, PAYLOAD, ROUND_SECONDS};
 
 pub(in crate::sim) use clockwork::Stopwatch;
 pub(in crate::sim) use view::Watch;

@@ -17,10 +17,8 @@ use crate::sim::chaos::{Network, OnLink, Setting};
 use crate::sim::{Sighting, Way};
 use crate::testnet::{Options, ready};
 
-/// User bytes of a packet: a round's packets are a few datagrams, and so is a poll's answer.
-const PAYLOAD: u64 = 1024;
 /// Packets of a client and round.
-const PACKETS: u64 = 2;
+pub(super) const PACKETS: u64 = 2;
 /// Rounds of an epoch: an ordinary number.
 const EPOCH_ROUNDS: u64 = 60;
 /// Rounds that pass before the first that counts: connections warm up.
@@ -63,6 +61,8 @@ pub(super) struct Capture {
     pub clients: usize,
     /// Seconds of a round.
     pub length: f64,
+    /// User bytes of a packet.
+    pub payload: u64,
     pub seed: u64,
     /// Ascending.
     pub rounds: Vec<Round>,
@@ -117,6 +117,7 @@ impl Capture {
         let mut capture = Self {
             clients: captures.clients,
             length: captures.round_seconds,
+            payload: captures.payload,
             seed: captures.seed,
             records: vec![Vec::new(); captures.clients],
             first,
@@ -166,7 +167,7 @@ fn options(captures: &Captures) -> Options {
     Options {
         mixes: MIXES,
         clients: captures.clients,
-        payload: PAYLOAD,
+        payload: captures.payload,
         packets_per_client: PACKETS,
         round_seconds: Some(captures.round_seconds),
         submit_seconds: None,
@@ -186,7 +187,7 @@ async fn live(captures: &Captures, network: &Network) -> Result<(Clock, Vec<Diar
     let last = first + captures.rounds() as u64;
     let mut lives = JoinSet::new();
     for client in 0..captures.clients {
-        let life = Life::new(captures, client, &network.layout, PAYLOAD, PACKETS);
+        let life = Life::new(captures, client, &network.layout, PACKETS);
         lives.spawn(life.live(announced.clone(), first..last));
     }
     let mut diaries: Vec<Diary> = lives.join_all().await;

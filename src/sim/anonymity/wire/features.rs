@@ -27,14 +27,14 @@ pub(super) struct Sample {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Knob {
     None,
-    /// One more datagram of the usual size, to the entry, at any moment.
+    /// The datagrams of one packet more, to the entry, from any moment on: of a small packet there is one.
     Extra,
-    /// The last datagram of the submission comes [`SPREAD`] later.
+    /// The last datagram of the submission comes later by this share of a round: [`SPREAD`].
     Spread,
 }
 
-/// 5 ms, in seconds.
-const SPREAD: f64 = 0.005;
+/// 5 ms of a quarter of a second.
+const SPREAD: f64 = 0.02;
 /// Datagrams that follow each other within this share of a round are one burst.
 const BURST: f64 = 0.01;
 
@@ -67,7 +67,7 @@ pub(super) fn samples(capture: &Capture, knob: Knob) -> Vec<Sample> {
             let (real, touched) =
                 (capture.real.contains(&(client, round.number)), capture.touched.contains(&(client, round.number)));
             if real {
-                turn(knob, &mut seen, round.start, capture.length, &mut random);
+                turn(knob, &mut seen, capture, round.start, &mut random);
             }
             samples.push(Sample {
                 client,
@@ -82,19 +82,22 @@ pub(super) fn samples(capture: &Capture, knob: Knob) -> Vec<Sample> {
     samples
 }
 
-fn turn(knob: Knob, seen: &mut Vec<Seen>, start: f64, length: f64, random: &mut Csprng) {
+fn turn(knob: Knob, seen: &mut Vec<Seen>, capture: &Capture, start: f64, random: &mut Csprng) {
+    let length = capture.length;
     let Some(last) = seen.iter().rposition(|seen| !seen.exit && seen.way == Way::ToMix) else { return };
     match knob {
         Knob::None => return,
         Knob::Extra => {
             let at = start + random.random_range(0.0..length);
-            seen.push(Seen { at, ..seen[last] });
+            let more = Seen { at, ..seen[last] };
+            let datagrams = (capture.payload as usize).div_ceil(more.bytes.max(1)).max(1);
+            seen.extend(std::iter::repeat_n(more, datagrams));
         }
         Knob::Spread => {
             let up: Vec<usize> = (0..=last).filter(|i| !seen[*i].exit && seen[*i].way == Way::ToMix).collect();
             let times: Vec<f64> = up.iter().map(|i| seen[*i].at).collect();
             let burst = largest_burst(&times, length);
-            seen[up[burst.end - 1]].at += SPREAD;
+            seen[up[burst.end - 1]].at += SPREAD * length;
         }
     }
     seen.sort_by(|a, b| a.at.total_cmp(&b.at));
@@ -127,7 +130,7 @@ fn largest_burst(times: &[f64], length: f64) -> std::ops::Range<usize> {
     let (mut from, mut best) = (0, 0..1);
     for place in 1..times.len() {
         // A datagram that the control holds back still belongs to its burst.
-        if times[place] - times[place - 1] > (BURST * length).max(2.0 * SPREAD) {
+        if times[place] - times[place - 1] > BURST.max(2.0 * SPREAD) * length {
             from = place;
         }
         if place + 1 - from > best.len() {
@@ -199,14 +202,17 @@ mod tests {
     #[test]
     fn controls_change_what_they_say() {
         let mut random = Csprng::seed_from_u64(1);
-        let turned = |knob, random: &mut Csprng| {
+        let mut capture = Capture { length: 0.25, payload: 1024, ..Capture::default() };
+        let turned = |knob, capture: &Capture, random: &mut Csprng| {
             let mut seen = round();
-            turn(knob, &mut seen, 10.0, 0.25, random);
+            turn(knob, &mut seen, capture, 10.0, random);
             assert!(seen.is_sorted_by(|a, b| a.at <= b.at));
             values(&seen, 10.0, 0.25)
         };
-        near(value(&turned(Knob::Extra, &mut random), "entry up: count"), 5.0);
-        near(value(&turned(Knob::Spread, &mut random), "entry up: its span"), 0.006);
-        near(value(&turned(Knob::None, &mut random), "entry up: its span"), 0.001);
+        near(value(&turned(Knob::Extra, &capture, &mut random), "entry up: count"), 5.0);
+        near(value(&turned(Knob::Spread, &capture, &mut random), "entry up: its span"), 0.006);
+        near(value(&turned(Knob::None, &capture, &mut random), "entry up: its span"), 0.001);
+        capture.payload = 12_000;
+        near(value(&turned(Knob::Extra, &capture, &mut random), "entry up: count"), 14.0);
     }
 }

@@ -31,6 +31,8 @@ pub struct Captures {
     pub clients: usize,
     /// Seconds of a round.
     pub round_seconds: f64,
+    /// User bytes of a packet; a user's largest file takes eight.
+    pub payload: u64,
     /// What users do follows from it.
     pub seed: u64,
     /// Where the network lies while it runs; what was there is deleted.
@@ -43,6 +45,8 @@ pub struct Captures {
 
 /// The shortest round that is reliable with a dozen daemons on two cores.
 pub const ROUND_SECONDS: f64 = 0.25;
+/// User bytes of a packet that make a round's packets a few datagrams, and so a poll's answer.
+pub const PAYLOAD: u64 = 1024;
 /// Mixes of the network.
 const MIXES: usize = 3;
 

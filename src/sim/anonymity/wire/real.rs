@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::capture::Capture;
+use super::capture::{Capture, PACKETS};
 use super::classifier::{out_of_fold, standardised};
 use super::features::{Knob, Sample, names, samples};
 use crate::sim::anonymity::{Curve, Figure, Finding, Moments, Outcome, auc, auc_error, kolmogorov_smirnov};
@@ -19,6 +19,10 @@ const POINTS: usize = 200;
 /// Places in time to which labels are moved to see how far an area strays when there is nothing to find.
 const MOVES: usize = 24;
 
+/// The controls.
+const MORE: &str = "one more packet in real rounds";
+const LATER: &str = "a fiftieth of a round between a real round's first and last packet";
+
 /// The experiment on what was captured; `plain` is what [`samples`] makes of it with no knob turned.
 pub(super) fn outcome(capture: &Capture, plain: &[Sample]) -> Outcome {
     let is_real = |sample: &Sample| sample.real;
@@ -31,20 +35,16 @@ pub(super) fn outcome(capture: &Capture, plain: &[Sample]) -> Outcome {
     for name in compared() {
         let finding = Finding::new(ID, format!("Kolmogorov-Smirnov p, {name}"), p(plain, &name), P..=1.0);
         findings.push(match name.as_str() {
-            "up: count" => finding.against("one more datagram in real rounds", p(&extra, &name), 0.0..=P),
+            "up: count" => finding.against(MORE, p(&extra, &name), 0.0..=P),
             _ => finding,
         });
     }
     let span = "entry up: its span";
     let finding = Finding::new(ID, "Kolmogorov-Smirnov p, span of the submission", p(plain, span), P..=1.0);
-    findings.push(finding.against("5 ms between a real round's first and last packet", p(&spread, span), 0.0..=P));
-    findings.push(scored.finding("AUC, real against dummy", error).against(
-        "one more datagram in real rounds",
-        with_extra.area(),
-        SEEN..=1.0,
-    ));
+    findings.push(finding.against(LATER, p(&spread, span), 0.0..=P));
+    findings.push(scored.finding("AUC, real against dummy", error).against(MORE, with_extra.area(), SEEN..=1.0));
     findings.push(scored.finding("AUC, real against dummy, once more", error).against(
-        "5 ms between a real round's first and last packet",
+        LATER,
         with_spread.area(),
         SEEN..=1.0,
     ));
@@ -57,8 +57,8 @@ pub(super) fn outcome(capture: &Capture, plain: &[Sample]) -> Outcome {
         y: ("real rounds found", false),
         curves: vec![
             curve("as captured", &scored),
-            curve("one more datagram", &with_extra),
-            curve("5 ms more", &with_spread),
+            curve("one more packet", &with_extra),
+            curve("a fiftieth more", &with_spread),
         ],
     };
     let title = "real against dummy, datagrams of real processes";
@@ -160,9 +160,9 @@ impl Scored {
 fn text(capture: &Capture, samples: &[Sample], scored: &Scored) -> String {
     let acts = samples.iter().filter(|sample| sample.touched).count();
     format!(
-        "{} clients, each a process of its own, {} rounds of {} s; each client's links to the entry and to the exit lead \
+        "{} clients, each a process of its own, {} rounds of {} s, packets of {} bytes; each client's links to the entry and to the exit lead \
          through relays that write down the way, size and instant of every datagram, which is what an adversary on the \
-         client's own line sees. Users hand over messages of one byte to four rounds, and a file among ten, by coins: {} \
+         client's own line sees. Users hand over messages of one byte to four rounds, {} bytes, and a file among ten, by coins: {} \
          client-rounds carried something and {} did not, as the senders' daemons tell afterwards. In {acts} of them the user \
          did something at the control socket: sent, looked at the status or the outbox, read and marked mail.\n\n\
          The adversary knows the schedule and cuts the record by it; rounds that the entry opened late, or that were not \
@@ -170,12 +170,14 @@ fn text(capture: &Capture, samples: &[Sample], scored: &Scored) -> String {
          bytes of the datagrams, the offsets of the first and last, the largest gap, and number, span and start of the \
          largest burst. The classifier is a logistic regression on these {} values of one client, and on their squares; \
          each stretch of rounds is scored by what the others have taught. The controls change the record of real rounds \
-         before any value is taken: one more datagram of the same size to the entry, or the last datagram of the submission \
-         5 ms later. Bounds of areas are three standard errors: how far the same classifier's area strays when the labels of all \
+         before any value is taken: the datagrams of one more packet to the entry, or the last datagram of the submission \
+         a fiftieth of a round later. Bounds of areas are three standard errors: how far the same classifier's area strays when the labels of all \
          samples are moved in time.",
         capture.clients,
         capture.rounds.len(),
         capture.length,
+        capture.payload,
+        4 * PACKETS * capture.payload,
         scored.positive.len(),
         scored.negative.len(),
         names().len(),

@@ -60,14 +60,14 @@ pub(super) struct Life {
 }
 
 impl Life {
-    pub(super) fn new(captures: &Captures, client: usize, layout: &Layout, payload: u64, packets: u64) -> Self {
+    pub(super) fn new(captures: &Captures, client: usize, layout: &Layout, packets: u64) -> Self {
         Self {
             client,
             clients: captures.clients,
             seed: captures.seed,
             control: layout.clients[client].control.clone(),
             names: layout.clients.iter().map(|home| home.id.clone()).collect(),
-            payload: payload as usize,
+            payload: captures.payload as usize,
             packets: packets as usize,
             round: Duration::from_secs_f64(captures.round_seconds),
             random: Csprng::seed_from_u64(captures.seed.wrapping_mul(1 << 16).wrapping_add(client as u64)),
