@@ -157,3 +157,24 @@ pub struct OutgoingBatch {
     /// The packets behind it.
     pub packets: Shuffled,
 }
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+
+    use super::*;
+
+    #[test]
+    fn packets_go_in_their_order_and_out_of_the_memory_in_which_they_came() {
+        let geometry = Geometry::new(3, 256).expect("in range");
+        let segment = |count: u8| {
+            let mut slots = Slots::zeroed(geometry, count.into());
+            (0..count).for_each(|i| slots.peeled_mut(i.into()).fill(count + i));
+            slots
+        };
+        let batch = Shuffled::new(&mut Csprng::seed_from_u64(3), geometry, vec![segment(2), segment(5)]);
+        let lay: Vec<_> = batch.packets().map(|packet| (packet.as_ptr(), packet.to_vec())).collect();
+        let lie: Vec<_> = batch.into_packets().map(|piece| (piece.as_ptr(), piece.to_vec())).collect();
+        assert_eq!(lie, lay);
+    }
+}

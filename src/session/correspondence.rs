@@ -64,6 +64,12 @@ impl Correspondence {
         self.find(&self.own, true)
     }
 
+    /// Whether the key of tags on letters to `peer` is kept.
+    #[cfg(test)]
+    pub(super) fn has_outgoing(&self, peer: &PublicKey) -> bool {
+        self.known.lock().expect("not poisoned").contains_key(&(*peer, true))
+    }
+
     fn find(&self, peer: &PublicKey, own_is_sender: bool) -> Option<Arc<Correspondent>> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(found) = known.get(&(*peer, own_is_sender)) {

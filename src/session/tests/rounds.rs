@@ -213,6 +213,19 @@ fn positions_in_a_submission_tell_nothing_and_dummies_go_to_everybody() {
 }
 
 #[test]
+fn a_dummys_tag_is_made_for_a_contact_as_a_messages_is_for_its_recipient() {
+    let fake = Fake::new();
+    let mut client = Client::joined(&fake, 8);
+    let stranger = letter_secret(40).public_key();
+    client.tell(Event::Contacts(Contacts::from([(address(1).mailbox, stranger)]).into()));
+    assert!(!client.session.correspondence.has_outgoing(&stranger));
+    client.ticket(1, Vec::new());
+    client.pass(ms(1000));
+    assert_eq!(client.submissions().len(), 1);
+    assert!(client.session.correspondence.has_outgoing(&stranger));
+}
+
+#[test]
 fn dummies_go_where_the_network_says_and_fragments_to_whom_they_are_for() {
     let own = address(0).mailbox;
     for (dummies, to) in [(DummyPolicy::Dropped, NOWHERE), (DummyPolicy::Own, own)] {
