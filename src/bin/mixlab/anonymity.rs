@@ -21,7 +21,7 @@ Exit 0 only if every statistic is within its bounds and every control is red; 1 
 Examples:
   mixlab anonymity --out anonymity
   mixlab anonymity --out /tmp/t6 --only T6 --quick
-  mixlab anonymity --out large --only T3 --payload 131072 --round 1 --clients 4"
+  mixlab anonymity --out large --only T3 --payload 131072 --round 0.5 --clients 4"
 )]
 pub(super) struct AnonymityArgs {
     /// Where the report goes
@@ -36,8 +36,8 @@ pub(super) struct AnonymityArgs {
     /// Everything random in simulations follows from it
     #[arg(long, value_name = "SEED", default_value_t = 1)]
     seed: u64,
-    /// Seconds of a round of T3
-    #[arg(long, value_name = "SECONDS", default_value_t = ROUND_SECONDS)]
+    /// Seconds of a round of T3, 0.1 to 60
+    #[arg(long, value_name = "SECONDS", default_value_t = ROUND_SECONDS, value_parser = seconds)]
     round: f64,
     /// User bytes of a packet of T3; the largest file takes eight packets
     #[arg(long, value_name = "BYTES", default_value_t = PAYLOAD)]
@@ -48,6 +48,12 @@ pub(super) struct AnonymityArgs {
     /// Simulated experiments that run at a time; T3 runs alone, on real processes
     #[arg(long, value_name = "COUNT", default_value_t = 2)]
     threads: usize,
+}
+
+/// Rounds that have a schedule, which those back to back have not.
+fn seconds(text: &str) -> Result<f64, String> {
+    let seconds: f64 = text.parse().map_err(|error| format!("{error}"))?;
+    if (0.1..=60.0).contains(&seconds) { Ok(seconds) } else { Err("write 0.1 to 60".into()) }
 }
 
 /// The experiment on the datagrams of real processes.

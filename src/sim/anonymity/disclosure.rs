@@ -74,13 +74,13 @@ impl Disclosure {
     /// # Panics
     /// If a network comes to a halt.
     pub fn play<D: Discloser + 'static>(&self, make: impl Fn(usize) -> D) -> Vec<Disclosed> {
-        self.play_all(|clients| vec![Box::new(make(clients))]).remove(0)
+        self.play_all(|clients| vec![Box::new(make(clients))]).pop().unwrap_or_default()
     }
 
-    /// As [`Disclosure::play`] of several adversaries, always as many, in the same rounds of the same networks.
+    /// As [`Disclosure::play`] of several adversaries in the same rounds of the same networks; nothing without a network.
     ///
     /// # Panics
-    /// As there.
+    /// As there, or if `make` does not make as many for each network.
     pub fn play_all(&self, make: impl Fn(usize) -> Vec<Box<dyn Discloser>>) -> Vec<Vec<Disclosed>> {
         let networks: Vec<Vec<Vec<usize>>> =
             (0..self.worlds).map(|world| self.world(self.seed + world, make(self.clients))).collect();

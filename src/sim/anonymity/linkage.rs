@@ -119,7 +119,7 @@ impl Tally {
         LinkageScore {
             trials,
             hits: self.hits,
-            success: self.hits as f64 / trials as f64,
+            success: self.hits as f64 / trials.max(1) as f64,
             entropy: self.entropy.mean,
             min_entropy: self.min_entropy.mean,
         }

@@ -21,12 +21,13 @@
 //! There are three ways in, from the most convenient to the most general.
 //!
 //! - **Who sent this letter?** Implement [`Linker`] and play it with [`LinkageGame`]. It sees each round as a [`View`]: every
-//!   packet on every link and when it went, the shuffles of all mixes but the honest one, whose mailbox each letter went to. It is told
-//!   the truth of some rounds, to learn from, and is then asked for every packet of others. A guess finds one in N.
+//!   packet on every link and when it went, the shuffles of all mixes but the honest one, whose mailbox each letter went to.
+//!   It is told the truth of some rounds, to learn from, and is then asked for every packet of others. A guess finds one in N.
 //! - **Who writes to whom?** Implement [`Discloser`] and play it with [`Disclosure`]: by round, who was there and how many
 //!   letters each mailbox got. A guess finds one in N, too. Several play at once with [`Disclosure::play_all`].
 //! - **Anything else.** [`Rounds`] plays a network of any [`Plan`](super::Plan) and gives each [`Round`] whole, with the truth of
-//!   how many packets of each client were real; between two of them do with its [`World`](super::World) what you like: send, stop and start clients, cut links.
+//!   how many packets of each client were real; between two of them do with its [`World`](super::World) what you like: send,
+//!   stop and start clients, cut links.
 //!
 //! ```
 //! use mixnet::crypto::Defences;

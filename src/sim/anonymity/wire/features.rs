@@ -27,7 +27,7 @@ pub(super) struct Sample {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Knob {
     None,
-    /// The datagrams of one packet more, to the entry, from any moment on: of a small packet there is one.
+    /// The datagrams of one packet more, to the entry, at any moment: of a small packet there is one.
     Extra,
     /// The last datagram of the submission comes later by this share of a round: [`SPREAD`].
     Spread,

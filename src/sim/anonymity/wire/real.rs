@@ -19,8 +19,9 @@ const POINTS: usize = 200;
 /// Places in time to which labels are moved to see how far an area strays when there is nothing to find.
 const MOVES: usize = 24;
 
-/// The controls.
+/// The control of [`Knob::Extra`].
 const MORE: &str = "one more packet in real rounds";
+/// That of [`Knob::Spread`].
 const LATER: &str = "a fiftieth of a round between a real round's first and last packet";
 
 /// The experiment on what was captured; `plain` is what [`samples`] makes of it with no knob turned.
