@@ -29,6 +29,7 @@ mod lanes;
 mod loopback;
 mod mischief;
 mod oracles;
+mod parallel;
 mod party;
 mod performance;
 mod plan;

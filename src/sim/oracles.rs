@@ -4,15 +4,13 @@
 //! after log2 of them it has a name. Each is tried on an honest network, and without the rule which closes it: clients break
 //! it, or mixes do not have it.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::crypto::{Defence, Defences};
 use crate::session;
 use crate::wire::Request;
 
-use super::{Faults, Party, Plan, Refusing, Witness, World};
+use super::{Faults, Party, Plan, Refusing, Witness, World, parallel};
 
 /// Letters by which one of [`Oracles::clients`] is named: log2 of them.
 const LETTERS: usize = 4;
@@ -111,26 +109,12 @@ impl Oracles {
     }
 
     fn row(&self, oracle: Oracle) -> OracleRow {
-        let row = OracleRow { oracle, seeds: self.seeds, named: 0, control_named: 0 };
-        let (next, row) = (AtomicU64::new(0), Mutex::new(row));
-        std::thread::scope(|scope| {
-            for _ in 0..self.threads.max(1) {
-                scope.spawn(|| {
-                    loop {
-                        let number = next.fetch_add(1, Ordering::Relaxed);
-                        if number >= self.seeds {
-                            break;
-                        }
-                        let seed = self.seed.wrapping_add(number);
-                        let (named, control) = (oracle.names(seed, false), oracle.names(seed, true));
-                        let mut row = row.lock().unwrap_or_else(PoisonError::into_inner);
-                        row.named += u64::from(named);
-                        row.control_named += u64::from(control);
-                    }
-                });
-            }
+        let named = parallel::each(self.threads, 0..self.seeds, |number| {
+            let seed = self.seed.wrapping_add(number);
+            [oracle.names(seed, false), oracle.names(seed, true)]
         });
-        row.into_inner().unwrap_or_else(PoisonError::into_inner)
+        let count = |place: usize| named.iter().filter(|named| named[place]).count() as u64;
+        OracleRow { oracle, seeds: self.seeds, named: count(0), control_named: count(1) }
     }
 }
 

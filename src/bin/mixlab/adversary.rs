@@ -62,19 +62,10 @@ pub(super) fn run(args: &AdversaryArgs, runtime: &Runtime) -> ExitCode {
     };
     let rows = match rows {
         Ok(rows) => rows,
-        Err(error) => {
-            eprintln!("{error}");
-            return ExitCode::from(super::BROKEN);
-        }
+        Err(error) => return super::broken(&error.to_string()),
     };
-    if let Some(path) = &args.json {
-        let all = serde_json::Value::Array(rows.iter().map(AdversaryRow::json).collect());
-        if let Err(error) = std::fs::write(path, format!("{all}\n")) {
-            eprintln!("cannot write {}: {error}", path.display());
-            return ExitCode::from(super::BROKEN);
-        }
-    }
-    if !rows.is_empty() && rows.iter().all(AdversaryRow::is_sound) { ExitCode::SUCCESS } else { ExitCode::from(1) }
+    let all = rows.iter().map(AdversaryRow::json).collect();
+    super::end(args.json.as_deref(), &all, !rows.is_empty() && rows.iter().all(AdversaryRow::is_sound))
 }
 
 async fn processes(args: &AdversaryArgs) -> anyhow::Result<Vec<AdversaryRow>> {

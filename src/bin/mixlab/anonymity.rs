@@ -1,9 +1,7 @@
 //! `anonymity`: the laboratory that attacks what is claimed.
 
-use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use clap::Args;
@@ -68,42 +66,21 @@ pub(super) fn run(args: &AnonymityArgs, runtime: &tokio::runtime::Runtime) -> Ex
     let extent = if args.quick { Extent::Quick } else { Extent::Full };
     let laboratory = Laboratory { extent, seed: args.seed };
     let wanted = |id: &&str| args.only.is_empty() || args.only.iter().any(|only| only == id);
-    let mut outcomes = simulated(&laboratory, SIMULATED.into_iter().filter(wanted).collect(), args.threads);
+    let simulated: Vec<_> = SIMULATED.into_iter().filter(wanted).collect();
+    let began = Instant::now();
+    let mut outcomes = laboratory.run_all(&simulated, args.threads, |outcome| tell(outcome, began));
     if wanted(&CAPTURED) {
         match runtime.block_on(captured(args)) {
             Ok(found) => outcomes.extend(found),
-            Err(error) => {
-                eprintln!("{error:#}");
-                return ExitCode::from(super::BROKEN);
-            }
+            Err(error) => return super::broken(&format!("{error:#}")),
         }
     }
     outcomes.sort_by_key(|outcome| outcome.id[1..].parse().unwrap_or(0u32));
     let report = Report { outcomes, commit: commit(), command: command() };
     if let Err(error) = report.write(&args.out) {
-        eprintln!("{error}");
-        return ExitCode::from(super::BROKEN);
+        return super::broken(&error.to_string());
     }
     if report.passes() { ExitCode::SUCCESS } else { ExitCode::from(1) }
-}
-
-/// Several at a time; the outcomes in order.
-fn simulated(laboratory: &Laboratory, ids: VecDeque<&'static str>, threads: usize) -> Vec<Outcome> {
-    let (waiting, done) = (Mutex::new(ids), Mutex::new(Vec::new()));
-    let next = || lock(&waiting).pop_front();
-    std::thread::scope(|scope| {
-        for _ in 0..threads.max(1) {
-            scope.spawn(|| {
-                while let Some(id) = next() {
-                    let began = Instant::now();
-                    let outcomes = laboratory.run(id);
-                    outcomes.iter().for_each(|outcome| tell(outcome, began));
-                    lock(&done).extend(outcomes);
-                }
-            });
-        }
-    });
-    done.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A network of real daemons, of which 1,000 rounds are captured.
@@ -135,13 +112,8 @@ fn remove(dir: &Path) {
 }
 
 fn tell(outcome: &Outcome, began: Instant) {
-    eprintln!("{} {}: {:.0} s", outcome.id, outcome.title, began.elapsed().as_secs_f64());
+    eprintln!("{} {}: after {:.0} s", outcome.id, outcome.title, began.elapsed().as_secs_f64());
     outcome.findings.iter().for_each(|finding| println!("{}", finding.json()));
-}
-
-/// No invariant spans a panic in here.
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What was typed, with the program's own name only.

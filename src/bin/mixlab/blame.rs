@@ -32,8 +32,7 @@ const SEGMENT: usize = 256;
 pub(super) fn run(args: &BlameArgs) -> ExitCode {
     let BlameArgs { packets, payload, mixes } = *args;
     if u64::from(packets) * u64::from(payload) > MOST {
-        eprintln!("packets x payload is above {MOST} bytes");
-        return ExitCode::from(super::BROKEN);
+        return super::broken(&format!("packets x payload is above {MOST} bytes"));
     }
     let (clients, mixes) = (packets as usize, usize::from(mixes));
     let mut round = BurntRound::new(&Plan { mixes, clients, payload, packets_per_client: 1, ..Plan::default() });
@@ -52,9 +51,6 @@ pub(super) fn run(args: &BlameArgs) -> ExitCode {
             println!("{json}");
             ExitCode::from(u8::from(ruling.is_some()))
         }
-        Err(fault) => {
-            eprintln!("{fault}");
-            ExitCode::from(super::BROKEN)
-        }
+        Err(fault) => super::broken(&fault.to_string()),
     }
 }

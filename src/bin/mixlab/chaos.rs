@@ -65,7 +65,7 @@ enum Wrong {
 pub(super) async fn run(args: &ChaosArgs) -> ExitCode {
     let programs = match Programs::neighbours() {
         Ok(programs) => programs,
-        Err(error) => return broken(&error.to_string()),
+        Err(error) => return super::broken(&error.to_string()),
     };
     let temporary = || std::env::temp_dir().join(format!("mixlab-chaos-{}", std::process::id()));
     let dir = args.dir.clone().unwrap_or_else(temporary);
@@ -86,7 +86,7 @@ pub(super) async fn run(args: &ChaosArgs) -> ExitCode {
         file: args.file,
     };
     let (say, mut said) = mpsc::unbounded_channel::<String>();
-    let listen = |kind| signal(kind).map_err(|error| broken(&format!("cannot listen for signals: {error}")));
+    let listen = |kind| signal(kind).map_err(|error| super::broken(&format!("cannot listen for signals: {error}")));
     let (mut terminate, mut interrupt) = match (listen(SignalKind::terminate()), listen(SignalKind::interrupt())) {
         (Ok(terminate), Ok(interrupt)) => (terminate, interrupt),
         (Err(code), _) | (_, Err(code)) => return code,
@@ -114,23 +114,12 @@ pub(super) async fn run(args: &ChaosArgs) -> ExitCode {
 }
 
 fn show(report: &ChaosReport, args: &ChaosArgs) -> ExitCode {
-    let json = report.json().to_string();
-    println!("{json}");
-    if let Some(path) = &args.json
-        && let Err(error) = std::fs::write(path, format!("{json}\n"))
-    {
-        return broken(&format!("cannot write {}: {error}", path.display()));
-    }
-    if report.is_good() { ExitCode::SUCCESS } else { ExitCode::from(1) }
+    println!("{}", report.json());
+    super::end(args.json.as_deref(), &report.json(), report.is_good())
 }
 
 fn stopped(dir: &Path) -> ExitCode {
-    broken(&format!("it was told to stop; what it made lies in {}", dir.display()))
-}
-
-fn broken(reason: &str) -> ExitCode {
-    eprintln!("{reason}");
-    ExitCode::from(super::BROKEN)
+    super::broken(&format!("it was told to stop; what it made lies in {}", dir.display()))
 }
 
 fn minutes(text: &str) -> Result<f64, String> {

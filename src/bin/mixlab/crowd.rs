@@ -35,10 +35,7 @@ pub(super) async fn run(args: &CrowdArgs) -> ExitCode {
     let plan = Plan { clients, mixes, payload, packets_per_client, round_ms, ..Plan::default() };
     match (Crowd { plan, time: Duration::from_secs(seconds) }).run().await {
         Ok(report) => show(&report),
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::from(super::BROKEN)
-        }
+        Err(error) => super::broken(&error.to_string()),
     }
 }
 

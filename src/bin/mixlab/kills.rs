@@ -47,14 +47,9 @@ pub(super) fn run(args: &KillsArgs, runtime: &Runtime) -> ExitCode {
     let found = if args.processes { runtime.block_on(processes(args)) } else { Ok(simulated(args)) };
     let (json, good) = match found {
         Ok(found) => found,
-        Err(error) => return broken(&error.to_string()),
+        Err(error) => return super::broken(&error.to_string()),
     };
-    if let Some(path) = &args.json
-        && let Err(error) = std::fs::write(path, format!("{json}\n"))
-    {
-        return broken(&format!("cannot write {}: {error}", path.display()));
-    }
-    if good { ExitCode::SUCCESS } else { ExitCode::from(1) }
+    super::end(args.json.as_deref(), &json, good)
 }
 
 fn simulated(args: &KillsArgs) -> (Value, bool) {
@@ -79,9 +74,4 @@ async fn processes(args: &KillsArgs) -> anyhow::Result<(Value, bool)> {
     // Only if it is empty: what a bad seed left is to be looked at.
     let _ = std::fs::remove_dir(&kills.dir);
     Ok((summary, good))
-}
-
-fn broken(reason: &str) -> ExitCode {
-    eprintln!("{reason}");
-    ExitCode::from(super::BROKEN)
 }

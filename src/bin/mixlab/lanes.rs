@@ -38,8 +38,7 @@ pub(super) fn run(args: &LanesArgs) -> ExitCode {
     let fastest = || Backend::IN_LANES.into_iter().find(|backend| backend.is_available());
     let backend = args.backend.or_else(fastest).unwrap_or(Backend::Lanes4);
     let Some(mut lanes) = Lanes::new(backend, args.seed) else {
-        eprintln!("this processor does not have `{backend}`: there is nothing to compare");
-        return ExitCode::from(super::BROKEN);
+        return super::broken(&format!("this processor does not have `{backend}`: there is nothing to compare"));
     };
     let began = Instant::now();
     let mut told = 0;

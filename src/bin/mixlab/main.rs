@@ -14,6 +14,7 @@ mod rogue;
 mod storm;
 mod timing;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -54,17 +55,27 @@ enum Command {
     Lanes(lanes::LanesArgs),
 }
 
-/// The experiment did not run.
-const BROKEN: u8 = 4;
+/// Ends an experiment that has come to something: writes it to where it is wanted, and says whether it is as it must be.
+fn end(json: Option<&Path>, found: &serde_json::Value, good: bool) -> ExitCode {
+    if let Some(path) = json
+        && let Err(error) = std::fs::write(path, format!("{found}\n"))
+    {
+        return broken(&format!("cannot write {}: {error}", path.display()));
+    }
+    if good { ExitCode::SUCCESS } else { ExitCode::from(1) }
+}
+
+/// Ends an experiment that could not be made, for a reason.
+fn broken(reason: &str) -> ExitCode {
+    eprintln!("{reason}");
+    ExitCode::from(4)
+}
 
 fn main() -> ExitCode {
     let command = Arguments::parse().command;
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
-        Err(error) => {
-            eprintln!("no threads to run on: {error}");
-            return ExitCode::from(BROKEN);
-        }
+        Err(error) => return broken(&format!("no threads to run on: {error}")),
     };
     match command {
         Command::Crowd(args) => runtime.block_on(crowd::run(&args)),

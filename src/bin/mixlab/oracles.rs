@@ -34,12 +34,6 @@ pub(super) fn run(args: &OraclesArgs) -> ExitCode {
     let OraclesArgs { seeds, seed, threads, ref json } = *args;
     let rows = Oracles { seeds, seed, threads }.run(&Oracle::ALL);
     rows.iter().for_each(|row| println!("{}", row.json()));
-    if let Some(path) = json {
-        let all = serde_json::Value::Array(rows.iter().map(OracleRow::json).collect());
-        if let Err(error) = std::fs::write(path, format!("{all}\n")) {
-            eprintln!("cannot write {}: {error}", path.display());
-            return ExitCode::from(super::BROKEN);
-        }
-    }
-    if rows.iter().all(OracleRow::is_closed) { ExitCode::SUCCESS } else { ExitCode::from(1) }
+    let all = rows.iter().map(OracleRow::json).collect();
+    super::end(json.as_deref(), &all, rows.iter().all(OracleRow::is_closed))
 }

@@ -34,9 +34,6 @@ pub(super) fn run(args: &PerformanceArgs) -> ExitCode {
             eprintln!("not every bound is met: see {}", args.out.join("performance.md").display());
             ExitCode::from(1)
         }
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::from(super::BROKEN)
-        }
+        Err(error) => super::broken(&error.to_string()),
     }
 }

@@ -31,9 +31,6 @@ pub(super) async fn run(args: RogueArgs) -> ExitCode {
     let RogueArgs { home, behaviour, position, seed, .. } = args;
     match (Posing { home, behaviour, position, seed }).run().await {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::from(super::BROKEN)
-        }
+        Err(error) => super::broken(&error.to_string()),
     }
 }

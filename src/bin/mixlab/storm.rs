@@ -39,13 +39,7 @@ pub(super) fn run(args: &StormArgs) -> ExitCode {
     let report = Storm { rounds, rounds_each, seed, threads, control, lose_disks }.run();
     report.details.iter().for_each(|detail| eprintln!("{detail}"));
     println!("{}", report.json());
-    if let Some(path) = json
-        && let Err(error) = std::fs::write(path, format!("{}\n", report.json()))
-    {
-        eprintln!("cannot write {}: {error}", path.display());
-        return ExitCode::from(super::BROKEN);
-    }
-    if report.is_green() { ExitCode::SUCCESS } else { ExitCode::from(1) }
+    super::end(json.as_deref(), &report.json(), report.is_green())
 }
 
 fn control(word: &str) -> Result<Control, String> {

@@ -22,14 +22,12 @@ mod watched;
 mod words;
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use crate::blame::Guilty;
 use crate::crypto::{Defence, Defences};
 
-use super::World;
+use super::{World, parallel};
 
 pub use posing::Posing;
 pub use processes::AdversaryProcesses;
@@ -128,22 +126,11 @@ impl Adversary {
 
     /// Runs it; each row is told as it ends.
     pub fn run(&self, tell: impl Fn(&AdversaryRow) + Sync) -> Vec<AdversaryRow> {
-        let tries: Vec<_> = behaviour::tries(&self.behaviours, self.mixes).collect();
-        let (next, rows) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
-        std::thread::scope(|scope| {
-            for _ in 0..self.threads.max(1) {
-                scope.spawn(|| {
-                    while let Some((behaviour, place)) = tries.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        let row = self.row(behaviour, *place);
-                        tell(&row);
-                        rows.lock().unwrap_or_else(PoisonError::into_inner).push(row);
-                    }
-                });
-            }
-        });
-        let mut rows = rows.into_inner().unwrap_or_else(PoisonError::into_inner);
-        rows.sort_by_key(AdversaryRow::order);
-        rows
+        parallel::each(self.threads, behaviour::tries(&self.behaviours, self.mixes), |(behaviour, place)| {
+            let row = self.row(behaviour, place);
+            tell(&row);
+            row
+        })
     }
 
     fn row(&self, behaviour: &behaviour::Behaviour, place: usize) -> AdversaryRow {

@@ -10,26 +10,9 @@ fn adversary(mixes: usize, seed: u64) -> Adversary {
     Adversary { seeds: 1, seed, threads: 2, mixes, behaviours, defences }
 }
 
-/// The verdicts of `tries`, two at a time.
-fn each<T: Sync>(tries: &[T], run: impl Fn(&T) -> AdversaryRow + Sync) -> Vec<AdversaryRow> {
-    let (next, rows) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
-    std::thread::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(|| {
-                while let Some(one) = tries.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let row = run(one);
-                    rows.lock().unwrap_or_else(PoisonError::into_inner).push(row);
-                }
-            });
-        }
-    });
-    rows.into_inner().expect("no thread has failed")
-}
-
 #[test]
 fn no_attack_opens_a_touched_round_names_the_innocent_or_costs_a_message() {
-    let tries: Vec<_> = behaviour::ALL.iter().enumerate().collect();
-    let rows = each(&tries, |(number, behaviour)| {
+    let rows = parallel::each(2, behaviour::ALL.iter().enumerate(), |(number, behaviour)| {
         let positions = behaviour.positions(3);
         let place = positions[number % positions.len()];
         let mut row = AdversaryRow::new(behaviour, place + 1);
@@ -47,12 +30,12 @@ fn no_attack_opens_a_touched_round_names_the_innocent_or_costs_a_message() {
 fn without_its_defence_an_attack_shows() {
     let tries: Vec<_> = behaviour::ALL.iter().filter_map(|behaviour| Some((behaviour, behaviour.control?))).collect();
     assert_eq!(tries.len(), 7);
-    let rows = each(&tries, |(behaviour, (defence, place))| {
+    let rows = parallel::each(2, tries, |(behaviour, (defence, place))| {
         let mut row = AdversaryRow::new(behaviour, place + 1);
         row.nameless = Some(WITHOUT);
         for seed in 1..=CONTROL_SEEDS {
-            let defences = Defences::default().without(*defence);
-            row.add(seed, &trial::run(behaviour, 3, *place, seed, defences));
+            let defences = Defences::default().without(defence);
+            row.add(seed, &trial::run(behaviour, 3, place, seed, defences));
             if !row.is_good() {
                 break;
             }
@@ -82,10 +65,9 @@ fn a_header_that_does_not_follow_the_one_before_is_accused_by_whoever_has_seen_b
 #[test]
 fn who_repeats_a_packet_in_the_place_of_anothers_noise_is_named() {
     let behaviour = behaviour::ALL.iter().find(|behaviour| behaviour.name == "cover-noise").expect("it is in the list");
-    let seeds: Vec<u64> = (1..=6).collect();
-    for row in each(&seeds, |seed| {
+    for row in parallel::each(2, 1..=6, |seed| {
         let mut row = AdversaryRow::new(behaviour, 2);
-        row.add(*seed, &trial::run(behaviour, 3, 1, *seed, Defences::default()));
+        row.add(seed, &trial::run(behaviour, 3, 1, seed, Defences::default()));
         row
     }) {
         assert!(row.is_good() && row.culprit_named == 1, "{}", row.json());

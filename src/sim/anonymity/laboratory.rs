@@ -1,5 +1,7 @@
 //! All experiments in order.
 
+use crate::sim::parallel;
+
 use super::{NoiseAudit, Outcome, clockwork, disclosure, forward_secrecy, linkage, uniformity, unlinkability};
 
 /// How many rounds there are of what.
@@ -24,6 +26,16 @@ pub struct Laboratory {
 pub const SIMULATED: [&str; 7] = ["T1", "T2", "T4", "T6", "T8", "T9", "T10"];
 
 impl Laboratory {
+    /// Runs those of `ids`, `threads` at a time; each outcome is told as it comes, and all are returned in the order of `ids`.
+    pub fn run_all(&self, ids: &[&str], threads: usize, tell: impl Fn(&Outcome) + Sync) -> Vec<Outcome> {
+        let outcomes = parallel::each(threads, ids, |id| {
+            let outcomes = self.run(id);
+            outcomes.iter().for_each(&tell);
+            outcomes
+        });
+        outcomes.into_iter().flatten().collect()
+    }
+
     /// Runs one of [`SIMULATED`]; nothing for any other name.
     pub fn run(&self, id: &str) -> Vec<Outcome> {
         let full = self.extent == Extent::Full;

@@ -7,8 +7,6 @@
 mod moment;
 mod processes;
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use rand::{RngExt, SeedableRng};
@@ -17,7 +15,7 @@ use serde_json::{Value, json};
 use crate::crypto::Csprng;
 use crate::mix::{Action, Event};
 
-use super::{Mischief, Plan, Violation, Witness, World};
+use super::{Mischief, Plan, Violation, Witness, World, parallel};
 
 pub use moment::{Moment, Trap};
 pub use processes::KillsProcesses;
@@ -68,27 +66,16 @@ pub struct KillsRow {
 impl Kills {
     /// Runs them all; each row is told as it ends.
     pub fn run(&self, tell: impl Fn(&KillsRow) + Sync) -> Vec<KillsRow> {
-        let tries: Vec<(Trap, bool)> = Trap::all(self.mixes)
+        let tries = Trap::all(self.mixes)
             .into_iter()
             .flat_map(|trap| [false, true].map(|burning| (trap, burning)))
-            .filter(|(trap, burning)| *burning || !trap.moment.burns())
-            .collect();
-        let (next, rows) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
-        std::thread::scope(|scope| {
-            for _ in 0..self.threads.max(1) {
-                scope.spawn(|| {
-                    while let Some((trap, burning)) = tries.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        let mut row = KillsRow::new(*trap, *burning);
-                        (0..self.seeds).for_each(|number| row.add(self.mixes, self.seed.wrapping_add(number)));
-                        tell(&row);
-                        rows.lock().unwrap_or_else(PoisonError::into_inner).push(row);
-                    }
-                });
-            }
-        });
-        let mut rows = rows.into_inner().unwrap_or_else(PoisonError::into_inner);
-        rows.sort_by_key(|row| (row.trap, row.burning));
-        rows
+            .filter(|(trap, burning)| *burning || !trap.moment.burns());
+        parallel::each(self.threads, tries, |(trap, burning)| {
+            let mut row = KillsRow::new(trap, burning);
+            (0..self.seeds).for_each(|number| row.add(self.mixes, self.seed.wrapping_add(number)));
+            tell(&row);
+            row
+        })
     }
 }
 

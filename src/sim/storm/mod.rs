@@ -9,9 +9,9 @@ mod users;
 mod weather;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
+
+use super::parallel;
 
 use trial::{Outcome, Trial};
 
@@ -106,25 +106,12 @@ impl Storm {
     pub fn run(&self) -> StormReport {
         let began = Instant::now();
         let seeds = self.rounds.div_ceil(self.rounds_each.max(1));
-        let next = AtomicU64::new(0);
-        let report = Mutex::new(StormReport::default());
-        std::thread::scope(|scope| {
-            for _ in 0..self.threads.max(1) {
-                scope.spawn(|| {
-                    loop {
-                        let place = next.fetch_add(1, Ordering::Relaxed);
-                        if place >= seeds {
-                            break;
-                        }
-                        let seed = self.seed.wrapping_add(place);
-                        let outcome = Trial::new(seed, self.control, self.lose_disks).run(self.rounds_each);
-                        report.lock().unwrap_or_else(PoisonError::into_inner).add(seed, outcome);
-                    }
-                });
-            }
+        let mut report = StormReport::default();
+        let outcomes = parallel::each(self.threads, 0..seeds, |number| {
+            let seed = self.seed.wrapping_add(number);
+            (seed, Trial::new(seed, self.control, self.lose_disks).run(self.rounds_each))
         });
-        let mut report = report.into_inner().unwrap_or_else(PoisonError::into_inner);
-        report.failed_seeds.sort_unstable();
+        outcomes.into_iter().for_each(|(seed, outcome)| report.add(seed, outcome));
         report.seconds = began.elapsed().as_secs_f64();
         report
     }
