@@ -231,11 +231,12 @@ building a packet: {:.0} us; this program: {:.2} s of processor, {} MiB",
     for hop in &report.hop {
         let known = |value: Option<f64>, digits: usize| value.map_or("?".into(), |value| format!("{value:.digits$}"));
         text += &format!(
-            "\n{}: {} packets/s, {} s of processor, {} MiB",
+            "\n{}: {} packets/s, {} s of processor, {} MiB, {} without its store's file",
             hop.mix,
             known(hop.packets_per_s, 0),
             known(hop.cpu_s, 2),
             known(hop.rss_kb.map(|kb| kb as f64 / 1024.0), 0),
+            known(hop.anon_kb.map(|kb| kb as f64 / 1024.0), 0),
         );
     }
     for (error, count) in &report.errors {

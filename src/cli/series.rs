@@ -99,11 +99,12 @@ pub(super) fn scales(args: &ScaleArgs) -> Result<(), CliError> {
     found.draw(&args.out)?;
     for step in &found.steps {
         output::line(&format!(
-            "{} packets a round: {:.1} us a packet, {:.1} us of the mixes' processors, {} MiB, {} lost",
+            "{} packets a round: {:.1} us a packet, {:.1} us of the mixes' processors, {} MiB, {} without the store's file, {} lost",
             step.packets,
             step.us_per_packet,
             step.cpu_us_per_packet,
             step.rss_kb >> 10,
+            step.anon_kb >> 10,
             step.lost,
         ))?;
     }

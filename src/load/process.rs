@@ -1,6 +1,12 @@
 //! What a process of this machine has used, as the system counts it.
 
 use std::fs::read_to_string;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::task::AbortHandle;
+use tokio::time::sleep;
 
 /// Processor time and memory of a process.
 #[derive(Clone, Copy, Debug, Default)]
@@ -17,12 +23,53 @@ pub(super) fn usage(pid: u32) -> Option<Usage> {
     // The name, in brackets, may hold anything; what follows it begins with field 3. 14 and 15 are the times.
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
     let ticks = |field: usize| fields.get(field - 3)?.parse::<u64>().ok();
+    Some(Usage { cpu_s: (ticks(14)? + ticks(15)?) as f64 / TICKS_PER_SECOND, peak_kb: status_kb(pid, "VmHWM:")? })
+}
+
+/// A line of what the system says of a process, KiB.
+fn status_kb(pid: u32, name: &str) -> Option<u64> {
     let status = read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    Some(Usage {
-        cpu_s: (ticks(14)? + ticks(15)?) as f64 / TICKS_PER_SECOND,
-        peak_kb: peak.trim().trim_end_matches("kB").trim().parse().ok()?,
-    })
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+    line.trim().trim_end_matches("kB").trim().parse().ok()
+}
+
+/// Looks again and again at how much memory processes have that is no file's, which the system keeps no maximum of. What
+/// a store has mapped into memory is its file's, and the system takes it back when it likes.
+pub(super) struct Watch {
+    highest: Arc<[AtomicU64]>,
+    looking: AbortHandle,
+}
+
+/// Between two looks: a batch of megabytes lies there for longer.
+const LOOK: Duration = Duration::from_millis(50);
+
+impl Watch {
+    /// Begins in the present tokio runtime.
+    pub(super) fn begin(pids: Vec<Option<u32>>) -> Self {
+        let highest: Arc<[AtomicU64]> = pids.iter().map(|_| AtomicU64::new(0)).collect();
+        let seen = highest.clone();
+        let looking = tokio::spawn(async move {
+            loop {
+                for (pid, seen) in pids.iter().zip(&*seen) {
+                    let now = pid.and_then(|pid| status_kb(pid, "RssAnon:"));
+                    seen.fetch_max(now.unwrap_or_default(), Ordering::Relaxed);
+                }
+                sleep(LOOK).await;
+            }
+        });
+        Self { highest, looking: looking.abort_handle() }
+    }
+
+    /// The most that the process at `place` has had, KiB; `None` where nothing was seen.
+    pub(super) fn highest(&self, place: usize) -> Option<u64> {
+        Some(self.highest[place].load(Ordering::Relaxed)).filter(|kb| *kb > 0)
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.looking.abort();
+    }
 }
 
 /// USER_HZ, which Linux shows times in on every architecture this runs on.
@@ -42,5 +89,22 @@ mod tests {
         }
         assert!(usage(std::process::id()).expect("this process").cpu_s > before.cpu_s);
         assert!(usage(u32::MAX).is_none());
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn memory_that_is_given_back_was_seen() {
+        let watch = Watch::begin(vec![Some(std::process::id()), None]);
+        let seen_above = async |least| {
+            while watch.highest(0) <= least {
+                sleep(LOOK).await;
+            }
+            watch.highest(0)
+        };
+        let before = seen_above(None).await;
+        let memory = std::hint::black_box(vec![1u8; 64 << 20]);
+        let most = seen_above(before.map(|kb| kb + (63 << 10))).await;
+        drop(memory);
+        sleep(LOOK * 2).await;
+        assert!(watch.highest(0) >= most && watch.highest(1).is_none());
     }
 }

@@ -14,7 +14,7 @@ use crate::wire::{MixEntry, Parameters};
 
 use super::documents::Documents;
 use super::game::Game;
-use super::process::{Usage, usage};
+use super::process::{Usage, Watch, usage};
 use super::report::{Hop, Report};
 use super::stock::Stock;
 use super::voice::{HANDSHAKES, Voice};
@@ -133,6 +133,7 @@ impl Party {
         let usages = || pids.iter().map(|pid| pid.and_then(usage)).collect::<Vec<_>>();
         let (before, own_before) = (usages(), usage(std::process::id()).unwrap_or_default());
         let packets_before = packets_in(ground).await;
+        let watch = Watch::begin(pids.clone());
         game.play(&self.voices, tell).await;
         let own_after = usage(std::process::id()).unwrap_or_default();
 
@@ -149,6 +150,7 @@ impl Party {
                 packets_per_s: packets.map(|packets| packets as f64 / report.seconds.max(1e-6)),
                 cpu_s: used.map(|used| used.cpu_s),
                 rss_kb: used.map(|used| used.peak_kb),
+                anon_kb: watch.highest(at),
             }
         };
         report.connections = self.connections;

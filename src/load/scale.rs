@@ -56,6 +56,8 @@ pub struct Step {
     pub cpu_us_per_packet: f64,
     /// Peak memory of the mix that took most, KiB.
     pub rss_kb: u64,
+    /// The same without what is a file's.
+    pub anon_kb: u64,
     /// The mixes.
     pub hop: Vec<Hop>,
 }
@@ -111,6 +113,7 @@ pub async fn scale(
             us_per_packet: report.seconds * 1e6 / all,
             cpu_us_per_packet: report.hop.iter().filter_map(|hop| hop.cpu_s).sum::<f64>() * 1e6 / all,
             rss_kb: report.hop.iter().filter_map(|hop| hop.rss_kb).max().unwrap_or_default(),
+            anon_kb: report.hop.iter().filter_map(|hop| hop.anon_kb).max().unwrap_or_default(),
             hop: report.hop,
         });
     }
@@ -144,7 +147,10 @@ impl Scale {
             title: "Memory of a mix".into(),
             x,
             y: Axis { title: "MiB at most", log: true },
-            series: vec![line("the mix that took most", 2, |step| step.rss_kb as f64 / 1024.0)],
+            series: vec![
+                line("the mix that took most", 2, |step| step.rss_kb as f64 / 1024.0),
+                line("without what is its store's file", 3, |step| step.anon_kb as f64 / 1024.0),
+            ],
         };
         draw(&dir.join("scale.svg"), "Cost against work", &[time, memory])
     }
