@@ -14,7 +14,8 @@ use super::{FileError, MAX_CLIENTS, MAX_FILE_BYTES, files, is_name};
 /// The most contacts of a home: everybody in the largest network.
 pub const MAX_CONTACTS: usize = MAX_CLIENTS;
 
-/// Whom one can write to; as text `mixnet-contact-v1 NAME MAILBOX LETTERKEY`, the last two hexadecimal.
+/// Whom one can write to; as text `mixnet-contact-v1 NAME MAILBOX LETTERKEY`, the last two hexadecimal: in lower case, and read
+/// in either.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Contact {
     /// What the owner of the list calls it: a [name](super::is_name).
@@ -271,6 +272,8 @@ mod tests {
         let anna = contact("anna-2", 3);
         assert_eq!(format!(" {anna}\r\n").parse::<Contact>().expect("valid"), anna);
         assert!(anna.to_string().len() < 150);
+        let [mailbox, key] = [anna.mailbox.to_string(), anna.letter_key.to_string()].map(|text| text.to_uppercase());
+        assert_eq!(format!("{KIND} anna-2 {mailbox} {key}").parse::<Contact>().expect("valid"), anna);
     }
 
     #[test]
