@@ -18,8 +18,8 @@ use super::tally::Opened;
 use super::voice::Voice;
 use super::{Crew, LoadError, Options, Progress, Stage, Tell};
 
-/// In which packets are built before rounds of a length of their own begin; what is missing then is built meanwhile.
-const BUILD_AHEAD: Duration = Duration::from_secs(30);
+/// Bytes of packets that are built before rounds begin; what is missing then is built meanwhile, on the processors of the mixes.
+const BUILD_AHEAD: usize = 2 << 30;
 /// Between two looks at what is not signalled.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 /// Between two times that letters still missing after the last round are asked for.
@@ -104,8 +104,9 @@ impl Game {
         self.letters.load(Ordering::Relaxed)
     }
 
-    /// Builds the rounds' packets in order, on the pool's threads; returns when rounds may begin.
-    pub(super) async fn build_ahead(self: &Arc<Self>, tell: &Tell) -> Result<(), LoadError> {
+    /// Builds the rounds' packets in order, on the pool's threads; returns when rounds may begin: where none begins without
+    /// these clients, once all are built whose keys are known.
+    pub(super) async fn build_ahead(self: &Arc<Self>, alone: bool, tell: &Tell) -> Result<(), LoadError> {
         let (first, last) = self.rounds;
         let (game, teller) = (self.clone(), tell.clone());
         let building = spawn_blocking(move || {
@@ -125,11 +126,11 @@ impl Game {
             }
             Ok::<_, LoadError>(())
         });
-        let began = Instant::now();
         let enough = |game: &Self| {
             let known = (first..=last).take_while(|round| game.documents.of_round(*round).is_some()).last();
             let all = known.is_none_or(|last| game.stock.holds(last));
-            all || (game.stock.holds(first) && !game.round.is_zero() && began.elapsed() > BUILD_AHEAD)
+            let goes_on = !alone || game.stock.bytes() > BUILD_AHEAD;
+            all || (game.stock.holds(first) && !game.round.is_zero() && goes_on)
         };
         while !enough(self) && !building.is_finished() {
             sleep(LOOK_AGAIN).await;
@@ -195,8 +196,15 @@ impl Game {
         self.steps.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Until a client asks for the first time: those of a network do not all begin within a moment. Rounds have begun for nobody
+    /// until then, where nobody else takes part.
+    async fn ramp(&self) {
+        sleep(self.round.mul_f64(os_csprng().random_range(0.0..1.0))).await;
+    }
+
     /// One ticket after the other, and a submission for each.
     async fn submit_all(self: Arc<Self>, place: usize, entry: Voice) -> Result<(), LoadError> {
+        self.ramp().await;
         let (first, last) = self.rounds;
         let (mut after, mut unsettled) = (first - 1, first);
         let mut submissions = JoinSet::new();
@@ -273,6 +281,7 @@ impl Game {
 
     /// One poll after the other, round by round.
     async fn poll_all(self: Arc<Self>, place: usize, exit: Voice) -> Result<(), LoadError> {
+        self.ramp().await;
         for round in self.rounds.0..=self.rounds.1 {
             self.poll(place, &exit, round).await?;
         }

@@ -140,7 +140,7 @@ impl Ground {
         &self.network
     }
 
-    /// Whether nobody else uses it.
+    /// Whether nobody uses it but those who started it, each with a part of the clients: it waits for all of them.
     pub fn is_own(&self) -> bool {
         self.seed.is_some()
     }

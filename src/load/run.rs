@@ -127,7 +127,7 @@ impl Party {
         let (documents, cursors) = (self.documents.clone(), self.cursors.clone());
         let game = Arc::new(Game::new(crew.clone(), options.clone(), stock, documents, cursors, first));
         self.next = first + options.rounds;
-        game.build_ahead(tell).await?;
+        game.build_ahead(ground.is_own(), tell).await?;
 
         let pids = ground.pids();
         let usages = || pids.iter().map(|pid| pid.and_then(usage)).collect::<Vec<_>>();

@@ -24,6 +24,7 @@ use tokio_util::task::TaskTracker;
 use super::{
     CloseReason, Connection, Limits, NetError,
     accept::Acceptor,
+    backlog::Backlog,
     tls::{Credentials, Offer},
     uniform,
 };
@@ -98,7 +99,7 @@ impl Endpoint {
                 .or_else(|_| udp((Ipv4Addr::UNSPECIFIED, 0).into(), &config.limits)),
         };
         let socket = socket.and_then(|socket| TokioRuntime.wrap_udp_socket(socket)).map_err(NetError::Bind)?;
-        Self::new(config, socket, Offer::accepted())
+        Self::new(config, Backlog::behind(socket), Offer::accepted())
     }
 
     /// [`Endpoint::bind`] on a socket of a simulated network.

@@ -8,6 +8,7 @@
 //! Whatever a stranger sends costs a bounded amount of work and memory and disturbs nobody else.
 
 mod accept;
+mod backlog;
 mod connection;
 mod dialler;
 mod endpoint;

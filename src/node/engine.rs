@@ -8,14 +8,14 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
-use crate::crypto::{Backend, MailboxId};
+use crate::crypto::Backend;
 use crate::mix::{Action, Event, Mix, Note, RequestId};
 use crate::net::Connection;
 use crate::round::Submission;
 use crate::wire::{Network, PeerMessage, Record, Refusal, Reply, Request};
 
 use super::answer::Answered;
-use super::chores::{answer_poll, forget_letters, write_records};
+use super::chores::{Due, answer_polls, write_records};
 use super::intruder::Intrusion;
 use super::jobs::Jobs;
 use super::peers::Outgoing;
@@ -88,7 +88,7 @@ pub(super) struct Engine {
     finished: mpsc::UnboundedReceiver<Event>,
     records: mpsc::UnboundedSender<(u64, Record)>,
     /// Mailboxes with the cursors up to which their owners have everything.
-    acknowledgements: mpsc::Sender<(MailboxId, u64)>,
+    polls: std::sync::mpsc::Sender<Due>,
     /// The rounds that ended last, for `status`.
     recent: VecDeque<EndedRound>,
     stopping: Option<(oneshot::Sender<()>, Instant)>,
@@ -109,9 +109,6 @@ const RECENT: usize = 32;
 /// than this mix's disk that are kept waiting.
 const UNDER_WAY: usize = 16_384;
 
-/// Acknowledgements that wait for the disk; 24 bytes each.
-const ACKNOWLEDGEMENTS: usize = 65_536;
-
 /// Fewest requests at which a sweep is worth its while.
 const SWEEP: usize = 1024;
 
@@ -127,8 +124,7 @@ impl Engine {
     ) -> Self {
         let (results, finished) = mpsc::unbounded_channel();
         let (records, queue) = mpsc::unbounded_channel();
-        let (acknowledgements, acknowledged) = mpsc::channel(ACKNOWLEDGEMENTS);
-        forget_letters(disk.clone(), acknowledged);
+        let polls = answer_polls(&disk);
         write_records(disk.clone(), queue, results.clone(), metrics.clone());
         Self {
             mix,
@@ -148,7 +144,7 @@ impl Engine {
             results,
             finished,
             records,
-            acknowledgements,
+            polls,
             recent: VecDeque::new(),
             stopping: None,
             evidence,
@@ -287,12 +283,7 @@ impl Engine {
             }
             Action::Poll { id, mailbox, acknowledged, after } => {
                 if let Some(pending) = self.pending.remove(&id) {
-                    let (disk, acknowledgements) = (self.disk.clone(), self.acknowledgements.clone());
-                    tokio::task::spawn_blocking(move || {
-                        answer_poll(&disk, pending, &mailbox, after);
-                        // With a full queue the letters stay; what is acknowledged now is so again by the next poll.
-                        let _full = acknowledgements.try_send((mailbox, acknowledged));
-                    });
+                    let _ended = self.polls.send(Due { pending, mailbox, acknowledged, after });
                 }
             }
             Action::Work(job) => {

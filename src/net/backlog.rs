@@ -1,0 +1,207 @@
+//! A UDP socket that loses less: datagrams that the system's buffer has no room for wait in ours.
+//!
+//! At the beginning of a round thousands of clients send within a moment. The task that receives takes turns with those that
+//! answer, a few dozen datagrams a turn, and meanwhile the system's buffer, which few operators can enlarge, would drop thousands:
+//! each comes again after a timeout of its sender, as more work and too late for its round.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSliceMut};
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+
+use quinn::udp::{RecvMeta, Transmit};
+use quinn::{AsyncUdpSocket, UdpPoller};
+
+/// Bytes that wait at most; the system's buffer fills behind them, and drops. Ten thousand clients that send four datagrams of
+/// 1,200 bytes each, at once, are 48 MB.
+const ROOM: usize = 64 << 20;
+
+/// Receptions in a turn beyond the one that was asked for: with 32 datagrams each, half of what a system's buffer of 4 MiB
+/// holds, and half of what tokio lets a task have in a turn.
+const RECEPTIONS: usize = 64;
+
+/// A socket with a queue behind it, for as long as more comes than is taken.
+#[derive(Debug)]
+pub(super) struct Backlog {
+    socket: Arc<dyn AsyncUdpSocket>,
+    queue: Mutex<Queue>,
+}
+
+/// What has come and was not asked for yet, in order.
+#[derive(Debug, Default)]
+struct Queue {
+    waiting: VecDeque<(RecvMeta, Box<[u8]>)>,
+    bytes: usize,
+    /// Where the system writes to.
+    buffer: Vec<u8>,
+}
+
+impl Backlog {
+    /// Takes whatever comes to `socket`.
+    pub(super) fn behind(socket: Arc<dyn AsyncUdpSocket>) -> Arc<Self> {
+        Arc::new(Self { socket, queue: Mutex::default() })
+    }
+}
+
+impl Queue {
+    /// Takes what the system has, while there is room.
+    fn fill(&mut self, cx: &mut Context<'_>, socket: &dyn AsyncUdpSocket, count: usize, each: usize) {
+        if self.buffer.len() != count * each {
+            // The system gives pages when they are written to.
+            self.buffer = vec![0; count * each];
+        }
+        let mut metas = vec![RecvMeta::default(); count];
+        let mut pieces: Vec<_> = self.buffer.chunks_exact_mut(each).map(IoSliceMut::new).collect();
+        for _ in 0..RECEPTIONS {
+            if self.bytes >= ROOM {
+                return;
+            }
+            // An error is of one datagram that went wrong, or comes again when the socket is asked next.
+            let Poll::Ready(Ok(received)) = socket.poll_recv(cx, &mut pieces, &mut metas) else { return };
+            for (meta, piece) in metas.iter().zip(&pieces).take(received) {
+                self.bytes += meta.len;
+                self.waiting.push_back((*meta, piece[..meta.len].into()));
+            }
+        }
+    }
+
+    /// Gives the first ones, as many as there is place for.
+    fn give(&mut self, pieces: &mut [IoSliceMut<'_>], metas: &mut [RecvMeta]) -> usize {
+        let count = self.waiting.len().min(pieces.len()).min(metas.len());
+        for ((piece, place), (meta, bytes)) in pieces.iter_mut().zip(metas).zip(self.waiting.drain(..count)) {
+            piece[..meta.len].copy_from_slice(&bytes);
+            *place = meta;
+            self.bytes -= meta.len;
+        }
+        if self.waiting.is_empty() {
+            *self = Self::default();
+        }
+        count
+    }
+}
+
+impl AsyncUdpSocket for Backlog {
+    fn poll_recv(
+        &self,
+        cx: &mut Context<'_>,
+        pieces: &mut [IoSliceMut<'_>],
+        metas: &mut [RecvMeta],
+    ) -> Poll<io::Result<usize>> {
+        // No invariant spans a panic in here.
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let each = pieces.iter().map(|piece| piece.len()).min().unwrap_or_default();
+        if !queue.waiting.is_empty() {
+            queue.fill(cx, &*self.socket, pieces.len(), each);
+            return Poll::Ready(Ok(queue.give(pieces, metas)));
+        }
+        let received = ready!(self.socket.poll_recv(cx, pieces, metas))?;
+        if received == pieces.len() {
+            // There may be more than was asked for.
+            queue.fill(cx, &*self.socket, received, each);
+        }
+        Poll::Ready(Ok(received))
+    }
+
+    fn create_io_poller(self: Arc<Self>) -> Pin<Box<dyn UdpPoller>> {
+        self.socket.clone().create_io_poller()
+    }
+
+    fn try_send(&self, transmit: &Transmit<'_>) -> io::Result<()> {
+        self.socket.try_send(transmit)
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+
+    fn max_transmit_segments(&self) -> usize {
+        self.socket.max_transmit_segments()
+    }
+
+    fn max_receive_segments(&self) -> usize {
+        self.socket.max_receive_segments()
+    }
+
+    fn may_fragment(&self) -> bool {
+        self.socket.may_fragment()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use quinn::{Runtime, TokioRuntime};
+    use socket2::{Domain, Socket, Type};
+
+    use super::*;
+
+    /// A socket of the system that holds a few datagrams, and one that sends to it.
+    fn small() -> (Arc<dyn AsyncUdpSocket>, std::net::UdpSocket) {
+        let socket = Socket::new(Domain::IPV4, Type::DGRAM, None).expect("a socket");
+        // The kernel rounds up to its least.
+        socket.set_recv_buffer_size(16 << 10).expect("small");
+        socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("free");
+        let sender = std::net::UdpSocket::bind("127.0.0.1:0").expect("free");
+        sender.connect(socket.local_addr().expect("bound").as_socket().expect("an address")).expect("no route needed");
+        (TokioRuntime.wrap_udp_socket(socket.into()).expect("usable"), sender)
+    }
+
+    /// The numbers in the next datagrams, at most two.
+    async fn two(socket: &dyn AsyncUdpSocket) -> Vec<u32> {
+        let mut bytes = [[0; 1500]; 2];
+        let mut pieces = bytes.each_mut().map(|piece| IoSliceMut::new(piece));
+        let mut metas = [RecvMeta::default(); 2];
+        // The runtime hears of what has come when it is its turn.
+        tokio::task::yield_now().await;
+        let count = poll_fn(|cx| socket.poll_recv(cx, &mut pieces, &mut metas)).await.expect("no error");
+        assert!(metas[..count].iter().all(|meta| meta.len == 1200 && meta.stride == 1200));
+        pieces[..count].iter().map(|piece| u32::from_le_bytes(*piece.first_chunk().expect("longer"))).collect()
+    }
+
+    /// Whether everything arrives, in order, at whoever takes two whenever three have come.
+    async fn is_all_there(socket: &dyn AsyncUdpSocket, sender: &std::net::UdpSocket) -> bool {
+        const DATAGRAMS: u32 = 300;
+        let mut received = Vec::new();
+        for number in 0..DATAGRAMS {
+            let mut datagram = [0; 1200];
+            datagram[..4].copy_from_slice(&number.to_le_bytes());
+            sender.send(&datagram).expect("sent");
+            if number % 3 == 2 {
+                received.extend(two(socket).await);
+            }
+        }
+        // All have been delivered, or dropped: this one, which is behind them, is not dropped.
+        while received.last() != Some(&DATAGRAMS) {
+            sender.send(&[DATAGRAMS.to_le_bytes(); 300].concat()).expect("sent");
+            received.extend(two(socket).await);
+        }
+        received.dedup();
+        received == (0..=DATAGRAMS).collect::<Vec<_>>()
+    }
+
+    #[tokio::test]
+    async fn what_comes_faster_than_it_is_taken_waits() {
+        let (socket, sender) = small();
+        assert!(!is_all_there(&*socket, &sender).await, "the system's buffer alone holds it");
+        let (socket, sender) = small();
+        assert!(is_all_there(&*Backlog::behind(socket), &sender).await);
+    }
+
+    #[tokio::test]
+    async fn there_is_an_end_to_what_waits() {
+        let (socket, sender) = small();
+        let backlog = Backlog::behind(socket);
+        for _ in 0..5 {
+            sender.send(&[0; 1200]).expect("sent");
+        }
+        backlog.queue.lock().expect("not poisoned").bytes = ROOM;
+        assert_eq!(two(&*backlog).await.len(), 2);
+        assert_eq!(backlog.queue.lock().expect("not poisoned").waiting.len(), 0);
+        backlog.queue.lock().expect("not poisoned").bytes = 0;
+        assert_eq!(two(&*backlog).await.len(), 2);
+        assert_eq!(backlog.queue.lock().expect("not poisoned").waiting.len(), 1);
+    }
+}
