@@ -97,8 +97,9 @@ impl AsyncUdpSocket for Backlog {
             return Poll::Ready(Ok(queue.give(pieces, metas)));
         }
         let received = ready!(self.socket.poll_recv(cx, pieces, metas))?;
-        if received == pieces.len() {
-            // There may be more than was asked for.
+        if received == pieces.len() && metas[..received].iter().all(|meta| meta.len <= meta.stride) {
+            // There may be more than was asked for. Not so where the system has joined datagrams: a few senders, whose
+            // congestion control sees to it that it does not overflow, and whose megabytes are better not copied once more.
             queue.fill(cx, &*self.socket, received, each);
         }
         Poll::Ready(Ok(received))
