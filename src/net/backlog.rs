@@ -22,6 +22,10 @@ const ROOM: usize = 64 << 20;
 /// holds, and half of what tokio lets a task have in a turn.
 const RECEPTIONS: usize = 64;
 
+/// Bytes that the system joins into one reception, on average, where they are a batch on its way between mixes, which comes in
+/// pieces of up to 64 KiB. What a client sends at a time is a few datagrams.
+const JOINED: usize = 8 << 10;
+
 /// A socket with a queue behind it, for as long as more comes than is taken.
 #[derive(Debug)]
 pub(super) struct Backlog {
@@ -97,8 +101,9 @@ impl AsyncUdpSocket for Backlog {
             return Poll::Ready(Ok(queue.give(pieces, metas)));
         }
         let received = ready!(self.socket.poll_recv(cx, pieces, metas))?;
-        if received == pieces.len() && metas[..received].iter().all(|meta| meta.len <= meta.stride) {
-            // There may be more than was asked for. Not so where the system has joined datagrams: a few senders, whose
+        let bytes: usize = metas[..received].iter().map(|meta| meta.len).sum();
+        if received == pieces.len() && bytes < received * JOINED {
+            // There may be more than was asked for. Not so where the system has joined many datagrams: a few senders, whose
             // congestion control sees to it that it does not overflow, and whose megabytes are better not copied once more.
             queue.fill(cx, &*self.socket, received, each);
         }
