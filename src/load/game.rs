@@ -196,8 +196,7 @@ impl Game {
         self.steps.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Until a client asks for the first time: those of a network do not all begin within a moment. Rounds have begun for nobody
-    /// until then, where nobody else takes part.
+    /// The time until a client asks for the first time, a round at most: clients of a network do not all begin within a moment.
     async fn ramp(&self) {
         sleep(self.round.mul_f64(os_csprng().random_range(0.0..1.0))).await;
     }

@@ -14,9 +14,13 @@ use std::task::{Context, Poll, ready};
 use quinn::udp::{RecvMeta, Transmit};
 use quinn::{AsyncUdpSocket, UdpPoller};
 
-/// Bytes that wait at most; the system's buffer fills behind them, and drops. Ten thousand clients that send four datagrams of
-/// 1,200 bytes each, at once, are 48 MB.
+/// Memory of what waits, at most, and one reception more; the system's buffer fills behind it, and drops. Ten thousand clients that
+/// send four datagrams of 1,200 bytes each, at once, are 58 MB.
 const ROOM: usize = 64 << 20;
+
+/// Memory of a datagram beside its bytes, at most: whoever sends empty ones fills the room no later. It has a place in the queue, 104 bytes,
+/// of which half may be free when the queue has grown, and the allocator's own 16 to 32.
+const EACH: usize = 256;
 
 /// Receptions in a turn beyond the one that was asked for: with 32 datagrams each, half of what a system's buffer of 4 MiB
 /// holds, and half of what tokio lets a task have in a turn.
@@ -37,7 +41,8 @@ pub(super) struct Backlog {
 #[derive(Debug, Default)]
 struct Queue {
     waiting: VecDeque<(RecvMeta, Box<[u8]>)>,
-    bytes: usize,
+    /// What that takes of [`ROOM`].
+    taken: usize,
     /// Where the system writes to.
     buffer: Vec<u8>,
 }
@@ -59,13 +64,13 @@ impl Queue {
         let mut metas = vec![RecvMeta::default(); count];
         let mut pieces: Vec<_> = self.buffer.chunks_exact_mut(each).map(IoSliceMut::new).collect();
         for _ in 0..RECEPTIONS {
-            if self.bytes >= ROOM {
+            if self.taken >= ROOM {
                 return;
             }
             // An error is of one datagram that went wrong, or comes again when the socket is asked next.
             let Poll::Ready(Ok(received)) = socket.poll_recv(cx, &mut pieces, &mut metas) else { return };
             for (meta, piece) in metas.iter().zip(&pieces).take(received) {
-                self.bytes += meta.len;
+                self.taken += meta.len + EACH;
                 self.waiting.push_back((*meta, piece[..meta.len].into()));
             }
         }
@@ -77,7 +82,7 @@ impl Queue {
         for ((piece, place), (meta, bytes)) in pieces.iter_mut().zip(metas).zip(self.waiting.drain(..count)) {
             piece[..meta.len].copy_from_slice(&bytes);
             *place = meta;
-            self.bytes -= meta.len;
+            self.taken -= meta.len + EACH;
         }
         if self.waiting.is_empty() {
             *self = Self::default();
@@ -196,18 +201,62 @@ mod tests {
         assert!(is_all_there(&*Backlog::behind(socket), &sender).await);
     }
 
-    #[tokio::test]
-    async fn there_is_an_end_to_what_waits() {
-        let (socket, sender) = small();
-        let backlog = Backlog::behind(socket);
-        for _ in 0..5 {
-            sender.send(&[0; 1200]).expect("sent");
+    /// A socket to which so many bytes have always come, in datagrams of 1,200 bytes that the system has joined.
+    #[derive(Debug)]
+    struct Flood(usize);
+
+    impl AsyncUdpSocket for Flood {
+        fn poll_recv(
+            &self,
+            _: &mut Context<'_>,
+            pieces: &mut [IoSliceMut<'_>],
+            metas: &mut [RecvMeta],
+        ) -> Poll<io::Result<usize>> {
+            metas.iter_mut().for_each(|meta| *meta = RecvMeta { len: self.0, stride: 1200, ..RecvMeta::default() });
+            Poll::Ready(Ok(pieces.len()))
         }
-        backlog.queue.lock().expect("not poisoned").bytes = ROOM;
-        assert_eq!(two(&*backlog).await.len(), 2);
-        assert_eq!(backlog.queue.lock().expect("not poisoned").waiting.len(), 0);
-        backlog.queue.lock().expect("not poisoned").bytes = 0;
-        assert_eq!(two(&*backlog).await.len(), 2);
-        assert_eq!(backlog.queue.lock().expect("not poisoned").waiting.len(), 1);
+
+        fn create_io_poller(self: Arc<Self>) -> Pin<Box<dyn UdpPoller>> {
+            unreachable!("nobody sends")
+        }
+
+        fn try_send(&self, _: &Transmit<'_>) -> io::Result<()> {
+            unreachable!("nobody sends")
+        }
+
+        fn local_addr(&self) -> io::Result<SocketAddr> {
+            Ok(([127, 0, 0, 1], 1).into())
+        }
+    }
+
+    /// What waits once so many turns have taken from a [`Flood`] 32 pieces each: how many datagrams, and their memory.
+    fn after(turns: usize, bytes: usize) -> (usize, usize) {
+        let backlog = Backlog::behind(Arc::new(Flood(bytes)));
+        let mut memory = vec![0; 32 << 16];
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        for _ in 0..turns {
+            let mut pieces: Vec<_> = memory.chunks_exact_mut(1 << 16).map(IoSliceMut::new).collect();
+            let taken = backlog.poll_recv(&mut cx, &mut pieces, &mut [RecvMeta::default(); 32]);
+            assert!(matches!(taken, Poll::Ready(Ok(32))));
+        }
+        let queue = backlog.queue.lock().expect("not poisoned");
+        let held = queue.waiting.capacity() * size_of::<(RecvMeta, Box<[u8]>)>();
+        (queue.waiting.len(), held + queue.waiting.iter().map(|(_, bytes)| bytes.len() + 32).sum::<usize>())
+    }
+
+    #[test]
+    fn what_waits_has_bounded_memory_however_small_datagrams_are() {
+        for bytes in [0, 1, 1200] {
+            let (before, after) = (after(150, bytes), after(200, bytes));
+            assert_eq!(before, after, "it has come to an end");
+            let most = ROOM + 32 * (bytes + EACH);
+            assert!((10_000..).contains(&before.0) && before.1 <= most, "{bytes}: {before:?}");
+        }
+    }
+
+    #[test]
+    fn only_batches_of_mixes_pass_it_by() {
+        assert!(after(1, 2400).0 > 0, "of a client's datagrams the system may join a few");
+        assert_eq!(after(1, 60_000).0, 0);
     }
 }

@@ -24,7 +24,7 @@ pub(super) struct Due {
 }
 
 /// Mailboxes that are looked into at a time: some disks are faster then. A verdict makes thousands of polls due within a moment, and
-/// with a thread for each, as the runtime's pool has it for hundreds, nobody else would get a core.
+/// were each given to the runtime's pool, which has room for 512 threads, hardly anybody else would get a core.
 const READERS: usize = 4;
 
 /// Acknowledgements that wait for the disk; 24 bytes each.

@@ -87,7 +87,7 @@ pub(super) struct Engine {
     results: mpsc::UnboundedSender<Event>,
     finished: mpsc::UnboundedReceiver<Event>,
     records: mpsc::UnboundedSender<(u64, Record)>,
-    /// Mailboxes with the cursors up to which their owners have everything.
+    /// To the threads that look into mailboxes. Requests that wait are bounded, so these are.
     polls: std::sync::mpsc::Sender<Due>,
     /// The rounds that ended last, for `status`.
     recent: VecDeque<EndedRound>,
