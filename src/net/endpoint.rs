@@ -99,9 +99,7 @@ impl Endpoint {
                 .or_else(|_| udp((Ipv4Addr::UNSPECIFIED, 0).into(), &config.limits)),
         };
         let socket = socket.and_then(|socket| TokioRuntime.wrap_udp_socket(socket)).map_err(NetError::Bind)?;
-        // Who only dials has few peers, and what they send at a time is for congestion control to bound.
-        let socket = if config.listen.is_some() { Backlog::behind(socket) } else { socket };
-        Self::new(config, socket, Offer::accepted())
+        Self::new(config, Backlog::behind(socket), Offer::accepted())
     }
 
     /// [`Endpoint::bind`] on a socket of a simulated network.
@@ -228,12 +226,6 @@ impl Endpoint {
             }
         };
         let _ = timeout(CLOSING, freed).await;
-    }
-
-    /// Whether its socket is the one of `backlog.rs`.
-    #[cfg(test)]
-    pub(super) fn is_behind_a_backlog(&self) -> bool {
-        self.0.socket.upgrade().is_some_and(|socket| format!("{socket:?}").starts_with("Backlog"))
     }
 
     /// Handshakes begun by others since the start.
