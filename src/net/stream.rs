@@ -69,13 +69,22 @@ impl Sender {
     ///
     /// # Errors
     /// If the peer has stopped the stream, or the connection is lost.
-    pub fn finish(mut self) -> Result<(), NetError> {
+    pub fn finish(self) -> Result<(), NetError> {
+        self.finish_holding(())
+    }
+
+    /// [`Sender::finish`]; `held` is dropped when the peer has acknowledged everything, or is gone.
+    ///
+    /// # Errors
+    /// As [`Sender::finish`].
+    pub fn finish_holding(mut self, held: impl Send + 'static) -> Result<(), NetError> {
         self.finished = true;
         self.stream.finish().map_err(|_| NetError::Stopped)?;
         let acknowledged = self.stream.stopped();
         self.link.unacknowledged.spawn(async move {
             // Either way the bytes need no more waiting for.
             let _ = acknowledged.await;
+            drop(held);
         });
         Ok(())
     }

@@ -7,12 +7,13 @@ use crate::store::{HeldLetter, StoreError};
 use crate::wire::{LETTER_HEADER_BYTES, PollAnswer, Reply};
 
 use super::Disk;
+use super::chores::Turn;
 
 /// Bytes of a piece, at least one place: what a link takes at a time.
 const PIECE_BYTES: usize = 256 << 10;
 
-/// The reply to a request, and behind it, if it is that to a poll, the answer.
-pub(super) type Answered = (Reply, Option<Answer>);
+/// The reply to a request, and behind it, if it is that to a poll, the answer, whose turn ends when it has arrived.
+pub(super) type Answered = (Reply, Option<(Answer, Turn)>);
 
 /// What is left of an answer.
 pub struct Answer {

@@ -99,12 +99,11 @@ impl World {
         // Dropped without an answer when the engine gives the request up.
         let Ok((reply, letters)) = answered.await else { return Ok(()) };
         send.message(&reply).await?;
-        if let Some(letters) = letters
-            && !self.send_letters(&mut send, letters).await?
-        {
-            return Ok(());
+        let Some((answer, turn)) = letters else { return send.finish() };
+        match self.send_letters(&mut send, answer).await? {
+            true => send.finish_holding(turn),
+            false => Ok(()),
         }
-        send.finish()
     }
 
     /// Sends the places of an answer as the client takes them; `false` if the disk did not give all of them, so that the
