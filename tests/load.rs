@@ -106,6 +106,8 @@ fn a_few_connections_carry_many_clients_and_lose_nothing() {
         "256",
         "--rounds",
         "3",
+        "--warm-up",
+        "2",
         "--round",
         "0.5",
         "--json",
@@ -113,9 +115,12 @@ fn a_few_connections_carry_many_clients_and_lose_nothing() {
     ]);
     assert!(output.status.success(), "{}", words(&output));
     let found = read(&json);
-    for (field, value) in [("clients", 10), ("connections", 3), ("sent", 60), ("delivered", 60), ("lost", 0)] {
+    for (field, value) in
+        [("clients", 10), ("connections", 3), ("rounds", 3), ("sent", 60), ("delivered", 60), ("lost", 0)]
+    {
         assert_eq!(found[field], value, "{field}: {found}");
     }
+    assert_eq!(found["warm_up"], serde_json::json!({"rounds": 2, "sent": 40, "delivered": 40}), "{found}");
     assert_eq!(found["errors"], serde_json::json!({}), "{found}");
 }
 

@@ -11,7 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use rand::Rng;
 
 use crate::crypto::{os_csprng, to_hex};
-use crate::load::{self, Ground, Options, Progress, Report, Shape, Stage, Tell, Traffic};
+use crate::load::{self, Ground, Options, Progress, Report, Shape, Stage, Tell, Traffic, WarmUp};
 
 use super::error::{CliError, Exit};
 use super::{on_all_cores, output};
@@ -31,9 +31,12 @@ pub(super) struct RunArgs {
     /// Bytes of each message; the network's payload is as large, 256 at least
     #[arg(long, value_name = "BYTES", default_value_t = 1024, value_parser = value_parser!(u64).range(1..=4 << 20))]
     payload: u64,
-    /// Rounds
+    /// Rounds that count
     #[arg(long, value_name = "COUNT", default_value_t = 10, value_parser = value_parser!(u64).range(1..=1_000_000))]
     rounds: u64,
+    /// Rounds before them that do not, while everybody begins [default: 4, and none back to back]
+    #[arg(long, value_name = "COUNT", value_parser = value_parser!(u64).range(0..=1_000_000))]
+    warm_up: Option<u64>,
     /// Seconds from the start of one round to the next; 0: back to back
     #[arg(long, value_name = "SECONDS", default_value_t = 0.0)]
     round: f64,
@@ -62,6 +65,9 @@ pub(super) struct RunArgs {
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 }
+
+/// Rounds that do not count, by default: as many as ten thousand clients that connect within a few seconds take to settle.
+const WARM_UP: u64 = 4;
 
 /// Measures, and shows what it found.
 ///
@@ -102,6 +108,7 @@ pub(super) fn run(args: &RunArgs) -> Result<(), CliError> {
 }
 
 async fn measured(args: &RunArgs) -> Result<Report, CliError> {
+    let warm_up = args.warm_up.unwrap_or(if args.round > 0.0 { WARM_UP } else { 0 });
     let (ground, dir) = match &args.network {
         Some(file) => (Ground::at(file)?, None),
         None => {
@@ -111,7 +118,7 @@ async fn measured(args: &RunArgs) -> Result<Report, CliError> {
                 clients: args.clients as usize,
                 payload: args.payload.max(256),
                 packets_per_client: args.packets_per_client,
-                rounds: args.rounds,
+                rounds: warm_up + args.rounds,
                 round_seconds: args.round,
                 // Every mailbox gets as much as every client sends, and a place is left over.
                 poll_letters: args.packets_per_client + 1,
@@ -123,6 +130,7 @@ async fn measured(args: &RunArgs) -> Result<Report, CliError> {
     };
     let options = Options {
         rounds: args.rounds,
+        warm_up,
         bytes: args.payload as usize,
         connections: args.connections.map(|count| count as usize),
         traffic: Traffic::Ring,
@@ -228,6 +236,10 @@ building a packet: {:.0} us; this program: {:.2} s of processor, {} MiB",
         report.load_cpu_s,
         report.load_rss_kb >> 10,
     );
+    if report.warm_up.rounds > 0 {
+        let WarmUp { rounds, sent, delivered } = report.warm_up;
+        text += &format!("\nbefore that, not counted: {rounds} rounds, {delivered} of {sent} delivered");
+    }
     for hop in &report.hop {
         let known = |value: Option<f64>, digits: usize| value.map_or("?".into(), |value| format!("{value:.digits$}"));
         text += &format!(

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use rand::RngExt;
+use tokio::sync::Notify;
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{sleep, timeout};
 
@@ -55,6 +56,9 @@ pub(super) struct Game {
     pub cursors: Arc<[AtomicU64]>,
     /// The first round and the last.
     pub rounds: (u64, u64),
+    /// The first that counts, and the sign that it is under way.
+    pub counted: u64,
+    pub counting: Notify,
     pub round: Duration,
     pub began: OnceLock<Instant>,
     pub sent: Mutex<HashMap<(u32, u64), Sent>>,
@@ -82,7 +86,9 @@ impl Game {
         Self {
             answers: (0..crew.len()).map(|_| Mutex::default()).collect(),
             opened: (0..crew.len()).map(|_| Mutex::default()).collect(),
-            rounds: (first, first + options.rounds.max(1) - 1),
+            rounds: (first, first + options.warm_up + options.rounds.max(1) - 1),
+            counted: first + options.warm_up,
+            counting: Notify::new(),
             round: Duration::from_millis(crew.network.parameters.round_ms.into()),
             crew,
             options,
@@ -262,6 +268,9 @@ impl Game {
         let due = began + self.round * (round - self.rounds.0) as u32 + delay;
         let from = if self.round.is_zero() { at } else { at.min(due) };
         lock(&self.sent).insert((place as u32, round), Sent { from, at });
+        if round >= self.counted {
+            self.counting.notify_one();
+        }
         entry.submit(round, submission).await?;
         self.step();
         Ok(())

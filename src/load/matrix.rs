@@ -139,7 +139,7 @@ async fn rounds_of(
     rounds: usize,
     tell: &Tell,
 ) -> Result<Times, LoadError> {
-    let options = Options { rounds: 1, bytes, connections: None, traffic: Traffic::Pair, spread: false };
+    let options = Options { rounds: 1, warm_up: 0, bytes, connections: None, traffic: Traffic::Pair, spread: false };
     let mut party = Party::gather(ground.crew(None, clients)?, None, tell).await?;
     let mut times = Vec::new();
     for round in 0..=rounds {

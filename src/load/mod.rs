@@ -34,7 +34,7 @@ pub use crew::Crew;
 pub use ground::{Ground, Shape};
 pub use letters::Traffic;
 pub use matrix::{Cell, Matrix, MatrixOptions, Times, matrix};
-pub use report::{Hop, Latency, Machine, Report, commit};
+pub use report::{Hop, Latency, Machine, Report, WarmUp, commit};
 pub use run::{Options, Party, Progress, Stage, Tell, run};
 pub use scale::{Scale, ScaleOptions, Step, scale};
 

@@ -22,8 +22,10 @@ pub struct Report {
     pub packets_per_client: u64,
     /// Bytes of each message.
     pub payload: usize,
-    /// Rounds.
+    /// Rounds that count: of these are all figures below but those of `warm_up` and `errors`.
     pub rounds: u64,
+    /// Those before.
+    pub warm_up: WarmUp,
     /// Seconds from the start of one round to the next; 0: back to back.
     pub round_seconds: f64,
     /// Whether rounds were sealed.
@@ -60,6 +62,17 @@ pub struct Report {
     pub errors: BTreeMap<String, u64>,
     /// The commit of the source tree that the program lies in.
     pub commit: String,
+}
+
+/// Rounds that were played before those that count.
+#[derive(Clone, Debug, Serialize)]
+pub struct WarmUp {
+    /// How many.
+    pub rounds: u64,
+    /// Messages submitted.
+    pub sent: u64,
+    /// Messages that arrived as they were sent, each counted once.
+    pub delivered: u64,
 }
 
 /// A mix while rounds ran; what is not known of it is null.

@@ -23,8 +23,10 @@ use super::{Crew, Ground, LoadError, Traffic};
 /// What is to be done with a network.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Rounds.
+    /// Rounds that count.
     pub rounds: u64,
+    /// Rounds before them, in which clients take part as well: connections that all begin at once find out how long their paths are.
+    pub warm_up: u64,
     /// Bytes of each message, at most the network's payload.
     pub bytes: usize,
     /// Connections of [`run`] to each of the two mixes; one for each client by default.
@@ -126,25 +128,34 @@ impl Party {
         };
         let (documents, cursors) = (self.documents.clone(), self.cursors.clone());
         let game = Arc::new(Game::new(crew.clone(), options.clone(), stock, documents, cursors, first));
-        self.next = first + options.rounds;
+        self.next = first + options.warm_up + options.rounds;
         game.build_ahead(ground.is_own(), tell).await?;
 
-        let pids = ground.pids();
-        let usages = || pids.iter().map(|pid| pid.and_then(usage)).collect::<Vec<_>>();
-        let (before, own_before) = (usages(), usage(std::process::id()).unwrap_or_default());
-        let packets_before = packets_in(ground).await;
-        let watch = Watch::begin(pids.clone());
-        game.play(&self.voices, tell).await;
-        let own_after = usage(std::process::id()).unwrap_or_default();
+        let watched = async || (Watch::begin(ground.pids()), Seen::of(ground).await);
+        let ((watch, before), ()) = match options.warm_up {
+            0 => (watched().await, game.play(&self.voices, tell).await),
+            _ => tokio::join!(
+                async {
+                    game.counting.notified().await;
+                    watched().await
+                },
+                async {
+                    game.play(&self.voices, tell).await;
+                    // If it never came to that.
+                    game.counting.notify_one();
+                }
+            ),
+        };
+        let own = usage(std::process::id()).unwrap_or_default();
 
         tell(Progress { stage: Stage::Check, done: 0, of: game.arrived() });
         game.complete(&self.voices).await;
-        let (after, packets_after) = (usages(), packets_in(ground).await);
+        let after = Seen::of(ground).await;
         let mut report = game.report();
         let mixes = crew.network.roster.mixes.iter().enumerate();
         let hop = |(at, mix): (usize, &MixEntry)| {
-            let used = used(before[at], after[at]);
-            let packets = packets_after[at].zip(packets_before[at]).map(|(after, before)| after.saturating_sub(before));
+            let used = used(before.mixes[at], after.mixes[at]);
+            let packets = after.packets[at].zip(before.packets[at]).map(|(after, before)| after.saturating_sub(before));
             Hop {
                 mix: mix.id.clone(),
                 packets_per_s: packets.map(|packets| packets as f64 / report.seconds.max(1e-6)),
@@ -155,20 +166,31 @@ impl Party {
         };
         report.connections = self.connections;
         report.hop = mixes.map(hop).collect();
-        report.load_cpu_s = own_after.cpu_s - own_before.cpu_s;
-        report.load_rss_kb = own_after.peak_kb;
+        report.load_cpu_s = own.cpu_s - before.own.cpu_s;
+        report.load_rss_kb = own.peak_kb;
         Ok(report)
+    }
+}
+
+/// What processes have used so far, and mixes taken in.
+struct Seen {
+    mixes: Vec<Option<Usage>>,
+    packets: Vec<Option<u64>>,
+    own: Usage,
+}
+
+impl Seen {
+    async fn of(ground: &Ground) -> Self {
+        let mixes = ground.pids().iter().map(|pid| pid.and_then(usage)).collect();
+        let statuses = ground.statuses().await;
+        let packets = statuses.into_iter().map(|status| status?["packets"]["in"].as_u64()).collect();
+        Self { mixes, packets, own: usage(std::process::id()).unwrap_or_default() }
     }
 }
 
 fn used(before: Option<Usage>, after: Option<Usage>) -> Option<Usage> {
     let (before, after) = before.zip(after)?;
     Some(Usage { cpu_s: after.cpu_s - before.cpu_s, peak_kb: after.peak_kb })
-}
-
-async fn packets_in(ground: &Ground) -> Vec<Option<u64>> {
-    let statuses = ground.statuses().await;
-    statuses.into_iter().map(|status| status?["packets"]["in"].as_u64()).collect()
 }
 
 /// Connects everybody to the entry and the exit; connections speak for as many clients each, or one more.

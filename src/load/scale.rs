@@ -91,6 +91,7 @@ pub async fn scale(
         let ground = Ground::start(&home, &shape).await?;
         let once = Options {
             rounds: options.rounds,
+            warm_up: 0,
             bytes: options.bytes,
             connections: None,
             traffic: Traffic::Ring,

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use super::game::{Game, lock};
 use super::letters::{Message, check};
-use super::report::{Latency, Report, commit};
+use super::report::{Latency, Report, WarmUp, commit};
 
 /// What has arrived for one member.
 #[derive(Default)]
@@ -28,18 +28,19 @@ impl Game {
                 opened.wrong += checked.wrong;
                 opened.messages.extend(checked.messages.into_iter().map(|message| (message, answer.at)));
             }
-            let distinct: HashSet<Message> = opened.messages.iter().map(|(message, _)| *message).collect();
+            let counted = opened.messages.iter().map(|(message, _)| *message);
+            let distinct: HashSet<Message> = counted.filter(|message| message.round >= self.counted).collect();
             (distinct.len() as u64) < self.owed(*place)
         };
         (0..self.crew.len()).into_par_iter().filter(lacks).collect()
     }
 
-    /// Messages that have been sent to the member at `place`.
+    /// Messages that count and have been sent to the member at `place`.
     fn owed(&self, place: usize) -> u64 {
         let packets = u64::from(self.crew.network.parameters.packets_per_client);
         let senders = self.options.traffic.senders(place, self.crew.len());
         let sent = lock(&self.sent);
-        let rounds = self.rounds.0..=self.rounds.1;
+        let rounds = self.counted..=self.rounds.1;
         let taken =
             |from: usize| rounds.clone().filter(|round| sent.contains_key(&(from as u32, *round))).count() as u64;
         senders.into_iter().map(taken).sum::<u64>() * packets
@@ -51,6 +52,7 @@ impl Game {
         let packets = u64::from(self.crew.network.parameters.packets_per_client);
         let mut latency = Latency::default();
         let mut delivered = HashSet::new();
+        let mut warm_up = WarmUp { rounds: self.counted - self.rounds.0, sent: 0, delivered: 0 };
         let (mut duplicates, mut wrong) = (0, 0);
         let mut last: Option<Instant> = None;
         for opened in &self.opened {
@@ -65,20 +67,29 @@ impl Game {
                     duplicates += 1;
                     continue;
                 }
+                if message.round < self.counted {
+                    warm_up.delivered += 1;
+                    continue;
+                }
                 latency.record(at.saturating_duration_since(sent.from));
                 last = last.max(Some(at));
             }
         }
-        let first = sent.values().map(|sent| sent.at).min();
+        let counted = || sent.iter().filter(|((_, round), _)| *round >= self.counted);
+        let first = counted().map(|(_, sent)| sent.at).min();
         let seconds = last.zip(first).map_or(0.0, |(last, first)| last.saturating_duration_since(first).as_secs_f64());
-        let (sent, delivered) = (sent.len() as u64 * packets, delivered.len() as u64);
+        let (all, sent) = (sent.len() as u64 * packets, counted().count() as u64 * packets);
+        warm_up.sent = all - sent;
+        let delivered = delivered.len() as u64 - warm_up.delivered;
         let outcomes = lock(&self.outcomes);
+        let not_stored = outcomes.range(self.counted..).filter(|(_, stored)| !**stored).count() as u64;
         Report {
             clients: self.crew.len(),
             connections: self.crew.len(),
             packets_per_client: packets,
             payload: self.options.bytes,
-            rounds: self.rounds.1 + 1 - self.rounds.0,
+            rounds: self.rounds.1 + 1 - self.counted,
+            warm_up,
             round_seconds: self.round.as_secs_f64(),
             sealed: self.crew.network.parameters.sealed,
             sent,
@@ -87,7 +98,7 @@ impl Game {
             duplicates,
             wrong,
             missed: self.missed.load(Ordering::Relaxed),
-            not_stored: outcomes.values().filter(|stored| !**stored).count() as u64,
+            not_stored,
             seconds,
             messages_per_s: if seconds > 0.0 { delivered as f64 / seconds } else { 0.0 },
             latency_ms: latency,
@@ -126,7 +137,8 @@ mod tests {
             capability: Capability::from_bytes(*capability),
         });
         let crew = Arc::new(Crew::new(network, secrets).expect("on the roster"));
-        let options = Options { rounds: 1, bytes: 10, connections: None, traffic: Traffic::Ring, spread: false };
+        let options =
+            Options { rounds: 1, warm_up: 0, bytes: 10, connections: None, traffic: Traffic::Ring, spread: false };
         let stock = Stock::new(crew.clone(), Traffic::Ring, 10);
         let documents = Arc::new(Documents::new(crew.clone()));
         let game = Game::new(crew.clone(), options, stock, documents, Arc::new([]), 1);
