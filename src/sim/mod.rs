@@ -40,6 +40,7 @@ mod tally;
 mod threads;
 mod timing;
 mod traffic;
+mod village;
 mod witness;
 mod world;
 

@@ -33,7 +33,6 @@ pub use posing::Posing;
 pub use processes::AdversaryProcesses;
 
 pub(in crate::sim) use journal::Journal;
-pub(in crate::sim) use processes::{ROUND, compare, go_on, tell};
 pub(in crate::sim) use watched::Watched;
 
 pub(in crate::sim) use rogue::{Deed, Insider, Member, RogueClient, RogueMix};

@@ -6,28 +6,23 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::Value;
 use tokio::process::Command;
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::config::Home;
-use crate::control::{Answer, Ask, Stream};
-use crate::sim::chaos::{Ledger, Network, Offer, Setting, User, Verdict};
-use crate::testnet::{Options, Programs, ready, status};
+use crate::control::Ask;
+use crate::sim::village::{self, ANSWER, LOOK, Setup, Village};
+use crate::testnet::{Programs, TestnetError, ready, status};
 
 use super::behaviour::{self, Behaviour};
 use super::journal::{Journal, Said};
 use super::{AdversaryRow, trial};
 
-/// Seconds of a round: short, for many rounds, and long enough for two busy cores.
-pub(in crate::sim) const ROUND: f64 = 0.5;
-/// The shortest payload there is.
-const PAYLOAD: u64 = 256;
+/// Clients with users.
+const HONEST: usize = 4;
 /// How long the villain may take to do what it is there for, once the network runs.
 const ACTING: Duration = Duration::from_secs(30);
 /// How long it goes on then: a few rounds.
@@ -36,13 +31,6 @@ const ATTACK: Duration = Duration::from_secs(4);
 const BLAME: Duration = Duration::from_secs(20);
 /// How long after it everything accepted must have arrived: rounds that wait for their time-out, and a few resends.
 const AFTER: Duration = Duration::from_secs(120);
-/// Rounds after which nothing comes twice any more.
-const QUIET_ROUNDS: f64 = 6.0;
-/// How often everybody is looked at.
-const LOOK: Duration = Duration::from_millis(400);
-/// A program that takes longer has something else to do.
-const ANSWER: Duration = Duration::from_secs(10);
-
 /// An experiment with attacks on real processes.
 #[derive(Clone, Debug)]
 pub struct AdversaryProcesses {
@@ -68,44 +56,33 @@ impl AdversaryProcesses {
     /// Runs it in the present tokio runtime; each row is told as it ends. Every wait is bounded: a row takes four minutes at most.
     /// Dropped, it kills every process.
     pub async fn run(&self, show: impl Fn(&AdversaryRow)) -> Vec<AdversaryRow> {
-        let places = Arc::new(Semaphore::new(self.parallel.max(1)));
-        let mut running = JoinSet::new();
-        for (behaviour, place) in behaviour::tries(&self.behaviours, self.mixes) {
-            if self.position.is_some_and(|position| position != place + 1) {
-                continue;
-            }
-            let (setup, places) = (self.clone(), places.clone());
-            running.spawn(async move {
-                let _place = places.acquire_owned().await.expect("nobody closes it");
-                let began = Instant::now();
-                let mut row = AdversaryRow::new(behaviour, place + 1);
-                row.processes = true;
-                let dir = setup.dir.join(format!("{}-{}", behaviour.name, place + 1));
-                let seen = match Trial::start(&setup, behaviour, place, &dir).await {
-                    Ok(trial) => trial.run().await,
-                    Err(error) => Seen { failures: vec![error.to_string()], ..Seen::default() },
-                };
-                row.failures = seen.failures;
-                row.unknown = seen.unknown;
-                row.restarted = seen.restarted;
-                row.add(setup.seed, &seen.verdict);
-                row.seconds = began.elapsed().as_secs_f64();
-                if row.is_sound() {
-                    // What cannot be removed is the system's to clean.
-                    let _ = std::fs::remove_dir_all(&dir);
-                }
-                row
-            });
-        }
-        let mut rows = Vec::new();
-        while let Some(ended) = running.join_next().await {
-            if let Ok(row) = ended {
-                show(&row);
-                rows.push(row);
-            }
-        }
+        let here = |place: usize| self.position.is_none_or(|position| position == place + 1);
+        let tries = behaviour::tries(&self.behaviours, self.mixes).filter(|(_, place)| here(*place));
+        let trials = tries.map(|(behaviour, place)| self.clone().try_once(behaviour, place));
+        let mut rows = village::play(self.parallel, trials, show).await;
         rows.sort_by_key(AdversaryRow::order);
         rows
+    }
+
+    async fn try_once(self, behaviour: &'static Behaviour, place: usize) -> AdversaryRow {
+        let began = Instant::now();
+        let mut row = AdversaryRow::new(behaviour, place + 1);
+        row.processes = true;
+        let dir = self.dir.join(format!("{}-{}", behaviour.name, place + 1));
+        let seen = match Trial::start(&self, behaviour, place, &dir).await {
+            Ok(trial) => trial.run().await,
+            Err(error) => Seen { failures: vec![error.to_string()], ..Seen::default() },
+        };
+        row.failures = seen.failures;
+        row.unknown = seen.unknown;
+        row.restarted = seen.restarted;
+        row.add(self.seed, &seen.verdict);
+        row.seconds = began.elapsed().as_secs_f64();
+        if row.is_sound() {
+            // What cannot be removed is the system's to clean.
+            let _ = std::fs::remove_dir_all(&dir);
+        }
+        row
     }
 }
 
@@ -125,9 +102,7 @@ struct Trial {
     behaviour: &'static Behaviour,
     /// The villain, as the network's processes are numbered: mixes first.
     villain: usize,
-    network: Network,
-    users: Vec<User>,
-    ledger: Arc<Mutex<Ledger>>,
+    village: Village,
     mixnode: PathBuf,
     /// How rounds have ended, as honest mixes say.
     ended: BTreeMap<u64, String>,
@@ -140,79 +115,42 @@ impl Trial {
         behaviour: &'static Behaviour,
         place: usize,
         dir: &Path,
-    ) -> Result<Self, crate::testnet::TestnetError> {
-        // What an earlier run left.
-        let _ = std::fs::remove_dir_all(dir);
+    ) -> Result<Self, TestnetError> {
         let by_client = behaviour.is_a_clients();
-        let honest = 4;
-        let options = Options {
+        let villain = if by_client { setup.mixes + HONEST } else { place };
+        let home = if by_client { format!("client-{}", HONEST + 1) } else { format!("mix-{}", place + 1) };
+        let (position, seed) = ((place + 1).to_string(), setup.seed.to_string());
+        let words = ["--behaviour", behaviour.name, "--position", &position, "--seed", &seed];
+        let wrapper = village::rogue(&setup.rogue, &dir.join(home), words);
+        let village = Setup {
+            dir,
+            programs: &setup.programs,
             mixes: setup.mixes,
-            clients: honest + usize::from(by_client),
-            payload: PAYLOAD,
+            honest: HONEST,
+            others: by_client.into(),
             packets_per_client: if by_client { 2 } else { 1 },
-            round_seconds: Some(ROUND),
-            submit_seconds: None,
-            mix_delay_ms: (0, 20),
-            base_port: None,
-        };
-        let villain = if by_client { setup.mixes + honest } else { place };
-        let name = if by_client { format!("client-{}", honest + 1) } else { format!("mix-{}", place + 1) };
-        let home = dir.join(name);
-        let words = ["rogue", "--home", &home.display().to_string(), "--behaviour", behaviour.name]
-            .map(str::to_owned)
-            .into_iter()
-            .chain([
-                "--position".into(),
-                (place + 1).to_string(),
-                "--seed".into(),
-                setup.seed.to_string(),
-                "--".into(),
-            ]);
-        let wrapper = [setup.rogue.display().to_string()].into_iter().chain(words).collect();
-        let setting = Setting {
+            seed: setup.seed.wrapping_add(behaviour::number(behaviour) * 7 + place as u64),
             threshold: behaviour.fewer_open.then(|| (setup.mixes as u64 - 1).max(2)),
             wrappers: BTreeMap::from([(villain, wrapper)]),
-            ..Setting::default()
         };
-        // Ports follow from the seed; rows beside each other must not look for the same.
-        let ports = setup.seed.wrapping_add(behaviour::number(behaviour) * 7 + place as u64);
-        let network = Network::start(dir, &options, &setup.programs, ports, &setting).await?;
-        let ledger = Arc::<Mutex<Ledger>>::default();
-        let names = Arc::new(network.layout.clients.iter().map(|home| home.id.clone()).collect::<Vec<_>>());
-        let user = |place: usize| {
-            let control = network.layout.clients[place].control.clone();
-            User::passive(place, control, names.clone(), &network.layout.network, ledger.clone())
-        };
-        let users = (0..honest).map(user).collect();
         let (mixnode, seen, ended) = (setup.programs.mixnode.clone(), Seen::default(), BTreeMap::new());
-        Ok(Self { behaviour, villain, network, users, ledger, mixnode, ended, seen })
+        Ok(Self { behaviour, villain, village: Village::start(village).await?, mixnode, ended, seen })
     }
 
     async fn run(mut self) -> Seen {
         if let Err(error) = self.attack().await {
             self.seen.failures.push(error);
         }
-        let said = self.network.stop().await;
+        let said = self.village.network.stop().await;
         self.seen.failures.extend(said);
         self.seen
     }
 
     async fn attack(&mut self) -> Result<(), String> {
         if !self.behaviour.begins_early() {
-            ready(&self.network.layout).await.map_err(|error| error.to_string())?;
+            ready(&self.village.network.layout).await.map_err(|error| error.to_string())?;
         }
-        for (place, user) in self.users.iter().enumerate() {
-            let next = &self.users[(place + 1) % self.users.len()].name;
-            let data = vec![place as u8; 40];
-            let parcel = user.parcel(next.clone(), true, None, &data);
-            let until = Instant::now() + ACTING;
-            while user.offer(parcel.clone(), &data).await != Offer::Accepted {
-                if Instant::now() > until {
-                    return Err(format!("{} takes no message", user.name));
-                }
-                sleep(LOOK).await;
-            }
-        }
+        self.village.write(ACTING, |place| vec![place; 40]).await?;
         let until = Instant::now() + ACTING;
         while !self.said().acted && Instant::now() < until {
             self.look().await;
@@ -225,11 +163,7 @@ impl Trial {
         let until = Instant::now() + BLAME;
         while self.look().await && Instant::now() < until {}
         self.judge_names().await;
-        // The machine is taken back: its own daemon starts from what is on its disk.
-        let party = &mut self.network.parties[self.villain];
-        party.kill().await;
-        party.give_back();
-        party.start(0).map_err(|error| error.to_string())?;
+        self.village.take_back(self.villain).await?;
         self.settle().await;
         self.judge_names().await;
         self.judge();
@@ -237,12 +171,19 @@ impl Trial {
     }
 
     fn said(&self) -> Said {
-        Journal::read(&self.network.parties[self.villain].home.dir)
+        Journal::read(&self.village.network.parties[self.villain].home.dir)
     }
 
     fn honest_mixes(&self) -> impl Iterator<Item = &Home> {
         let villain = self.villain;
-        self.network.layout.mixes.iter().enumerate().filter(move |(place, _)| *place != villain).map(|(_, home)| home)
+        self.village
+            .network
+            .layout
+            .mixes
+            .iter()
+            .enumerate()
+            .filter(move |(place, _)| *place != villain)
+            .map(|(_, home)| home)
     }
 
     /// Looks how rounds have ended; whether an honest mix burns one. Takes a moment.
@@ -259,7 +200,7 @@ impl Trial {
                 }
             }
         }
-        match self.network.look_for_dead() {
+        match self.village.network.look_for_dead() {
             Ok(died) => self.seen.failures.extend(died),
             Err(error) => self.seen.failures.push(error.to_string()),
         }
@@ -271,29 +212,29 @@ impl Trial {
         let until = Instant::now() + AFTER;
         // Where fewer than all open a round, a mix that has not heard a confirm signs no verdict of it before it has restarted.
         let mut patience = Some(until - AFTER / 2);
-        while !go_on(&self.network, &self.users, &self.ledger, &[Ask::Resume]).await {
+        while !self.village.go_on(&[Ask::Resume]).await {
             if Instant::now() > until {
                 self.seen.failures.push(format!("after {} s messages are missing", AFTER.as_secs()));
                 break;
             }
             if patience.take_if(|until| Instant::now() > *until).is_some() {
                 self.seen.restarted = true;
-                for place in 0..self.network.layout.mixes.len() {
-                    let mix = &mut self.network.parties[place];
+                for place in 0..self.village.network.layout.mixes.len() {
+                    let mix = &mut self.village.network.parties[place];
                     mix.kill().await;
                     self.seen.failures.extend(mix.start(0).err().map(|error| error.to_string()));
                 }
             }
             self.look().await;
         }
-        let verdict = compare(&self.users, &self.ledger).await;
+        let verdict = self.village.compare().await;
         self.look().await;
-        self.seen.verdict.delivered = verdict.is_good() && verdict.delivered == self.users.len() as u64;
+        self.seen.verdict.delivered = verdict.is_good() && verdict.delivered == self.village.users.len() as u64;
     }
 
     /// Whom honest mixes name: in evidence that another process verifies, and in `status`.
     async fn judge_names(&mut self) {
-        let culprit = self.network.parties[self.villain].home.id.clone();
+        let culprit = self.village.network.parties[self.villain].home.id.clone();
         let mut by_all = true;
         for home in self.honest_mixes().cloned().collect::<Vec<_>>() {
             let mut named = self.proven(&home).await;
@@ -303,7 +244,7 @@ impl Trial {
             by_all &= named.contains(&culprit);
             self.seen.verdict.honest_named |= named.iter().any(|name| *name != culprit);
         }
-        let honest = self.users.iter().zip(self.network.layout.clients.clone());
+        let honest = self.village.users.iter().zip(self.village.network.layout.clients.clone());
         for home in honest.map(|(_, home)| home).collect::<Vec<_>>() {
             let named = self.proven(&home).await;
             by_all |= named.contains(&culprit);
@@ -343,44 +284,6 @@ impl Trial {
             self.seen.unknown = Some(format!("touched rounds whose end does not tell: {words}"));
         }
     }
-}
-
-/// Operators tell their mixes `what`, users look at their inboxes and send again what is held; whether all that was accepted has
-/// arrived.
-pub(in crate::sim) async fn go_on(network: &Network, users: &[User], ledger: &Mutex<Ledger>, what: &[Ask]) -> bool {
-    for home in &network.layout.mixes {
-        for ask in what {
-            tell(&home.control, ask).await;
-        }
-    }
-    let mut done = true;
-    for user in users {
-        let held = user.retry().await;
-        done &= user.is_done().await && user.look().await && held.is_some_and(|held| held.is_empty());
-    }
-    done && ledger.lock().unwrap_or_else(PoisonError::into_inner).missing() == 0
-}
-
-/// What every inbox shows in the end, against what was accepted.
-pub(in crate::sim) async fn compare(users: &[User], ledger: &Mutex<Ledger>) -> Verdict {
-    sleep(Duration::from_secs_f64(ROUND * QUIET_ROUNDS)).await;
-    let mut all = Vec::new();
-    for user in users {
-        all.extend(user.list(true).await.unwrap_or_default());
-    }
-    let ledger = std::mem::take(&mut *ledger.lock().unwrap_or_else(PoisonError::into_inner));
-    ledger.judge(Vec::new(), all, &Default::default())
-}
-
-/// The operator of a mix has acted.
-pub(in crate::sim) async fn tell(control: &Path, what: &Ask) {
-    let asked = async {
-        let mut daemon = Stream::connect(control).await.ok()?;
-        daemon.send(what).await.ok()?;
-        daemon.receive::<Answer>().await.ok()
-    };
-    // Who does not answer is asked again.
-    let _ = timeout(ANSWER, asked).await;
 }
 
 /// Whom a file proves guilty, as `mixnode verify-evidence` says in a process that knows nothing else.

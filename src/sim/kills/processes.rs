@@ -6,20 +6,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use crate::control::Ask;
 use crate::crypto::Csprng;
-use crate::sim::adversary::{Journal, ROUND, Watched, compare, go_on, tell};
-use crate::sim::chaos::{Ledger, Network, Offer, Setting, User, Verdict};
-use crate::testnet::{Options, Programs, TestnetError, ready, status};
+use crate::sim::adversary::{Journal, Watched};
+use crate::sim::chaos::Verdict;
+use crate::sim::village::{self, Setup, Village, tell};
+use crate::testnet::{Programs, TestnetError, ready, status};
 
 use super::Trap;
 
@@ -72,34 +70,25 @@ impl KillsProcesses {
     /// Runs it in the present tokio runtime; what each seed came to is told as it ends, and all of it together is returned, with whether
     /// it is as it must be. Every wait is bounded: a seed takes seven minutes at most. Dropped, it kills every process.
     pub async fn run(&self, show: impl Fn(&Value)) -> (Value, bool) {
-        let places = Arc::new(Semaphore::new(self.parallel.max(1)));
-        let mut running = JoinSet::new();
-        for seed in (0..self.seeds).map(|number| self.seed.wrapping_add(number)) {
-            let (setup, places) = (self.clone(), places.clone());
-            running.spawn(async move {
-                let _place = places.acquire_owned().await.expect("nobody closes it");
-                let dir = setup.dir.join(format!("seed-{seed}"));
-                let seen = match Trial::start(&setup, seed, &dir).await {
-                    Ok(trial) => trial.run().await,
-                    Err(error) => Seen { failures: vec![error.to_string()], ..Seen::default() },
-                };
-                if seen.is_good() {
-                    // What cannot be removed is the system's to clean.
-                    let _ = std::fs::remove_dir_all(&dir);
-                }
-                (seed, seen)
-            });
-        }
-        let mut all = Vec::new();
-        while let Some(ended) = running.join_next().await {
-            if let Ok((seed, seen)) = ended {
-                show(&seen.json(seed));
-                all.push((seed, seen));
-            }
-        }
+        let seeds = (0..self.seeds).map(|number| self.seed.wrapping_add(number));
+        let trials = seeds.map(|seed| self.clone().try_once(seed));
+        let mut all = village::play(self.parallel, trials, |(seed, seen)| show(&seen.json(*seed))).await;
         all.sort_by_key(|(seed, _)| *seed);
         let good = all.len() as u64 == self.seeds && all.iter().all(|(_, seen)| seen.is_good());
         (self.summary(&all), good && all.iter().any(|(_, seen)| !seen.kills.is_empty()))
+    }
+
+    async fn try_once(self, seed: u64) -> (u64, Seen) {
+        let dir = self.dir.join(format!("seed-{seed}"));
+        let seen = match Trial::start(&self, seed, &dir).await {
+            Ok(trial) => trial.run().await,
+            Err(error) => Seen { failures: vec![error.to_string()], ..Seen::default() },
+        };
+        if seen.is_good() {
+            // What cannot be removed is the system's to clean.
+            let _ = std::fs::remove_dir_all(&dir);
+        }
+        (seed, seen)
     }
 
     fn summary(&self, all: &[(u64, Seen)]) -> Value {
@@ -164,54 +153,37 @@ impl Seen {
 /// A running network.
 struct Trial {
     traps: Vec<Trap>,
-    network: Network,
-    users: Vec<User>,
-    ledger: Arc<Mutex<Ledger>>,
+    village: Village,
+    /// The client that makes rounds burn, as the network's processes are numbered.
+    villain: usize,
     readmitted: Instant,
     seen: Seen,
 }
 
 impl Trial {
     async fn start(setup: &KillsProcesses, seed: u64, dir: &Path) -> Result<Self, TestnetError> {
-        // What an earlier run left.
-        let _ = std::fs::remove_dir_all(dir);
-        let options = Options {
-            mixes: setup.mixes,
-            clients: HONEST + 1,
-            payload: 256,
-            packets_per_client: 2,
-            round_seconds: Some(ROUND),
-            submit_seconds: None,
-            mix_delay_ms: (0, 20),
-            base_port: None,
-        };
-        let rogue = |home: String, more: &[&str]| {
-            let words = [
-                setup.rogue.display().to_string(),
-                "rogue".into(),
-                "--home".into(),
-                dir.join(home).display().to_string(),
-            ];
-            words.into_iter().chain(more.iter().map(|word| (*word).to_owned())).chain(["--".into()]).collect()
-        };
+        let rogue = |home: String, more: &[&str]| village::rogue(&setup.rogue, &dir.join(home), more.iter().copied());
         let mut wrappers: BTreeMap<usize, Vec<String>> =
             (0..setup.mixes).map(|mix| (mix, rogue(format!("mix-{}", mix + 1), &[]))).collect();
+        let client = setup.mixes + HONEST;
         let villain = rogue(format!("client-{}", HONEST + 1), &["--behaviour", "false-commitment"]);
-        wrappers.insert(setup.mixes + HONEST, villain);
-        let setting = Setting { wrappers, ..Setting::default() };
-        let network = Network::start(dir, &options, &setup.programs, seed, &setting).await?;
-        let ledger = Arc::<Mutex<Ledger>>::default();
-        let names = Arc::new(network.layout.clients.iter().map(|home| home.id.clone()).collect::<Vec<_>>());
-        let user = |place: usize| {
-            let control = network.layout.clients[place].control.clone();
-            User::passive(place, control, names.clone(), &network.layout.network, ledger.clone())
+        wrappers.insert(client, villain);
+        let village = Setup {
+            dir,
+            programs: &setup.programs,
+            mixes: setup.mixes,
+            honest: HONEST,
+            others: 1,
+            packets_per_client: 2,
+            seed,
+            threshold: None,
+            wrappers,
         };
-        let users = (0..HONEST).map(user).collect();
+        let village = Village::start(village).await?;
         Ok(Self {
             traps: draw(setup.mixes, seed),
-            network,
-            users,
-            ledger,
+            village,
+            villain: client,
             readmitted: Instant::now(),
             seen: Seen::default(),
         })
@@ -221,32 +193,29 @@ impl Trial {
         if let Err(error) = self.go_through().await {
             self.seen.failures.push(error);
         }
-        let said = self.network.stop().await;
+        let said = self.village.network.stop().await;
         self.seen.failures.extend(said);
         self.seen
     }
 
     async fn go_through(&mut self) -> Result<(), String> {
-        ready(&self.network.layout).await.map_err(|error| error.to_string())?;
+        ready(&self.village.network.layout).await.map_err(|error| error.to_string())?;
         for (number, trap) in self.traps.clone().into_iter().enumerate() {
-            self.write(number as u8).await;
+            self.village.write(RECOVERY, |place| [place, number as u8].repeat(20)).await?;
             self.kill(trap).await?;
         }
         // From now on nothing burns.
-        let party = &mut self.network.parties[self.network.layout.mixes.len() + HONEST];
-        party.kill().await;
-        party.give_back();
-        party.start(0).map_err(|error| error.to_string())?;
+        self.village.take_back(self.villain).await?;
         let until = Instant::now() + AFTER;
-        while !go_on(&self.network, &self.users, &self.ledger, &[Ask::Resume, readmit()]).await {
+        while !self.village.go_on(&[Ask::Resume, readmit()]).await {
             if Instant::now() > until {
                 self.seen.failures.push(format!("after {} s messages are missing", AFTER.as_secs()));
                 break;
             }
             sleep(LOOK).await;
         }
-        self.seen.verdict = compare(&self.users, &self.ledger).await;
-        for home in &self.network.layout.mixes {
+        self.seen.verdict = self.village.compare().await;
+        for home in &self.village.network.layout.mixes {
             let said = Journal::read(&home.dir);
             self.seen.released.extend(said.released);
             self.seen.published.extend(said.published);
@@ -254,26 +223,13 @@ impl Trial {
         Ok(())
     }
 
-    /// Everybody writes to the next.
-    async fn write(&self, number: u8) {
-        for (place, user) in self.users.iter().enumerate() {
-            let next = self.users[(place + 1) % self.users.len()].name.clone();
-            let data = [place as u8, number].repeat(20);
-            let parcel = user.parcel(next, true, None, &data);
-            let until = Instant::now() + RECOVERY;
-            while user.offer(parcel.clone(), &data).await != Offer::Accepted && Instant::now() < until {
-                sleep(LOOK).await;
-            }
-        }
-    }
-
     /// A mix dies at its moment, comes back, and rounds go on.
     async fn kill(&mut self, trap: Trap) -> Result<(), String> {
-        let home = self.network.layout.mixes[trap.mix].dir.clone();
+        let home = self.village.network.layout.mixes[trap.mix].dir.clone();
         Watched::set_trap(&home, trap).map_err(|error| error.to_string())?;
         let until = Instant::now() + SPRINGS;
         loop {
-            if let Some(words) = self.network.parties[trap.mix].obituary() {
+            if let Some(words) = self.village.network.parties[trap.mix].obituary() {
                 if !words.contains("signal: 9") {
                     self.seen.failures.push(words);
                 }
@@ -290,7 +246,7 @@ impl Trial {
             self.operate().await?;
         }
         sleep(AWAY).await;
-        self.network.parties[trap.mix].start(0).map_err(|error| error.to_string())?;
+        self.village.network.parties[trap.mix].start(0).map_err(|error| error.to_string())?;
         let (until, before) = (Instant::now() + RECOVERY, self.round().await);
         while self.round().await < before + 2 && Instant::now() < until {
             self.operate().await?;
@@ -300,7 +256,7 @@ impl Trial {
 
     /// The round that is open, as the entry says; 0 if it does not.
     async fn round(&self) -> u64 {
-        let status = status(&self.network.layout.mixes[0].control).await;
+        let status = status(&self.village.network.layout.mixes[0].control).await;
         status.and_then(|status| status["round"].as_u64()).unwrap_or(0)
     }
 
@@ -312,15 +268,15 @@ impl Trial {
         }
         self.readmitted = Instant::now();
         let mut evicted = false;
-        for home in &self.network.layout.mixes {
+        for home in &self.village.network.layout.mixes {
             let status = status(&home.control).await.unwrap_or_default();
             evicted |= status["evicted"].as_array().is_some_and(|names| !names.is_empty());
         }
         if evicted {
-            for home in &self.network.layout.mixes {
+            for home in &self.village.network.layout.mixes {
                 tell(&home.control, &readmit()).await;
             }
-            let client = &mut self.network.parties[self.network.layout.mixes.len() + HONEST];
+            let client = &mut self.village.network.parties[self.villain];
             client.kill().await;
             client.start(0).map_err(|error| error.to_string())?;
         }
