@@ -12,7 +12,7 @@ use super::chores::Turn;
 /// Bytes of a piece, at least one place: what a link takes at a time.
 const PIECE_BYTES: usize = 256 << 10;
 
-/// The reply to a request, and behind it, if it is that to a poll, the answer, whose turn ends when it has arrived.
+/// The reply to a request, and behind it, if it is that to a poll, the answer, with its turn, which ends when it has arrived.
 pub(super) type Answered = (Reply, Option<(Answer, Turn)>);
 
 /// What is left of an answer.

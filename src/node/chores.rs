@@ -1,11 +1,12 @@
 //! What a mix's disk does for its engine: records, answers to polls, letters that go.
 
 use std::collections::BTreeMap;
+use std::iter;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
 
 use crate::crypto::MailboxId;
@@ -30,48 +31,56 @@ pub(super) struct Due {
 /// were each given to the runtime's pool, which has room for 512 threads, hardly anybody else would get a core.
 const READERS: usize = 4;
 
-/// Answers that begin together, at most.
+/// Answers that begin together, at most: a thread that waits for each place alone is woken as often.
 const TOGETHER: usize = 32;
 
-/// How many times as many are on their way to their clients, at most. A verdict makes thousands due within a moment, and were all sent at
+/// Answers that are on their way to their clients, at most. A verdict makes thousands due within a moment, and were all sent at
 /// once, each would take longer than its connection expects, and be sent again, and again: the most work when there is most to do.
 /// 256 of a few datagrams each are a quarter of a socket's buffer, and 8 ms at 1 Gbit/s.
-const ON_THEIR_WAY: usize = 8;
+const ON_THEIR_WAY: usize = 256;
 
-/// How long answers count as on their way, if they are not acknowledged before: a round trip of most paths. Whoever acknowledges nothing
-/// holds the others up so long: 2,560 answers a second begin at least.
+/// How long an answer counts as on its way, if it is not acknowledged before: a round trip of most paths. If nobody acknowledges
+/// anything, 2,560 answers a second begin.
 const PATIENCE: Duration = Duration::from_millis(100);
 
 /// Acknowledgements that wait for the disk; 24 bytes each.
 const ACKNOWLEDGEMENTS: usize = 65_536;
 
-/// As long as somebody holds it, answers that began together are on their way.
-#[derive(Clone)]
+/// As long as it is held, an answer is on its way.
 pub(super) struct Turn {
-    _on_their_way: Arc<oneshot::Sender<()>>,
+    _on_its_way: oneshot::Sender<()>,
 }
 
-/// Polls in the order in which they became due, and turns to answer them.
+/// Polls in the order in which they became due, and places for their answers on the way.
 struct Queue {
     polls: std::sync::mpsc::Receiver<Due>,
-    turns: Arc<Semaphore>,
+    places: Arc<Semaphore>,
     patience: Duration,
     runtime: Handle,
 }
 
 impl Queue {
-    /// The next polls, once there is one and a turn for it; `None` if there will be none. Blocks.
-    fn next(&self) -> Option<(Turn, Vec<Due>)> {
-        let first = self.polls.recv().ok()?;
-        let place = self.runtime.block_on(self.turns.clone().acquire_owned());
-        let (turn, arrived) = oneshot::channel::<()>();
+    /// The next polls for which somebody waits, once there is one, with places for all of them; `None` if there will be none.
+    /// Blocks.
+    fn next(&self) -> Option<Vec<(Turn, Due)>> {
+        let waited_for = |poll: &Due| !poll.pending.is_closed();
+        let first = self.polls.iter().find(waited_for)?;
+        let others = self.polls.try_iter().filter(waited_for).take(TOGETHER - 1);
+        let polls: Vec<Due> = iter::once(first).chain(others).collect();
+        // Nobody closes it.
+        let places = self.runtime.block_on(self.places.clone().acquire_many_owned(polls.len() as u32));
+        let mut places = places.ok()?;
+        Some(polls.into_iter().map(|poll| (self.turn(places.split(1)), poll)).collect())
+    }
+
+    fn turn(&self, place: Option<OwnedSemaphorePermit>) -> Turn {
+        let (turn, ended) = oneshot::channel();
         let patience = self.patience;
         self.runtime.spawn(async move {
-            let _whether = timeout(patience, arrived).await;
+            let _whether = timeout(patience, ended).await;
             drop(place);
         });
-        let polls = std::iter::once(first).chain(self.polls.try_iter()).take(TOGETHER).collect();
-        Some((Turn { _on_their_way: Arc::new(turn) }, polls))
+        Turn { _on_its_way: turn }
     }
 }
 
@@ -81,16 +90,16 @@ pub(super) fn answer_polls(disk: &Arc<Disk>) -> std::sync::mpsc::Sender<Due> {
     let (sender, polls) = std::sync::mpsc::channel();
     let (acknowledgements, acknowledged) = mpsc::channel(ACKNOWLEDGEMENTS);
     forget_letters(disk.clone(), acknowledged);
-    let turns = Arc::new(Semaphore::new(ON_THEIR_WAY));
-    let queue = Arc::new(Mutex::new(Queue { polls, turns, patience: PATIENCE, runtime: Handle::current() }));
+    let places = Arc::new(Semaphore::new(ON_THEIR_WAY));
+    let queue = Arc::new(Mutex::new(Queue { polls, places, patience: PATIENCE, runtime: Handle::current() }));
     for _ in 0..READERS {
         let (disk, queue, acknowledgements) = (disk.clone(), queue.clone(), acknowledgements.clone());
         std::thread::spawn(move || {
             // Who waits holds the lock, so that the others wait, too.
             let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
-            while let Some((turn, polls)) = next() {
-                for Due { pending, mailbox, acknowledged, after } in polls {
-                    answer_poll(&disk, pending, &mailbox, after, turn.clone());
+            while let Some(polls) = next() {
+                for (turn, Due { pending, mailbox, acknowledged, after }) in polls {
+                    answer_poll(&disk, pending, &mailbox, after, turn);
                     // With a full queue the letters stay; what is acknowledged now is so again by the next poll.
                     let _full = acknowledgements.try_send((mailbox, acknowledged));
                 }
@@ -153,46 +162,55 @@ mod tests {
 
     use super::*;
 
-    /// A queue for one turn, and so many polls in it.
-    fn queue(patience: Duration, polls: usize) -> Arc<Mutex<Queue>> {
+    /// A queue with so many places, so many polls in it, and who waits for them.
+    fn queue(places: usize, patience: Duration, polls: usize) -> (Arc<Mutex<Queue>>, Vec<oneshot::Receiver<Answered>>) {
         let (sender, receiver) = std::sync::mpsc::channel();
-        for _ in 0..polls {
-            let (pending, _) = oneshot::channel();
-            sender.send(Due { pending, mailbox: MailboxId([0; 16]), acknowledged: 0, after: 0 }).expect("it is there");
-        }
-        let turns = Arc::new(Semaphore::new(1));
-        Arc::new(Mutex::new(Queue { polls: receiver, turns, patience, runtime: Handle::current() }))
+        let wait = |_| {
+            let (pending, waiting) = oneshot::channel();
+            let due = Due { pending, mailbox: MailboxId([0; 16]), acknowledged: 0, after: 0 };
+            sender.send(due).expect("it is there");
+            waiting
+        };
+        let waiting = (0..polls).map(wait).collect();
+        let places = Arc::new(Semaphore::new(places));
+        (Arc::new(Mutex::new(Queue { polls: receiver, places, patience, runtime: Handle::current() })), waiting)
     }
 
-    /// The next turn, and how many polls are answered in it.
-    fn next(queue: &Arc<Mutex<Queue>>) -> JoinHandle<Option<(Turn, usize)>> {
+    /// The turns of the next polls.
+    fn next(queue: &Arc<Mutex<Queue>>) -> JoinHandle<Option<Vec<Turn>>> {
         let queue = queue.clone();
-        spawn_blocking(move || queue.lock().expect("no panic").next().map(|(turn, polls)| (turn, polls.len())))
+        let turns = |polls: Vec<(Turn, Due)>| polls.into_iter().map(|(turn, _)| turn).collect();
+        spawn_blocking(move || queue.lock().expect("no panic").next().map(turns))
     }
 
     #[tokio::test]
-    async fn polls_wait_until_all_answers_before_them_have_arrived() {
-        let queue = queue(Duration::from_secs(3600), TOGETHER + 5);
-        let (turn, polls) = next(&queue).await.expect("no panic").expect("polls");
-        assert_eq!(polls, TOGETHER);
-        let mut waiting = next(&queue);
-        let (first, last) = (turn.clone(), turn);
-        drop(first);
-        assert!(timeout(Duration::from_millis(50), &mut waiting).await.is_err(), "one is on its way");
-        drop(last);
-        let (_turn, polls) = waiting.await.expect("no panic").expect("polls");
-        assert_eq!(polls, 5);
+    async fn polls_wait_until_there_are_places_for_their_answers() {
+        let (queue, _waiting) = queue(TOGETHER, Duration::from_secs(3600), TOGETHER + 5);
+        let mut turns = next(&queue).await.expect("no panic").expect("polls");
+        assert_eq!(turns.len(), TOGETHER);
+        let mut more = next(&queue);
+        turns.truncate(TOGETHER - 4);
+        assert!(timeout(Duration::from_millis(50), &mut more).await.is_err(), "there are four places");
+        turns.pop();
+        assert_eq!(more.await.expect("no panic").expect("polls").len(), 5);
         assert!(next(&queue).await.expect("no panic").is_none());
     }
 
     #[tokio::test]
     async fn whoever_acknowledges_nothing_holds_others_up_for_a_moment_only() {
-        let queue = queue(Duration::from_millis(1), 3 * TOGETHER);
+        let (queue, _waiting) = queue(TOGETHER, Duration::from_millis(1), 3 * TOGETHER);
         let mut held = Vec::new();
-        while let Some((turn, polls)) = next(&queue).await.expect("no panic") {
-            assert_eq!(polls, TOGETHER);
-            held.push(turn);
+        while let Some(turns) = next(&queue).await.expect("no panic") {
+            held.extend(turns);
         }
-        assert_eq!(held.len(), 3);
+        assert_eq!(held.len(), 3 * TOGETHER);
+    }
+
+    #[tokio::test]
+    async fn polls_for_which_nobody_waits_take_no_places() {
+        let (queue, mut waiting) = queue(TOGETHER, Duration::from_secs(3600), 3 * TOGETHER);
+        waiting.drain(..2 * TOGETHER);
+        let turns = next(&queue).await.expect("no panic").expect("polls");
+        assert_eq!(turns.len(), TOGETHER);
     }
 }
