@@ -95,20 +95,18 @@ pub(super) fn run(args: &RunArgs) -> Result<(), CliError> {
         }
         None => show(&report)?,
     }
-    match report.lost + report.wrong {
-        0 => Ok(()),
-        _ => Err(CliError::new(
-            Exit::Failed,
-            format!(
-                "{} messages were lost and {} letters wrong\nhelp: see the errors above, and the mixes' logs with --dir",
-                report.lost, report.wrong
-            ),
-        )),
+    let (lost, wrong, unsent) = (report.lost, report.wrong, report.unsent());
+    if lost + wrong + unsent > 0 {
+        let text = format!(
+            "{lost} messages were lost, {unsent} not sent, and {wrong} letters wrong\nhelp: see the errors above, and the mixes' logs with --dir"
+        );
+        return Err(CliError::new(Exit::Failed, text));
     }
+    Ok(())
 }
 
 async fn measured(args: &RunArgs) -> Result<Report, CliError> {
-    let warm_up = args.warm_up.unwrap_or(if args.round > 0.0 { WARM_UP } else { 0 });
+    let warm_up = |timed: bool| args.warm_up.unwrap_or(if timed { WARM_UP } else { 0 });
     let (ground, dir) = match &args.network {
         Some(file) => (Ground::at(file)?, None),
         None => {
@@ -118,7 +116,7 @@ async fn measured(args: &RunArgs) -> Result<Report, CliError> {
                 clients: args.clients as usize,
                 payload: args.payload.max(256),
                 packets_per_client: args.packets_per_client,
-                rounds: warm_up + args.rounds,
+                rounds: warm_up(args.round > 0.0) + args.rounds,
                 round_seconds: args.round,
                 // Every mailbox gets as much as every client sends, and a place is left over.
                 poll_letters: args.packets_per_client + 1,
@@ -128,13 +126,14 @@ async fn measured(args: &RunArgs) -> Result<Report, CliError> {
             (Ground::start(&dir, &shape).await?, args.dir.is_none().then_some(dir))
         }
     };
+    let timed = ground.network().parameters.round_ms > 0;
     let options = Options {
         rounds: args.rounds,
-        warm_up,
+        warm_up: warm_up(timed),
         bytes: args.payload as usize,
         connections: args.connections.map(|count| count as usize),
         traffic: Traffic::Ring,
-        spread: args.round > 0.0,
+        spread: timed,
     };
     let mut crew = ground.crew(args.homes.as_deref(), args.clients as usize)?;
     crew.keep_part(args.part.0, args.part.1);

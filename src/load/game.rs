@@ -60,6 +60,7 @@ pub(super) struct Game {
     pub counted: u64,
     pub counting: Notify,
     pub round: Duration,
+    /// When the first that counts did.
     pub began: OnceLock<Instant>,
     pub sent: Mutex<HashMap<(u32, u64), Sent>>,
     /// By place: answers that are not opened yet, and what was in those that are.
@@ -246,7 +247,6 @@ impl Game {
         came: Instant,
         window: Duration,
     ) -> Result<(), LoadError> {
-        let began = *self.began.get_or_init(|| came);
         let delay = match self.options.spread {
             true => (window / 2).mul_f64(os_csprng().random_range(0.0..1.0)),
             false => Duration::ZERO,
@@ -261,12 +261,18 @@ impl Game {
         };
         let count = u64::from(self.crew.network.parameters.packets_per_client);
         let Some(submission) = submission else {
-            self.missed.fetch_add(count, Ordering::Relaxed);
+            if round >= self.counted {
+                self.missed.fetch_add(count, Ordering::Relaxed);
+            }
             return Ok(());
         };
         let at = Instant::now();
-        let due = began + self.round * (round - self.rounds.0) as u32 + delay;
-        let from = if self.round.is_zero() { at } else { at.min(due) };
+        let from = match round.checked_sub(self.counted) {
+            Some(rounds) if !self.round.is_zero() => {
+                at.min(*self.began.get_or_init(|| came) + self.round * rounds as u32 + delay)
+            }
+            _ => at,
+        };
         lock(&self.sent).insert((place as u32, round), Sent { from, at });
         if round >= self.counted {
             self.counting.notify_one();

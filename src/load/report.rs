@@ -22,7 +22,7 @@ pub struct Report {
     pub packets_per_client: u64,
     /// Bytes of each message.
     pub payload: usize,
-    /// Rounds that count: of these are all figures below but those of `warm_up` and `errors`.
+    /// Rounds that count: of these are all figures below but `warm_up`, `wrong`, `build_us` and `errors`.
     pub rounds: u64,
     /// Those before.
     pub warm_up: WarmUp,
@@ -161,6 +161,11 @@ impl Serialize for Latency {
 }
 
 impl Report {
+    /// Messages that were to be sent and neither were nor [`Report::missed`]: their clients had given up.
+    pub fn unsent(&self) -> u64 {
+        (self.clients as u64 * self.packets_per_client * self.rounds).saturating_sub(self.sent + self.missed)
+    }
+
     /// Draws `latency.svg` and `hops.svg` into `dir`.
     ///
     /// # Errors

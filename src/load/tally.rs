@@ -63,12 +63,14 @@ impl Game {
                     wrong += 1;
                     continue;
                 };
-                if !delivered.insert(message) {
-                    duplicates += 1;
-                    continue;
+                let (new, counts) = (delivered.insert(message), message.round >= self.counted);
+                match (new, counts) {
+                    (true, true) => {}
+                    (true, false) => warm_up.delivered += 1,
+                    (false, true) => duplicates += 1,
+                    (false, false) => {}
                 }
-                if message.round < self.counted {
-                    warm_up.delivered += 1;
+                if !(new && counts) {
                     continue;
                 }
                 latency.record(at.saturating_duration_since(sent.from));
