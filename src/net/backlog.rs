@@ -88,14 +88,16 @@ impl Queue {
             self.taken -= meta.len + EACH;
         }
         if self.waiting.is_empty() {
-            *self = Self::default();
+            // Its memory goes with it, that of the buffer stays for the next time.
+            (self.waiting, self.taken, self.bulk) = Default::default();
         }
         count
     }
 }
 
 /// Whether the system has joined many datagrams of few senders. How much of those is on the way is for congestion control to bound: 64 MiB
-/// would be seconds, in which connections go silent. And megabytes are better not copied once more.
+/// would be seconds, in which connections go silent. And megabytes are better not copied once more. Where the system joins nothing,
+/// flow control bounds what a sender has on the way: 1 MiB of a client, 16 MiB of a mix.
 fn is_bulk(metas: &[RecvMeta]) -> bool {
     metas.iter().map(|meta| meta.len).sum::<usize>() >= metas.len() * JOINED
 }
