@@ -201,7 +201,8 @@ impl Trial {
     async fn go_through(&mut self) -> Result<(), String> {
         ready(&self.village.network.layout).await.map_err(|error| error.to_string())?;
         for (number, trap) in self.traps.clone().into_iter().enumerate() {
-            self.village.write(RECOVERY, |place| [place, number as u8].repeat(20)).await?;
+            let written = self.village.write(RECOVERY, |place| [place, number as u8].repeat(20)).await;
+            self.seen.failures.extend(written.err());
             self.kill(trap).await?;
         }
         // From now on nothing burns.
