@@ -5,8 +5,6 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::control::{Answer, Ask, Stream};
@@ -152,29 +150,4 @@ pub(super) async fn tell(control: &Path, what: &Ask) {
     };
     // Who does not answer is asked again.
     let _ = timeout(ANSWER, asked).await;
-}
-
-/// Plays `trials`, so many at a time; each outcome is shown as it comes. Dropped, it drops them. One that panics has none.
-pub(super) async fn play<T: Send + 'static>(
-    at_a_time: usize,
-    trials: impl IntoIterator<Item: Future<Output = T> + Send + 'static>,
-    show: impl Fn(&T),
-) -> Vec<T> {
-    let places = Arc::new(Semaphore::new(at_a_time.max(1)));
-    let mut running = JoinSet::new();
-    for trial in trials {
-        let places = places.clone();
-        running.spawn(async move {
-            let _place = places.acquire_owned().await.expect("nobody closes it");
-            trial.await
-        });
-    }
-    let mut outcomes = Vec::new();
-    while let Some(ended) = running.join_next().await {
-        if let Ok(outcome) = ended {
-            show(&outcome);
-            outcomes.push(outcome);
-        }
-    }
-    outcomes
 }

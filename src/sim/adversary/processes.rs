@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::config::Home;
 use crate::control::Ask;
+use crate::sim::parallel;
 use crate::sim::village::{self, ANSWER, LOOK, Setup, Village};
 use crate::testnet::{Programs, TestnetError, ready, status};
 
@@ -59,7 +60,7 @@ impl AdversaryProcesses {
         let here = |place: usize| self.position.is_none_or(|position| position == place + 1);
         let tries = behaviour::tries(&self.behaviours, self.mixes).filter(|(_, place)| here(*place));
         let trials = tries.map(|(behaviour, place)| self.clone().try_once(behaviour, place));
-        let mut rows = village::play(self.parallel, trials, show).await;
+        let mut rows = parallel::tasks(self.parallel, trials, show).await;
         rows.sort_by_key(AdversaryRow::order);
         rows
     }

@@ -15,13 +15,13 @@ mod run;
 mod schedule;
 mod users;
 
+use std::iter;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, mpsc};
-use tokio::task::JoinSet;
+use tokio::sync::mpsc;
 
+use crate::sim::parallel;
 use crate::testnet::Programs;
 
 pub use report::ChaosReport;
@@ -31,6 +31,7 @@ pub(in crate::sim) use network::{Network, OnLink, Setting};
 pub(in crate::sim) use users::{Offer, User};
 
 use process::{clocks_can_jump, disks_can_fill};
+use report::SeedReport;
 use run::Run;
 
 /// What goes wrong.
@@ -90,21 +91,22 @@ impl Chaos {
                 report.skip(text);
             }
         }
-        let places = Arc::new(Semaphore::new(self.parallel.max(1)));
-        let mut runs = JoinSet::new();
-        for seed in self.seed..self.seed.saturating_add(self.seeds) {
-            let (chaos, places, say) = (self.clone(), places.clone(), say.clone());
-            runs.spawn(async move {
-                let _place = places.acquire_owned().await.expect("nobody closes it");
-                let report = Run::of(&chaos, seed, means, &say).await;
-                let _ = say.send(report.line());
-                report
-            });
-        }
-        while let Some(ended) = runs.join_next().await {
-            // A panic of ours: the seed is missing in the sums, so that the whole fails.
-            report.add(ended.ok());
-        }
+        let seeds = self.seed..self.seed.saturating_add(self.seeds);
+        let runs = seeds.clone().map(|seed| {
+            let (chaos, say) = (self.clone(), say.clone());
+            async move { Run::of(&chaos, seed, means, &say).await }
+        });
+        let tell = |report: &SeedReport| {
+            let _ = say.send(report.line());
+        };
+        let reports = parallel::tasks(self.parallel, runs, tell).await;
+        // A panic of ours: the seed is missing in the sums, so that the whole fails.
+        let panicked = seeds.count() - reports.len();
+        reports
+            .into_iter()
+            .map(Some)
+            .chain(iter::repeat_with(|| None).take(panicked))
+            .for_each(|seed| report.add(seed));
         report
     }
 

@@ -16,6 +16,7 @@ use crate::control::Ask;
 use crate::crypto::Csprng;
 use crate::sim::adversary::{Journal, Watched};
 use crate::sim::chaos::Verdict;
+use crate::sim::parallel;
 use crate::sim::village::{self, Setup, Village, tell};
 use crate::testnet::{Programs, TestnetError, ready, status};
 
@@ -72,7 +73,7 @@ impl KillsProcesses {
     pub async fn run(&self, show: impl Fn(&Value)) -> (Value, bool) {
         let seeds = (0..self.seeds).map(|number| self.seed.wrapping_add(number));
         let trials = seeds.map(|seed| self.clone().try_once(seed));
-        let mut all = village::play(self.parallel, trials, |(seed, seen)| show(&seen.json(*seed))).await;
+        let mut all = parallel::tasks(self.parallel, trials, |(seed, seen)| show(&seen.json(*seed))).await;
         all.sort_by_key(|(seed, _)| *seed);
         let good = all.len() as u64 == self.seeds && all.iter().all(|(_, seen)| seen.is_good());
         (self.summary(&all), good && all.iter().any(|(_, seen)| !seen.kills.is_empty()))
