@@ -2,8 +2,11 @@
 #![expect(clippy::panic, reason = "a test fails by panicking")]
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 
 fn mixload(arguments: &[&str]) -> Output {
@@ -122,6 +125,45 @@ fn a_few_connections_carry_many_clients_and_lose_nothing() {
     }
     assert_eq!(found["warm_up"], serde_json::json!({"rounds": 2, "sent": 40, "delivered": 40}), "{found}");
     assert_eq!(found["errors"], serde_json::json!({}), "{found}");
+}
+
+/// The processes that `parent` has started.
+fn children(parent: u32) -> Vec<i32> {
+    let path = format!("/proc/{parent}/task");
+    let tasks = std::fs::read_dir(path).into_iter().flatten().flatten();
+    let lists = tasks.map(|task| std::fs::read_to_string(task.path().join("children")).unwrap_or_default());
+    lists.flat_map(|list| list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>()).collect()
+}
+
+/// The round that the mix of a home is in.
+fn round(home: &Path) -> Option<u64> {
+    let mut status = Command::new(env!("CARGO_BIN_EXE_mixnode"));
+    let output = status.args(["status", "--json", "--home"]).arg(home).output().expect("it starts");
+    serde_json::from_slice::<Value>(&output.stdout).ok()?["round"].as_u64()
+}
+
+#[test]
+fn mixes_that_go_before_any_round_counts_fail_the_run() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let net = dir.path().join("net");
+    let arguments =
+        ["run", "--clients", "2", "--packets-per-client", "1", "--round", "0.5", "--warm-up", "200", "--dir"];
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mixload"));
+    let load =
+        command.args(arguments).arg(&net).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().expect("it starts");
+    let began = Instant::now();
+    while round(&net.join("mix-1")).is_none_or(|round| round < 3) {
+        assert!(began.elapsed() < Duration::from_secs(60), "no rounds");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    let mixes = children(load.id());
+    assert_eq!(mixes.len(), 3);
+    for mix in mixes {
+        kill(Pid::from_raw(mix), Signal::SIGTERM).expect("it runs");
+    }
+    let output = load.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(words(&output).contains("20 not sent"), "{}", words(&output));
 }
 
 #[test]

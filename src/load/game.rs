@@ -239,6 +239,17 @@ impl Game {
         Ok(())
     }
 
+    /// When what is sent `at` an instant for `round` was due, `delay` after the round's beginning; at that instant if it was not yet.
+    /// Rounds that count begin at fixed distances from the first, of which a ticket `came`; others, and those back to back, when they do.
+    pub(super) fn due(&self, round: u64, came: Instant, delay: Duration, at: Instant) -> Instant {
+        match round.checked_sub(self.counted) {
+            Some(rounds) if !self.round.is_zero() => {
+                at.min(*self.began.get_or_init(|| came) + self.round * rounds as u32 + delay)
+            }
+            _ => at,
+        }
+    }
+
     async fn submit(
         &self,
         place: usize,
@@ -267,12 +278,7 @@ impl Game {
             return Ok(());
         };
         let at = Instant::now();
-        let from = match round.checked_sub(self.counted) {
-            Some(rounds) if !self.round.is_zero() => {
-                at.min(*self.began.get_or_init(|| came) + self.round * rounds as u32 + delay)
-            }
-            _ => at,
-        };
+        let from = self.due(round, came, delay, at);
         lock(&self.sent).insert((place as u32, round), Sent { from, at });
         if round >= self.counted {
             self.counting.notify_one();

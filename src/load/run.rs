@@ -132,6 +132,7 @@ impl Party {
         game.build_ahead(ground.is_own(), tell).await?;
 
         let watched = async || (Watch::begin(ground.pids()), Seen::of(ground).await);
+        // With nothing before the rounds that count, looking must not wait until they are under way.
         let ((watch, before), ()) = match options.warm_up {
             0 => (watched().await, game.play(&self.voices, tell).await),
             _ => tokio::join!(

@@ -63,14 +63,13 @@ impl Game {
                     wrong += 1;
                     continue;
                 };
-                let (new, counts) = (delivered.insert(message), message.round >= self.counted);
-                match (new, counts) {
-                    (true, true) => {}
-                    (true, false) => warm_up.delivered += 1,
-                    (false, true) => duplicates += 1,
-                    (false, false) => {}
+                let new = delivered.insert(message);
+                if message.round < self.counted {
+                    warm_up.delivered += u64::from(new);
+                    continue;
                 }
-                if !(new && counts) {
+                if !new {
+                    duplicates += 1;
                     continue;
                 }
                 latency.record(at.saturating_duration_since(sent.from));
@@ -118,6 +117,7 @@ impl Game {
 mod tests {
     use std::collections::HashMap;
     use std::sync::Arc;
+    use std::time::Duration;
 
     use super::super::documents::Documents;
     use super::super::game::{Answer, Sent};
@@ -129,8 +129,8 @@ mod tests {
     use crate::sim::{Plan, Secrets};
     use crate::wire::LETTER_HEADER_BYTES;
 
-    #[test]
-    fn letters_that_are_no_messages_leave_what_is_owed_missing() {
+    /// Two clients who send a packet a round, from round 1 on.
+    fn game(warm_up: u64, rounds: u64) -> Game {
         let (network, _, secrets) = Plan { clients: 2, packets_per_client: 1, ..Plan::default() }.network();
         let secrets = secrets.iter().map(|Secrets { capability, letter, identity, list, .. }| ClientSecrets {
             identity: IdentityKey::from_seed(identity),
@@ -139,18 +139,53 @@ mod tests {
             capability: Capability::from_bytes(*capability),
         });
         let crew = Arc::new(Crew::new(network, secrets).expect("on the roster"));
-        let options =
-            Options { rounds: 1, warm_up: 0, bytes: 10, connections: None, traffic: Traffic::Ring, spread: false };
+        let options = Options { rounds, warm_up, bytes: 10, connections: None, traffic: Traffic::Ring, spread: false };
         let stock = Stock::new(crew.clone(), Traffic::Ring, 10);
         let documents = Arc::new(Documents::new(crew.clone()));
-        let game = Game::new(crew.clone(), options, stock, documents, Arc::new([]), 1);
+        Game::new(crew, options, stock, documents, Arc::new([]), 1)
+    }
+
+    #[test]
+    fn letters_that_are_no_messages_leave_what_is_owed_missing() {
+        let game = game(0, 1);
         assert!(game.open_letters().is_empty(), "nothing was sent");
         let (from, at) = (Instant::now(), Instant::now());
         *lock(&game.sent) = HashMap::from([((0, 1), Sent { from, at }), ((1, 1), Sent { from, at })]);
         // As many letters as are owed, and none of them is a message.
-        let letters = vec![0; LETTER_HEADER_BYTES + crew.geometry.letter()];
+        let letters = vec![0; LETTER_HEADER_BYTES + game.crew.geometry.letter()];
         lock(&game.answers[1]).push(Answer { at, letters });
         assert_eq!(game.open_letters(), [0, 1]);
         assert_eq!((game.report().wrong, game.report().lost), (1, 2));
+    }
+
+    #[test]
+    fn rounds_before_those_that_count_are_told_apart() {
+        let game = game(1, 2);
+        let now = Instant::now();
+        // In the last round the second client has given up.
+        let sent = [(0, 1), (1, 1), (0, 2), (1, 2), (0, 3)];
+        *lock(&game.sent) = sent.map(|who| (who, Sent { from: now, at: now })).into();
+        *lock(&game.outcomes) = [(1, false), (2, true), (3, false)].into();
+        let message = |round| (Message { from: 0, round, packet: 0 }, now);
+        lock(&game.opened[1]).messages = [1, 1, 2, 2].map(message).into();
+        let report = game.report();
+        let warm_up = [report.warm_up.rounds, report.warm_up.sent, report.warm_up.delivered];
+        assert_eq!(warm_up, [1, 2, 1]);
+        assert_eq!([report.rounds, report.sent, report.delivered, report.lost], [2, 3, 1, 2]);
+        assert_eq!([report.duplicates, report.not_stored, report.unsent()], [1, 1, 1]);
+        assert_eq!(game.open_letters(), [0, 1], "each is owed a message that counts");
+    }
+
+    #[test]
+    fn messages_are_due_at_fixed_distances_from_the_first_round_that_counts() {
+        let mut game = game(1, 2);
+        game.round = Duration::from_secs(5);
+        let (start, later) = (Instant::now(), Duration::from_secs(60));
+        // A round before it that was late makes nothing late.
+        assert_eq!(game.due(1, start, Duration::ZERO, start + later), start + later);
+        let (first, delay) = (start + later, Duration::from_secs(1));
+        assert_eq!(game.due(2, first, delay, first + later), first + delay);
+        assert_eq!(game.due(3, first + later, delay, first + later), first + game.round + delay);
+        assert_eq!(game.due(3, first, delay, first), first, "what was sent before it was due");
     }
 }
