@@ -123,6 +123,20 @@ async fn closing_delivers_what_was_sent() {
 /// Whoever has received much and acknowledged it in padded datagrams can still answer at once: those count as bytes in
 /// flight until they are acknowledged in turn.
 #[tokio::test(start_paused = true)]
+async fn what_is_held_for_a_stream_goes_when_all_of_it_has_arrived() {
+    let net = SimNet::new(12, Weather::FAIR);
+    let pair = Pair::simulated(&net).await;
+    let (sender, _receiver) = pair.stream(&[5; 1000]).await;
+    net.cut(at(SERVER));
+    let (held, mut gone) = tokio::sync::oneshot::channel::<()>();
+    sender.finish_holding(held).unwrap();
+    assert!(tokio::time::timeout(Duration::from_secs(3), &mut gone).await.is_err(), "nothing arrives");
+    net.heal(at(SERVER));
+    assert!(soon(gone).await.is_err(), "dropped without a word");
+    assert!(pair.dialled.is_open());
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_answer_does_not_wait_behind_padded_acknowledgements() {
     for bytes in [1 << 12, 1 << 16, 1 << 18, 1 << 20, 4 << 20] {
         let net = SimNet::new(9, Weather::FAIR);
