@@ -87,7 +87,8 @@ pub(super) struct Engine {
     results: mpsc::UnboundedSender<Event>,
     finished: mpsc::UnboundedReceiver<Event>,
     records: mpsc::UnboundedSender<(u64, Record)>,
-    /// To the threads that look into mailboxes. Requests that wait are bounded, so these are.
+    /// To the threads that look into mailboxes. Requests that wait are bounded, so these are; of those that were given up since, 64 bytes
+    /// each stay until the next turn.
     polls: std::sync::mpsc::Sender<Due>,
     /// The rounds that ended last, for `status`.
     recent: VecDeque<EndedRound>,
