@@ -167,7 +167,7 @@ impl Bench {
     fn cost(&mut self, hop: u8, name: &str) -> Vec<Row> {
         let (packets, list, count) = (self.packets(hop), self.list(), self.echoes.len());
         let (header, body) =
-            (list.header().clone(), if hop == 1 { Vec::new() } else { list.body(usize::from(hop) - 1) });
+            (list.header().clone(), if hop == 1 { Vec::new() } else { list.body(usize::from(hop) - 1).to_vec() });
         let bench = RefCell::new(self);
         let mut contest = Contest::default();
         let unsealed = contest.add(format!("{name}/unsealed"), count, &[], || {

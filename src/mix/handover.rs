@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use crate::round::{HandOverCheck, HandOvers, Job, List, Submission, SubmissionFault, pieces};
+use crate::round::{HandOverCheck, HandOvers, Job, List, Submission, SubmissionFault, piece};
 use crate::wire::{Exhibit, PeerMessage, Refusal, Reply};
 
 use super::{Action, Mix, Note, RequestId};
@@ -129,7 +129,7 @@ impl Mix {
     pub(super) fn submission_asked(&mut self, round: u64, client: u32, number: u32) {
         let hand_overs = self.hand_overs.get(&round).filter(|(hand_overs, _)| hand_overs.is_settled());
         let bytes = hand_overs.and_then(|(hand_overs, _)| hand_overs.submission(client));
-        match bytes.and_then(|bytes| pieces(bytes).nth(number as usize)) {
+        match bytes.and_then(|bytes| piece(bytes, number)) {
             Some(piece) => self.send(0, PeerMessage::Show { round, exhibit: Exhibit::Submission { client }, piece }),
             None => self.reject("bad_exhibit", 1),
         }

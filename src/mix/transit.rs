@@ -296,13 +296,13 @@ impl Mix {
             output,
         };
         let header = header.sign(&self.key);
-        let path = batch.take_return_path();
+        let (path, hashes) = (batch.take_return_path(), batch.take_hashes());
         let batch = Arc::new(OutgoingBatch { header: header.clone(), packets: batch });
         let delay = Duration::from_micros(self.rng.random_range(u64::from(lo) * 1000..=u64::from(hi) * 1000));
         transit.stage = Stage::Delayed(now + delay, batch.clone());
         self.keep_path(round, path, &header);
         self.keep_noise(round, &batch.packets);
-        self.keep_hashes(round, self.own + 1, batch.packets.hashes().to_vec());
+        self.keep_hashes(round, self.own + 1, hashes);
         self.keep_batch(round, batch);
     }
 

@@ -87,9 +87,9 @@ impl Shuffled {
         batch_digest(&self.hashes)
     }
 
-    /// [`crate::wire::onion_digest`] of each packet in its new order; nothing before [`Shuffled::digest`].
-    pub fn hashes(&self) -> &[Digest] {
-        &self.hashes
+    /// Takes [`crate::wire::onion_digest`] of each packet in its new order; nothing before [`Shuffled::digest`].
+    pub fn take_hashes(&mut self) -> Vec<Digest> {
+        std::mem::take(&mut self.hashes)
     }
 
     /// The packets in order of arrival, peeled; behind them, in a segment of its own, the mix's noise.

@@ -157,7 +157,7 @@ impl Collection {
 pub struct Collected {
     round: u64,
     submissions: BTreeMap<u32, (Digest, Slots)>,
-    /// What the clients said of their packets; empty if the round is not sealed.
+    /// What the clients said of their packets, until a list is made of it; empty if the round is not sealed.
     pub records: BTreeMap<u32, ClientRecords>,
     relayed: BTreeSet<u32>,
 }
@@ -169,6 +169,11 @@ impl Collected {
             self.submissions.remove(&client);
             self.records.remove(&client);
         }
+    }
+
+    /// Leaves out all but `members`.
+    pub fn leave_out_but(&mut self, members: &Members) {
+        self.submissions.retain(|client, _| members.contains(*client));
     }
 
     /// Who came by way of another mix, by their signatures, of a roster of `size`.

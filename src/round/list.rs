@@ -8,7 +8,7 @@ mod entry;
 mod struck;
 mod taken;
 
-pub use entry::{EntryList, Inadmissible, ListRuling, Suspects};
+pub use entry::{EntryList, Inadmissible, ListRuling};
 pub use struck::Struck;
 pub use taken::{ListAnswer, TakenList};
 

@@ -26,12 +26,12 @@ pub use handover::{HandOverCheck, HandOvers};
 pub use intake::{Intake, IntakeError, PeeledSegment};
 pub use list::{
     AnswerFault, EntryList, Impossible, Inadmissible, List, ListAnswer, ListFault, ListRules, ListRuling, Struck,
-    Suspects, TakenList,
+    TakenList,
 };
 pub use noise::{Budget, Noise, NoiseCounts, NoisePlan};
 pub use origins::Origins;
 pub use phase::Phase;
-pub use pieces::{BadPiece, Pieces, pieces};
+pub use pieces::{BadPiece, Pieces, piece, pieces};
 pub use seal::Seal;
 pub use submission::{Admission, Attempt, Judged, Submission, SubmissionFault};
 pub use work::{Done, Job, Letters};

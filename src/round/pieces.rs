@@ -1,5 +1,7 @@
 //! What is too long for one message, cut into pieces and put together again.
 
+use bytes::Bytes;
+
 use crate::wire::{PIECE_BYTES, Piece};
 
 /// Pieces that arrive in any order, any of them twice.
@@ -40,9 +42,16 @@ impl Pieces {
     }
 }
 
-/// Cuts `bytes` into pieces.
-pub fn pieces(bytes: &[u8]) -> impl Iterator<Item = Piece> {
-    (0..).zip(bytes.chunks(PIECE_BYTES)).map(|(number, bytes)| Piece { number, bytes: bytes.to_vec() })
+/// Cuts `bytes` into pieces, which share them.
+pub fn pieces(mut bytes: Bytes) -> impl Iterator<Item = Piece> {
+    let cut = move || (!bytes.is_empty()).then(|| bytes.split_to(bytes.len().min(PIECE_BYTES)));
+    (0..).zip(std::iter::from_fn(cut)).map(|(number, bytes)| Piece { number, bytes })
+}
+
+/// The piece of this number alone; `None` if `bytes` have not as many.
+pub fn piece(bytes: &[u8], number: u32) -> Option<Piece> {
+    let bytes = bytes.chunks(PIECE_BYTES).nth(number as usize)?;
+    Some(Piece { number, bytes: Bytes::copy_from_slice(bytes) })
 }
 
 #[cfg(test)]
@@ -53,7 +62,9 @@ mod tests {
     fn pieces_make_the_whole_in_any_order_and_no_other_way() {
         for length in [1, PIECE_BYTES - 1, PIECE_BYTES, PIECE_BYTES + 1, 3 * PIECE_BYTES] {
             let whole: Vec<u8> = (0..length).map(|at| (at % 251) as u8).collect();
-            let mut cut: Vec<Piece> = pieces(&whole).collect();
+            let mut cut: Vec<Piece> = pieces(whole.clone().into()).collect();
+            let alone = (0..=cut.len() as u32).map_while(|number| piece(&whole, number));
+            assert!(alone.eq(cut.iter().cloned()));
             let (mut coming, last) = (Pieces::new(length), cut.remove(0));
             for piece in cut.iter().rev().chain(&cut) {
                 assert_eq!(coming.take(piece), Ok(None), "once or twice");
@@ -61,8 +72,8 @@ mod tests {
             for wrong in [
                 Piece { number: cut.len() as u32 + 1, bytes: last.bytes.clone() },
                 Piece { number: u32::MAX, bytes: last.bytes.clone() },
-                Piece { number: 0, bytes: Vec::new() },
-                Piece { number: 0, bytes: [last.bytes.as_slice(), &[0]].concat() },
+                Piece { number: 0, bytes: Bytes::new() },
+                Piece { number: 0, bytes: [&last.bytes[..], &[0]].concat().into() },
             ] {
                 assert_eq!(coming.take(&wrong), Err(BadPiece));
             }

@@ -94,7 +94,9 @@ impl World {
             PeerMessage::Show { round, exhibit: exhibit @ Exhibit::Submission { .. }, mut piece } => {
                 if let Some((_, byte)) = self.spoils.filter(|(mix, _)| *mix == from) {
                     let at = byte.checked_rem_euclid(piece.bytes.len() as isize).unwrap_or(0);
-                    piece.bytes[at as usize] ^= 1;
+                    let mut bytes = piece.bytes.to_vec();
+                    bytes[at as usize] ^= 1;
+                    piece.bytes = bytes.into();
                 }
                 PeerMessage::Show { round, exhibit, piece }
             }

@@ -14,7 +14,7 @@ use bincode::{
 
 use crate::crypto::{Digest, Identity, MailboxId, PublicKey, Signature};
 
-use super::SecretPart;
+use super::{Piece, SecretPart};
 
 /// The largest message, in bytes, that is ever encoded or decoded: 64 epoch documents of 7 mixes and 60 rounds fit.
 pub const MAX_MESSAGE: usize = 1 << 20;
@@ -100,6 +100,26 @@ macro_rules! as_array {
             }
         }
     )*};
+}
+
+/// As `number` and a list of bytes.
+impl Encode for Piece {
+    fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
+        self.number.encode(encoder)?;
+        self.bytes[..].encode(encoder)
+    }
+}
+
+impl<C> Decode<C> for Piece {
+    fn decode<D: Decoder<Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        Ok(Self { number: Decode::decode(decoder)?, bytes: Vec::<u8>::decode(decoder)?.into() })
+    }
+}
+
+impl<'de, C> bincode::BorrowDecode<'de, C> for Piece {
+    fn borrow_decode<D: BorrowDecoder<'de, Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        Decode::decode(decoder)
+    }
 }
 
 as_array!(Digest, Identity, MailboxId, PublicKey, SecretPart, Signature);

@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::blame::{Case, CaseFault, Evidence, Ruling};
 use crate::crypto::{Digest, Signature};
 use crate::packet::Slots;
-use crate::round::{Job, Pieces, pieces};
+use crate::round::{Job, Pieces, piece};
 use crate::wire::{Exhibit, Headers, PeerMessage, Piece};
 
 use super::super::sealing::Sealing;
@@ -139,8 +139,7 @@ impl Mix {
     /// Another mix asks for what this one knows of a burnt round.
     pub(in crate::mix) fn asked(&mut self, from: usize, round: u64, exhibit: Exhibit, number: u32) {
         let Some(bytes) = self.content(round, exhibit) else { return };
-        let piece = pieces(&bytes).nth(number as usize);
-        match piece {
+        match piece(&bytes, number) {
             Some(piece) => self.send(from, PeerMessage::Show { round, exhibit, piece }),
             None => self.reject("bad_exhibit", 1),
         }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use crate::blame::SignedStatement;
 use crate::crypto::{Defence, Digest};
 use crate::packet::{Echo, RoundContext, Slots};
@@ -84,7 +86,7 @@ impl Mix {
         let Some(sealing) = self.sealings.get_mut(&round) else { return };
         sealing.echoes[own] = Some(header.clone());
         let to = own.checked_sub(1).map_or(To::All, To::One);
-        for piece in pieces(echoes.as_flattened()) {
+        for piece in pieces(Bytes::copy_from_slice(echoes.as_flattened())) {
             self.say(round, to, PeerMessage::Echoes { header: header.clone(), piece });
         }
         if own > 0 {

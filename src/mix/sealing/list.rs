@@ -37,7 +37,8 @@ impl Mix {
         let mut struck = self.struck(epoch).clone();
         // A mix between them may have spoilt the MACs: these are listed as if struck out, by the signatures that they came with.
         struck.strike(&collected.relayed(self.network.roster.clients.len()), round);
-        let Ok((list, forged)) = EntryList::assemble(rules, collected.records.clone(), &struck, &self.key) else {
+        let Ok((list, forged)) = EntryList::assemble(rules, std::mem::take(&mut collected.records), &struck, &self.key)
+        else {
             return self.abort_round(round, AbortReason::TooFewClients);
         };
         if !forged.is_empty() {
@@ -49,7 +50,7 @@ impl Mix {
         let made = Listing::Made(Box::new(list), Some(collected));
         self.sealings.insert(round, Sealing::new(self.position(), made));
         for (mix, body) in bodies {
-            for piece in pieces(&body) {
+            for piece in pieces(body) {
                 self.say(round, To::One(mix), PeerMessage::List { header: header.clone(), piece });
             }
         }
@@ -114,8 +115,9 @@ impl Mix {
         let Listing::Made(list, collected) = &mut sealing.listing else { return };
         let Some(mut collected) = collected.take() else { return };
         let members = list.list().members();
-        let absent: Vec<u32> = collected.records.keys().filter(|client| !members.contains(**client)).copied().collect();
-        collected.leave_out(absent);
+        collected.leave_out_but(members);
+        // They have it: it need not be said again.
+        sealing.said.retain(|(_, message)| !matches!(message, PeerMessage::List { .. }));
         sealing.places = collected.places();
         let (members, input, segments) = collected.into_batch(self.network.roster.clients.len());
         self.mix(now, round, members, input, segments);

@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::crypto::{Defence, Digest, Identity, IdentityKey, Signature};
+use bytes::Bytes;
+
+use crate::crypto::{Defence, Digest, IdentityKey, Signature};
 use crate::wire::{
-    ClientRecords, ClientSignature, ListComplete, ListContext, ListKeys, ListRow, ListSignature, Members, SecondList,
+    ClientRecords, ClientSignature, ListComplete, ListKeys, ListRow, ListSignature, ROW_BYTES, SecondList,
     SignedListComplaint, SignedListHeader,
 };
 
@@ -57,13 +59,16 @@ impl ListRules {
     }
 }
 
-/// The list of a round at the entry, with everybody's MACs and signatures, and what the mixes say to it.
+/// The list of a round at the entry, with everybody's MACs until all have signed it, and what the mixes say to it.
 ///
 /// It holds at most one answer of each mix. How long to wait for them is the caller's business.
 pub struct EntryList {
     rules: ListRules,
-    submissions: BTreeMap<u32, ClientRecords>,
     list: List,
+    /// What follows the header of the first list to each mix but the entry, in cascade order, as long as one may want it.
+    bodies: Vec<Bytes>,
+    /// Of each client over its records.
+    clients: BTreeMap<u32, Signature>,
     first: SignedListHeader,
     second: Option<SecondList>,
     /// About the first list, by the position of the mix.
@@ -101,13 +106,16 @@ impl EntryList {
         let forged = |(index, records): &(&u32, &ClientRecords)| struck.contains(**index) && !rules.is_signed(records);
         let named: BTreeSet<u32> = submissions.iter().filter(forged).map(|(index, _)| *index).collect();
         submissions.retain(|index, _| !named.contains(index));
-        let records = submissions.values().flat_map(ClientRecords::records).copied().collect();
-        let signed = submissions.iter().filter(|(index, _)| struck.contains(**index));
-        let signatures = signed.map(|(&index, records)| ClientSignature { index, signature: *records.signature() });
+        let mut records = Vec::with_capacity(submissions.len() * rules.packets());
+        submissions.values().for_each(|of_client| records.extend_from_slice(of_client.records()));
+        let clients: BTreeMap<_, _> = submissions.iter().map(|(index, sent)| (*index, *sent.signature())).collect();
+        let signed = clients.iter().filter(|(index, _)| struck.contains(**index));
+        let signatures = signed.map(|(&index, &signature)| ClientSignature { index, signature });
         let list = List::new(&rules, records, signatures.collect())?;
+        let bodies = (1..rules.network.mixes()).map(|mix| body(&list, &submissions, mix)).collect();
         let first = list.header(0).sign(key);
-        let complaints = BTreeMap::new();
-        let mut this = Self { rules, submissions, list, first, second: None, complaints, signatures: BTreeMap::new() };
+        let (complaints, signatures) = (BTreeMap::new(), BTreeMap::new());
+        let mut this = Self { rules, list, bodies, clients, first, second: None, complaints, signatures };
         this.sign(key);
         Ok((this, named.into_iter().collect()))
     }
@@ -119,16 +127,14 @@ impl EntryList {
 
     /// The signatures over their records of the clients in the list, in its order.
     pub fn client_signatures(&self) -> Vec<Signature> {
-        let of_client = |client| self.submissions.get(&client).map(|records| *records.signature());
+        let of_client = |client| self.clients.get(&client).copied();
         self.list.members.iter().filter_map(of_client).collect()
     }
 
-    /// What follows the header to the mix at position `mix`, 1 to L - 1; of no use to another.
-    pub fn body(&self, mix: usize) -> Vec<u8> {
-        let first = self.submissions.values().flat_map(|records| records.rows(mix));
-        let mut body: Vec<u8> = first.flat_map(|row| row.to_bytes()).collect();
-        body.extend(self.list.signatures.iter().flat_map(ClientSignature::to_bytes));
-        body
+    /// What follows the header to the mix at position `mix`, 1 to L - 1, and is of no use to another; empty once all mixes have
+    /// signed.
+    pub fn body(&self, mix: usize) -> Bytes {
+        self.bodies.get(mix - 1).cloned().unwrap_or_default()
     }
 
     /// The second list, if there is one.
@@ -144,11 +150,6 @@ impl EntryList {
     /// The content as it is now.
     pub fn list(&self) -> &List {
         &self.list
-    }
-
-    /// A client's records with their signature, for blame; also of those that have been struck out.
-    pub fn submission(&self, client: u32) -> Option<&ClientRecords> {
-        self.submissions.get(&client)
     }
 
     /// The mix at position `mix` has signed a list.
@@ -171,7 +172,7 @@ impl EntryList {
     }
 
     /// The mix at position `mix` complains of the first list. Those of whom it does are struck out, whatever becomes of the
-    /// round; [`EntryList::suspects`] tells which of them are to blame. The same complaint may come twice.
+    /// round. The same complaint may come twice.
     ///
     /// # Errors
     /// If it is not its complaint, about another list, or one that no honest mix makes; nobody is struck out then.
@@ -216,6 +217,7 @@ impl EntryList {
             return ListRuling::Waiting;
         }
         if open == 0 {
+            self.bodies.clear();
             let signatures = self.signatures.values().copied().collect();
             let (round, root) = (self.rules.context.round, self.current().header.root);
             return ListRuling::Complete(ListComplete { round, root, signatures });
@@ -231,14 +233,6 @@ impl EntryList {
         ListRuling::Second(second)
     }
 
-    /// The submissions of those of whom a mix complains, for [`Suspects::guilty`].
-    pub fn suspects(&self, clients: &Members) -> Suspects {
-        let records = clients
-            .iter()
-            .filter_map(|client| Some((*self.rules.client(client)?, self.submissions.get(&client)?.clone())));
-        Suspects { context: self.rules.context, records: records.collect() }
-    }
-
     fn current(&self) -> &SignedListHeader {
         self.second.as_ref().map_or(&self.first, |second| &second.header)
     }
@@ -250,17 +244,11 @@ impl EntryList {
     }
 }
 
-/// Clients that were struck out: their signatures tell whose fault it is. A job for the thread pool.
-pub struct Suspects {
-    context: ListContext,
-    records: Vec<(Identity, ClientRecords)>,
-}
-
-impl Suspects {
-    /// Those whose signatures do not hold, by roster index: what they sent was not theirs to deny, but only the entry, which
-    /// has it from their links, can know. Of the others nothing is known: either they or the mix that complained lied.
-    pub fn guilty(&self) -> Vec<u32> {
-        let guilty = self.records.iter().filter(|(identity, records)| !records.is_signed_by(identity, &self.context));
-        guilty.map(|(_, records)| records.index()).collect()
-    }
+fn body(list: &List, submissions: &BTreeMap<u32, ClientRecords>, mix: usize) -> Bytes {
+    // Room for all of it at once: of a large round this is much.
+    let mut body = Vec::with_capacity((list.records.len() + list.signatures.len()) * ROW_BYTES);
+    let rows = submissions.values().flat_map(|records| records.rows(mix));
+    rows.for_each(|row| body.extend_from_slice(&row.to_bytes()));
+    list.signatures.iter().for_each(|signature| body.extend_from_slice(&signature.to_bytes()));
+    body.into()
 }

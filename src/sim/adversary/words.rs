@@ -176,11 +176,14 @@ impl RogueMix for Words {
             }
             (Lie::TwoLists, PeerMessage::List { header, piece }) => {
                 let mut other: ListHeader = header.header.clone();
-                let mut bytes = piece.bytes.clone();
+                let mut bytes = piece.bytes.to_vec();
                 // Another commitment of the first record, under another root.
                 bytes[40] ^= 1;
                 other.root.0[0] ^= 1;
-                let other = PeerMessage::List { header: other.sign(me.key), piece: Piece { bytes, ..piece.clone() } };
+                let other = PeerMessage::List {
+                    header: other.sign(me.key),
+                    piece: Piece { bytes: bytes.into(), ..piece.clone() },
+                };
                 self.otherwise_to_one(me, to, PeerMessage::List { header, piece }, other)
             }
             (Lie::TwoVerdicts, PeerMessage::Decision { verdict, signature }) => {

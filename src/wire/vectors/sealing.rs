@@ -61,7 +61,7 @@ fn echo_header_json() -> Value {
 /// One of each, but for what the others have.
 pub(super) fn messages() -> Vec<Value> {
     let message = |name: &str, message: PeerMessage, value: Value| valid("PeerMessage", name, message, value);
-    let piece = || Piece { number: 251, bytes: vec![0xab; 5] };
+    let piece = || Piece { number: 251, bytes: vec![0xab; 5].into() };
     let piece_json = json!({ "number": 251, "bytes": "ababababab" });
     let (root, transcript) = (Digest([0x1c; 32]), Digest([0xdd; 32]));
     let signature = ListSignature::sign(&key(), &context(), root);

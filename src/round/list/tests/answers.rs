@@ -89,7 +89,9 @@ fn with_all_signatures_a_list_is_complete_for_everybody() {
     entry.signature(1, &signature(&taken[0], 1)).expect("a signature");
     assert_eq!(entry.rule(&mix_key(0)), ListRuling::Waiting);
     entry.signature(2, &signature(&taken[1], 2)).expect("a signature");
+    assert!(!entry.body(1).is_empty(), "somebody may want it");
     let ListRuling::Complete(complete) = entry.rule(&mix_key(0)) else { panic!("all have signed") };
+    assert!(entry.body(1).is_empty(), "of a large round it is much");
     for taken in &mut taken {
         let rules = world.rules(ROUND);
         let lacking = ListComplete { signatures: complete.signatures[..2].to_vec(), ..complete.clone() };

@@ -82,7 +82,7 @@ fn any_changed_byte_of_a_row_is_noticed() {
     let body = entry.body(1);
     for at in 0..body.len() {
         for bit in [0x01, 0x80] {
-            let mut changed = body.clone();
+            let mut changed = body.to_vec();
             changed[at] ^= bit;
             match world.take_bytes(entry.header().clone(), &changed) {
                 // The MACs are not in the root: their client is out, and nobody else.
