@@ -63,38 +63,40 @@ pub enum Change {
     },
 }
 
-/// A value on its way into the store, in two pieces: what is large need not be copied to stand behind its header.
+/// A value on its way into the store, in pieces: what is large need not be copied to stand behind its header.
 #[derive(Clone, Debug, Default)]
 pub struct Value {
     head: Vec<u8>,
-    body: Bytes,
+    body: Vec<Bytes>,
 }
 
 impl Value {
-    /// `body` behind `head`.
-    pub fn new(head: Vec<u8>, body: Bytes) -> Self {
+    /// The pieces of `body` behind `head`.
+    pub fn new(head: Vec<u8>, body: Vec<Bytes>) -> Self {
         Self { head, body }
     }
 
-    /// Both, in order.
-    pub fn pieces(&self) -> [&[u8]; 2] {
-        [&self.head, &self.body]
+    /// All pieces, in order.
+    pub fn pieces(&self) -> impl Iterator<Item = &[u8]> {
+        std::iter::once(&self.head[..]).chain(self.body.iter().map(|piece| &piece[..]))
     }
 
-    /// The bytes of both.
+    /// The bytes of all.
     pub fn bytes(&self) -> usize {
-        self.head.len() + self.body.len()
+        self.pieces().map(<[u8]>::len).sum()
     }
 
     /// A copy in one piece.
     pub fn to_vec(&self) -> Vec<u8> {
-        self.pieces().concat()
+        let mut whole = Vec::with_capacity(self.bytes());
+        self.pieces().for_each(|piece| whole.extend_from_slice(piece));
+        whole
     }
 }
 
 impl From<Vec<u8>> for Value {
     fn from(head: Vec<u8>) -> Self {
-        Self::new(head, Bytes::new())
+        Self::new(head, Vec::new())
     }
 }
 
@@ -110,7 +112,8 @@ pub enum Table {
     Signed = 2,
     /// round 8: the complete verdict.
     Complete = 3,
-    /// mailbox 16 | sequence 8: epoch 8 | round 8 | letter.
+    /// mailbox 16 | sequence of the last 8 | how many 2: epoch 8 | round 8 | letters of one size whose sequences follow one
+    /// another. Of a row older than format 4 the key ends in front of the number: it has one.
     Letters = 4,
     /// mailbox 16: how much is in it; absent when empty.
     Mailboxes = 5,

@@ -178,9 +178,8 @@ impl Open {
         for change in changes {
             match change {
                 Change::Put { table, key, value } => {
-                    let write = |space: &mut ReservedSpace<'_>| {
-                        value.pieces().iter().try_for_each(|piece| space.write_all(piece))
-                    };
+                    let write =
+                        |space: &mut ReservedSpace<'_>| value.pieces().try_for_each(|piece| space.write_all(piece));
                     self.entries.put_reserved(&mut writer, &flat(*table, key), value.bytes(), write)?;
                 }
                 Change::Delete { table, key } => {

@@ -1,6 +1,7 @@
 //! The exit's mailboxes: letters stay until their owner has them, or until they are too old.
 
 use std::collections::{BTreeMap, HashMap};
+use std::mem::take;
 use std::ops::ControlFlow;
 
 use bytes::Bytes;
@@ -9,9 +10,10 @@ use crate::crypto::MailboxId;
 use crate::wire::StoredLetter;
 use crate::wire::codec::{Decode, Encode};
 
+use super::bundle::{Bundle, NewBundle};
 use super::kv::{behind, field, key};
 use super::step::{Step, collect};
-use super::{Store, StoreError, Table, Value};
+use super::{Store, StoreError, Table};
 
 const DECISION: &[u8] = b"decision";
 const TOTALS: &[u8] = b"mailbox totals";
@@ -60,8 +62,6 @@ pub struct MailboxLosses {
     pub expired: u64,
 }
 
-/// In front of a stored letter: epoch 8 | round 8.
-const HEADER_BYTES: usize = 16;
 /// Letters that one decision may put into one mailbox, and the bits of a sequence number behind the decision's.
 const PLACE_BITS: u32 = 24;
 /// The greatest number that a round lends a decision; those that follow still fit in front of the place.
@@ -100,8 +100,13 @@ impl Mailbox {
         let Some(from) = after.checked_add(1) else { return Ok(()) };
         let mut left = limit;
         collect(self.store.kv(), Table::Letters, &key(&[&mailbox.0, &from.to_be_bytes()]), |key, value| {
-            left = left.checked_sub(1).filter(|_| key.starts_with(&mailbox.0))?;
-            Some(HeldLetter::read(key, value).map(&mut each))
+            if left == 0 || !key.starts_with(&mailbox.0) {
+                return None;
+            }
+            Some(Bundle::read(key, value).map(|bundle| {
+                let wanted = bundle.letters().skip_while(|letter| letter.number <= after).take(left);
+                left -= wanted.map(&mut each).count();
+            }))
         })
         .map(drop::<Vec<()>>)
     }
@@ -123,7 +128,7 @@ impl Mailbox {
         for (mailbox, up_to) in cursors {
             // Most polls come to an empty mailbox; they need no turn.
             if self.store.kv().get(Table::Mailboxes, &mailbox.0)?.is_some() {
-                filled.push((mailbox, key(&[&mailbox.0, &up_to.to_be_bytes()])));
+                filled.push((mailbox, *up_to));
             }
         }
         if filled.is_empty() {
@@ -131,7 +136,7 @@ impl Mailbox {
         }
         self.store.step(|step| {
             let mut each = filled.iter();
-            each.try_for_each(|(mailbox, up_to)| delete(step, mailbox, |key, _| key <= &up_to[..]).map(drop))
+            each.try_for_each(|(mailbox, up_to)| delete(step, mailbox, |letter| letter.number <= *up_to).map(drop))
         })
     }
 
@@ -157,16 +162,14 @@ impl Mailbox {
     /// # Errors
     /// If the store fails.
     pub fn expire(&self, before_epoch: u64) -> Result<u64, StoreError> {
-        let old = |_: &[u8], value: &[u8]| {
-            field(Table::Letters, value, 0).is_ok_and(|epoch| u64::from_be_bytes(epoch) < before_epoch)
-        };
+        let old = |letter: &HeldLetter<'_>| letter.epoch < before_epoch;
         self.store.step(|step| {
             let mailboxes = collect(step.committed(), Table::Mailboxes, &[], |key, _| {
                 Some(field(Table::Mailboxes, key, 0).map(MailboxId))
             })?;
             let mut deleted = 0;
             for mailbox in &mailboxes {
-                deleted += delete(step, mailbox, old)?;
+                deleted += delete(step, mailbox, &old)?;
             }
             lose(step, 0, deleted)?;
             Ok(deleted)
@@ -183,32 +186,37 @@ pub(super) fn store(step: &mut Step<'_>, round: u64, quota: u32, letters: Vec<Ad
     step.put_record(Table::Meta, DECISION, &decision);
 
     let mut totals: MailboxTotals = step.record(Table::Meta, TOTALS)?.unwrap_or_default();
-    let mut filled: HashMap<MailboxId, (MailboxTotals, u64)> = HashMap::new();
+    let mut filled: HashMap<MailboxId, Filling> = HashMap::new();
     let mut refused = 0;
     for (mailbox, letter) in letters {
-        let (held, place) = match filled.get_mut(&mailbox) {
+        let filling = match filled.get_mut(&mailbox) {
             Some(known) => known,
             None => {
                 let held = step.record(Table::Mailboxes, &mailbox.0)?.unwrap_or_default();
-                filled.entry(mailbox).or_insert((held, 0))
+                filled.entry(mailbox).or_insert(Filling {
+                    held,
+                    next: decision << PLACE_BITS,
+                    bundle: NewBundle::default(),
+                })
             }
         };
-        if held.letters >= u64::from(quota) || *place >> PLACE_BITS != 0 {
+        if filling.held.letters >= u64::from(quota) || filling.next >> PLACE_BITS != decision {
             refused += 1;
             continue;
         }
-        let sequence = decision << PLACE_BITS | *place;
-        *place += 1;
-        for sum in [held, &mut totals] {
+        for sum in [&mut filling.held, &mut totals] {
             sum.letters += 1;
             sum.bytes += letter.letter.len() as u64;
         }
-        let header = key(&[&letter.epoch.to_be_bytes(), &letter.round.to_be_bytes()]);
-        let value = Value::new(header, letter.letter);
-        step.put(Table::Letters, &key(&[&mailbox.0, &sequence.to_be_bytes()]), value);
+        if !filling.bundle.takes(&letter) {
+            filling.put_bundle(step, &mailbox);
+        }
+        filling.bundle.push(letter);
+        filling.next += 1;
     }
-    for (mailbox, (held, _)) in filled.iter().filter(|(_, (_, placed))| *placed > 0) {
-        step.put_record(Table::Mailboxes, &mailbox.0, held);
+    for (mailbox, mut filling) in filled.into_iter().filter(|(_, filling)| !filling.bundle.is_empty()) {
+        filling.put_bundle(step, &mailbox);
+        step.put_record(Table::Mailboxes, &mailbox.0, &filling.held);
     }
     step.put_record(Table::Meta, TOTALS, &totals);
     lose(step, refused.into(), 0)?;
@@ -226,21 +234,47 @@ fn lose(step: &mut Step<'_>, refused: u64, expired: u64) -> Result<(), StoreErro
 }
 
 /// Deletes the leading letters of a mailbox that are `wanted`, and says how many.
-fn delete(step: &mut Step<'_>, mailbox: &MailboxId, wanted: impl Fn(&[u8], &[u8]) -> bool) -> Result<u64, StoreError> {
+fn delete(
+    step: &mut Step<'_>,
+    mailbox: &MailboxId,
+    wanted: impl Fn(&HeldLetter<'_>) -> bool,
+) -> Result<u64, StoreError> {
     let mut gone = MailboxTotals::default();
-    let mut last = None;
+    // The last bundle of which something goes, and what stays of it.
+    let (mut last, mut rest) = (None, None);
     let end = behind(&mailbox.0);
+    let mut failed = None;
     step.committed().scan(Table::Letters, &mailbox.0, &mut |key, value| {
-        if key >= &end[..] || !wanted(key, value) {
+        if key >= &end[..] {
             return ControlFlow::Break(());
         }
-        gone.letters += 1;
-        gone.bytes += value.len().saturating_sub(HEADER_BYTES) as u64;
-        last = Some(key.to_vec());
-        ControlFlow::Continue(())
+        let bundle = match Bundle::read(key, value) {
+            Ok(bundle) => bundle,
+            Err(error) => {
+                failed = Some(error);
+                return ControlFlow::Break(());
+            }
+        };
+        let count = bundle.letters().take_while(&wanted).count();
+        gone.letters += count as u64;
+        gone.bytes += (count * bundle.size) as u64;
+        if count > 0 {
+            last = Some(key.to_vec());
+        }
+        if count == bundle.count {
+            return ControlFlow::Continue(());
+        }
+        rest = (count > 0).then(|| bundle.without(mailbox, count));
+        ControlFlow::Break(())
     })?;
+    if let Some(error) = failed {
+        return Err(error);
+    }
     let Some(last) = last else { return Ok(0) };
     step.delete_range(Table::Letters, &mailbox.0, &behind(&last));
+    if let Some((row, value)) = rest {
+        step.put(Table::Letters, &row, value);
+    }
     for (table, name) in [(Table::Mailboxes, &mailbox.0[..]), (Table::Meta, TOTALS)] {
         let held: MailboxTotals = step.record(table, name)?.ok_or(StoreError::Damaged(table))?;
         let letters = held.letters.checked_sub(gone.letters).ok_or(StoreError::Damaged(table))?;
@@ -254,11 +288,26 @@ fn delete(step: &mut Step<'_>, mailbox: &MailboxId, wanted: impl Fn(&[u8], &[u8]
     Ok(gone.letters)
 }
 
-impl<'a> HeldLetter<'a> {
-    fn read(key: &[u8], value: &'a [u8]) -> Result<Self, StoreError> {
-        let number = u64::from_be_bytes(field(Table::Letters, key, MailboxId::BYTES)?);
-        let epoch = u64::from_be_bytes(field(Table::Letters, value, 0)?);
-        let round = u64::from_be_bytes(field(Table::Letters, value, 8)?);
-        Ok(Self { number, epoch, round, letter: &value[HEADER_BYTES..] })
+/// To format 4, where letters that follow one another lie together. There is nothing to change, as those that lie alone stay
+/// readable; but older programs would take several for one.
+#[expect(clippy::unnecessary_wraps, reason = "an upgrade may fail, and this one has nothing to do")]
+pub(super) fn bundle(_: &mut Step<'_>) -> Result<(), StoreError> {
+    Ok(())
+}
+
+/// A mailbox into which a decision puts letters.
+struct Filling {
+    held: MailboxTotals,
+    /// The next letter's sequence number.
+    next: u64,
+    /// The last letters so far, not yet in the step.
+    bundle: NewBundle,
+}
+
+impl Filling {
+    fn put_bundle(&mut self, step: &mut Step<'_>, mailbox: &MailboxId) {
+        if let Some((key, value)) = take(&mut self.bundle).row(mailbox, self.next - 1) {
+            step.put(Table::Letters, &key, value);
+        }
     }
 }

@@ -4,6 +4,7 @@
 //! [`Memory`] in a test. Each operation here is one [`Kv::commit`], durable when it returns, or it changes nothing.
 //! All calls block on the disk: an async caller runs them on a thread that may wait.
 
+mod bundle;
 mod decisions;
 mod epochs;
 mod inbox;

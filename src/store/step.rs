@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::wire::codec::{self, Decode, Encode};
 
-use super::{Change, Kv, Lmdb, MapLimits, Memory, StoreError, Table, Value, epochs, inbox};
+use super::{Change, Kv, Lmdb, MapLimits, Memory, StoreError, Table, Value, epochs, inbox, mailbox};
 
 /// The oldest format of keys and values that this program reads; what it writes is behind all [`UPGRADES`].
 const OLDEST_VERSION: u32 = 1;
@@ -19,7 +19,7 @@ type Upgrade = fn(&mut Step<'_>) -> Result<(), StoreError>;
 
 /// The first brings a store of [`OLDEST_VERSION`] to the format after it, and so on; each is one commit, together with
 /// the number of the format that it reaches. A new format is a new last entry here and a new file in `tests/stores`.
-const UPGRADES: [Upgrade; 2] = [inbox::count_bytes, epochs::forget_chain];
+const UPGRADES: [Upgrade; 3] = [inbox::count_bytes, epochs::forget_chain, mailbox::bundle];
 
 /// An open store. Clones are the same store: the decisions and the mailboxes of an exit share one.
 #[derive(Clone)]

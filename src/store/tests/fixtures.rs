@@ -14,7 +14,7 @@ use super::*;
 use crate::crypto::{Identity, PublicKey, Signature};
 use crate::wire::{AbortReason, Bond, Record, SignedVerdict};
 
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 /// From this one on documents are kept.
 const CHAINED: u32 = 3;
 const LIMITS: InboxLimits =

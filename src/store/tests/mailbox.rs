@@ -170,3 +170,68 @@ fn letters_that_nobody_gets_are_counted_across_restarts() {
         assert_eq!(losses(), MailboxLosses { refused: 3, expired: 3 });
     });
 }
+
+/// The rows of letters, and in how many bytes of values.
+fn rows(store: &Store) -> (usize, usize) {
+    let rows = step::collect(store.kv(), Table::Letters, &[], |_, value| Some(Ok(value.len()))).unwrap();
+    (rows.len(), rows.iter().sum())
+}
+
+#[test]
+fn letters_of_a_round_lie_together_and_go_each_by_itself() {
+    const COUNT: usize = 40;
+    const SIZE: usize = 2048;
+    let whole = |n: u8| letter(1, 3, &[n; SIZE]);
+    on_each_disk(|disk| {
+        let letters: Vec<_> =
+            (0..COUNT as u8).flat_map(|n| [(mailbox_id(1), whole(n)), (mailbox_id(2), whole(!n))]).collect();
+        for up_to in 0..=COUNT {
+            let store = disk.open();
+            let mailbox = Mailbox::new(store.clone());
+            let record = Record::Decided { verdict: verdict(3 + up_to as u64, STORED), letters: letters.clone() };
+            Decisions::new(store.clone(), 1000, HISTORY).apply(record).unwrap();
+            // Fifteen in eight pages.
+            assert_eq!(rows(&store), (6, 2 * COUNT * SIZE + 6 * 16));
+            let all = mailbox.poll(&mailbox_id(1), 0, COUNT + 1).unwrap();
+            assert_eq!(all.len(), COUNT);
+            assert!(all.is_sorted_by(|(a, _), (b, _)| a + 1 == *b), "their numbers follow one another");
+            assert!((0..).zip(&all).all(|(n, (_, stored))| *stored == whole(n)));
+            let cursor = up_to.checked_sub(1).map_or(0, |last| all[last].0);
+            assert_eq!(
+                mailbox.poll(&mailbox_id(1), cursor, 17).unwrap(),
+                all[up_to..].iter().take(17).cloned().collect::<Vec<_>>()
+            );
+            mailbox.acknowledge(&mailbox_id(1), cursor).unwrap();
+            assert_eq!(mailbox.poll(&mailbox_id(1), 0, COUNT).unwrap(), all[up_to..]);
+            let left = (2 * COUNT - up_to) as u64;
+            assert_eq!(mailbox.totals().unwrap(), MailboxTotals { letters: left, bytes: left * SIZE as u64 });
+            assert_eq!(rows(&store).1, left as usize * SIZE + rows(&store).0 * 16);
+            mailbox.acknowledge(&mailbox_id(1), u64::MAX).unwrap();
+            assert_eq!(mailbox.poll(&mailbox_id(2), 0, COUNT).unwrap().len(), COUNT);
+            mailbox.acknowledge(&mailbox_id(2), u64::MAX).unwrap();
+            assert_eq!(rows(&store), (0, 0));
+        }
+    });
+}
+
+#[test]
+fn letters_that_differ_lie_apart() {
+    let store = Store::memory();
+    let letters = [
+        letter(1, 3, &[1; 9]),
+        letter(1, 3, &[2; 8]),
+        letter(1, 4, &[3; 8]),
+        letter(2, 4, &[4; 8]),
+        letter(2, 4, &[5; 8]),
+    ];
+    let addressed = letters.iter().map(|letter| (mailbox_id(1), letter.clone())).collect();
+    Decisions::new(store.clone(), 9, HISTORY)
+        .apply(Record::Decided { verdict: verdict(4, STORED), letters: addressed })
+        .unwrap();
+    assert_eq!(rows(&store).0, 4);
+    let mailbox = Mailbox::new(store.clone());
+    let polled = mailbox.poll(&mailbox_id(1), 0, 9).unwrap();
+    assert!(polled.iter().map(|(_, stored)| stored).eq(&letters));
+    assert_eq!(mailbox.expire(2).unwrap(), 3);
+    assert_eq!(mailbox.poll(&mailbox_id(1), 0, 9).unwrap(), polled[3..]);
+}
