@@ -169,7 +169,7 @@ impl Mailbox {
             })?;
             let mut deleted = 0;
             for mailbox in &mailboxes {
-                deleted += delete(step, mailbox, &old)?;
+                deleted += delete(step, mailbox, old)?;
             }
             lose(step, 0, deleted)?;
             Ok(deleted)
