@@ -4,6 +4,7 @@
 //! the steps below are the names there. No threads and no I/O: callers bring buffers, keys and
 //! randomness.
 
+mod area;
 mod body;
 mod build;
 mod echo;

@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use crate::crypto::PrfKey;
 
+use super::area::Area;
 use super::{Geometry, SEAL_BYTES};
 
 /// `count` packets in one allocation, one every [`Geometry::stride`] bytes.
@@ -15,7 +16,7 @@ use super::{Geometry, SEAL_BYTES};
 /// the way back needs no second key agreement.
 pub struct Slots {
     geometry: Geometry,
-    bytes: Vec<u8>,
+    bytes: Area,
     /// One a slot; zero until it is peeled. Each clears itself.
     echo_keys: Vec<PrfKey>,
 }
@@ -24,12 +25,13 @@ impl Slots {
     /// `count` slots of zeros.
     pub fn zeroed(geometry: Geometry, count: usize) -> Self {
         let echo_keys = (0..count).map(|_| PrfKey::from_bytes([0; 32])).collect();
-        Self { geometry, bytes: vec![0; count * geometry.stride()], echo_keys }
+        Self { geometry, bytes: Area::zeroed(count * geometry.stride()), echo_keys }
     }
 
     /// None yet, with room for `count`: [`Slots::append`] fills it.
     pub fn with_room(geometry: Geometry, count: usize) -> Self {
-        Self { geometry, bytes: Vec::with_capacity(count * geometry.stride()), echo_keys: Vec::with_capacity(count) }
+        let bytes = Area::with_room(count * geometry.stride());
+        Self { geometry, bytes, echo_keys: Vec::with_capacity(count) }
     }
 
     /// Puts the next bytes of packets as received, whole or in parts, behind those that are there: a slot is one once all
@@ -39,9 +41,9 @@ impl Slots {
         while !received.is_empty() {
             let filled = self.bytes.len() % stride;
             let (now, later) = received.split_at(received.len().min(packet - filled));
-            self.bytes.extend_from_slice(now);
+            self.bytes.extend(now);
             if filled + now.len() == packet {
-                self.bytes.resize(self.bytes.len() + SEAL_BYTES, 0);
+                self.bytes.extend_zeros(SEAL_BYTES);
                 self.echo_keys.push(PrfKey::from_bytes([0; 32]));
             }
             received = later;
@@ -108,7 +110,7 @@ impl Slots {
 
     /// The memory of all slots, to be shared in pieces.
     pub fn into_bytes(self) -> Bytes {
-        self.bytes.into()
+        Bytes::from_owner(self.bytes)
     }
 
     /// As [`Slots::peeled`], to open an envelope in place.
