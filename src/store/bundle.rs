@@ -27,9 +27,9 @@ pub(super) struct Bundle<'a> {
     epoch: u64,
     round: u64,
     /// How many letters.
-    pub count: usize,
+    count: usize,
     /// Bytes of each.
-    pub size: usize,
+    size: usize,
     bytes: &'a [u8],
 }
 
@@ -48,18 +48,14 @@ impl<'a> Bundle<'a> {
         Ok(Self { last, epoch, round, count, size, bytes })
     }
 
-    pub(super) fn letters(&self) -> impl Iterator<Item = HeldLetter<'a>> {
+    /// Those with numbers above `after`, in order.
+    pub(super) fn letters_behind(&self, after: u64) -> impl Iterator<Item = HeldLetter<'a>> {
         let (bytes, size, epoch, round) = (self.bytes, self.size, self.epoch, self.round);
-        let first = self.last + 1 - self.count as u64;
-        let number = move |place: usize| first + place as u64;
+        let first = self.last - (self.count - 1) as u64;
         let letter = move |place: usize| &bytes[place * size..][..size];
-        (0..self.count).map(move |place| HeldLetter { number: number(place), epoch, round, letter: letter(place) })
-    }
-
-    /// Key and value of what is left without the first `count` letters, which are not all.
-    pub(super) fn without(&self, mailbox: &MailboxId, count: usize) -> (Vec<u8>, Vec<u8>) {
-        let rest = &self.bytes[count * self.size..];
-        (row_key(mailbox, self.last, self.count - count), [&header(self.epoch, self.round)[..], rest].concat())
+        (0..self.count)
+            .map(move |place| HeldLetter { number: first + place as u64, epoch, round, letter: letter(place) })
+            .skip_while(move |letter| letter.number <= after)
     }
 }
 

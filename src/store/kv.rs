@@ -115,7 +115,7 @@ pub enum Table {
     /// mailbox 16 | sequence of the last 8 | how many 2: epoch 8 | round 8 | letters of one size whose sequences follow one
     /// another. Of a row older than format 4 the key ends in front of the number: it has one.
     Letters = 4,
-    /// mailbox 16: how much is in it; absent when empty.
+    /// mailbox 16: how much is in it, and up to which sequence its letters are gone; absent when empty.
     Mailboxes = 5,
     /// message 16: a message of the outbox.
     Messages = 6,

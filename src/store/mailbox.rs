@@ -12,7 +12,7 @@ use crate::wire::codec::{Decode, Encode};
 
 use super::bundle::{Bundle, NewBundle};
 use super::kv::{behind, field, key};
-use super::step::{Step, collect};
+use super::step::{Step, collect, parse};
 use super::{Store, StoreError, Table};
 
 const DECISION: &[u8] = b"decision";
@@ -97,6 +97,8 @@ impl Mailbox {
         limit: usize,
         mut each: impl FnMut(HeldLetter<'_>),
     ) -> Result<(), StoreError> {
+        let Some(held) = self.store.record::<Held>(Table::Mailboxes, &mailbox.0)? else { return Ok(()) };
+        let after = after.max(held.gone);
         let Some(from) = after.checked_add(1) else { return Ok(()) };
         let mut left = limit;
         collect(self.store.kv(), Table::Letters, &key(&[&mailbox.0, &from.to_be_bytes()]), |key, value| {
@@ -104,8 +106,7 @@ impl Mailbox {
                 return None;
             }
             Some(Bundle::read(key, value).map(|bundle| {
-                let wanted = bundle.letters().skip_while(|letter| letter.number <= after).take(left);
-                left -= wanted.map(&mut each).count();
+                left -= bundle.letters_behind(after).take(left).map(&mut each).count();
             }))
         })
         .map(drop::<Vec<()>>)
@@ -200,11 +201,11 @@ pub(super) fn store(step: &mut Step<'_>, round: u64, quota: u32, letters: Vec<Ad
                 })
             }
         };
-        if filling.held.letters >= u64::from(quota) || filling.next >> PLACE_BITS != decision {
+        if filling.held.totals.letters >= u64::from(quota) || filling.next >> PLACE_BITS != decision {
             refused += 1;
             continue;
         }
-        for sum in [&mut filling.held, &mut totals] {
+        for sum in [&mut filling.held.totals, &mut totals] {
             sum.letters += 1;
             sum.bytes += letter.letter.len() as u64;
         }
@@ -233,71 +234,84 @@ fn lose(step: &mut Step<'_>, refused: u64, expired: u64) -> Result<(), StoreErro
     Ok(())
 }
 
-/// Deletes the leading letters of a mailbox that are `wanted`, and says how many.
+/// Deletes the leading letters of a mailbox that are `wanted`, and says how many. A bundle of which some stay is not written
+/// anew, for which a full store would have no room: the mailbox's row tells which of its letters are gone.
 fn delete(
     step: &mut Step<'_>,
     mailbox: &MailboxId,
     wanted: impl Fn(&HeldLetter<'_>) -> bool,
 ) -> Result<u64, StoreError> {
+    let Some(mut held) = step.record::<Held>(Table::Mailboxes, &mailbox.0)? else { return Ok(0) };
     let mut gone = MailboxTotals::default();
-    // The last bundle of which something goes, and what stays of it.
-    let (mut last, mut rest) = (None, None);
+    let mut last = None;
     let end = behind(&mailbox.0);
-    let mut failed = None;
     step.committed().scan(Table::Letters, &mailbox.0, &mut |key, value| {
-        if key >= &end[..] {
+        // What cannot be read stays: whoever polls is told.
+        let Some(bundle) = (key < &end[..]).then(|| Bundle::read(key, value).ok()).flatten() else {
             return ControlFlow::Break(());
-        }
-        let bundle = match Bundle::read(key, value) {
-            Ok(bundle) => bundle,
-            Err(error) => {
-                failed = Some(error);
+        };
+        for letter in bundle.letters_behind(held.gone) {
+            if !wanted(&letter) {
                 return ControlFlow::Break(());
             }
-        };
-        let count = bundle.letters().take_while(&wanted).count();
-        gone.letters += count as u64;
-        gone.bytes += (count * bundle.size) as u64;
-        if count > 0 {
-            last = Some(key.to_vec());
+            gone.letters += 1;
+            gone.bytes += letter.letter.len() as u64;
+            held.gone = letter.number;
         }
-        if count == bundle.count {
-            return ControlFlow::Continue(());
-        }
-        rest = (count > 0).then(|| bundle.without(mailbox, count));
-        ControlFlow::Break(())
+        last = Some(key.to_vec());
+        ControlFlow::Continue(())
     })?;
-    if let Some(error) = failed {
-        return Err(error);
+    if gone.letters == 0 {
+        return Ok(0);
     }
-    let Some(last) = last else { return Ok(0) };
-    step.delete_range(Table::Letters, &mailbox.0, &behind(&last));
-    if let Some((row, value)) = rest {
-        step.put(Table::Letters, &row, value);
+    if let Some(last) = last {
+        step.delete_range(Table::Letters, &mailbox.0, &behind(&last));
     }
-    for (table, name) in [(Table::Mailboxes, &mailbox.0[..]), (Table::Meta, TOTALS)] {
-        let held: MailboxTotals = step.record(table, name)?.ok_or(StoreError::Damaged(table))?;
-        let letters = held.letters.checked_sub(gone.letters).ok_or(StoreError::Damaged(table))?;
-        let bytes = held.bytes.checked_sub(gone.bytes).ok_or(StoreError::Damaged(table))?;
-        if letters == 0 {
-            step.delete(table, name);
-        } else {
-            step.put_record(table, name, &MailboxTotals { letters, bytes });
-        }
+    let totals: MailboxTotals = step.record(Table::Meta, TOTALS)?.ok_or(StoreError::Damaged(Table::Meta))?;
+    held.totals = held.totals.without(gone).ok_or(StoreError::Damaged(Table::Mailboxes))?;
+    match held.totals.letters {
+        0 => step.delete(Table::Mailboxes, &mailbox.0),
+        _ => step.put_record(Table::Mailboxes, &mailbox.0, &held),
+    }
+    let totals = totals.without(gone).ok_or(StoreError::Damaged(Table::Meta))?;
+    match totals.letters {
+        0 => step.delete(Table::Meta, TOTALS),
+        _ => step.put_record(Table::Meta, TOTALS, &totals),
     }
     Ok(gone.letters)
 }
 
-/// To format 4, where letters that follow one another lie together. There is nothing to change, as those that lie alone stay
-/// readable; but older programs would take several for one.
-#[expect(clippy::unnecessary_wraps, reason = "an upgrade may fail, and this one has nothing to do")]
-pub(super) fn bundle(_: &mut Step<'_>) -> Result<(), StoreError> {
+impl MailboxTotals {
+    fn without(self, gone: Self) -> Option<Self> {
+        let (letters, bytes) = (self.letters.checked_sub(gone.letters)?, self.bytes.checked_sub(gone.bytes)?);
+        Some(Self { letters, bytes })
+    }
+}
+
+/// To format 4, where letters that follow one another lie together, and the row of a mailbox tells which of them are gone. Letters
+/// that lie alone stay readable.
+pub(super) fn bundle(step: &mut Step<'_>) -> Result<(), StoreError> {
+    let rows = collect(step.committed(), Table::Mailboxes, &[], |mailbox, row| {
+        Some(parse::<MailboxTotals>(Table::Mailboxes, row).map(|totals| (mailbox.to_vec(), totals)))
+    })?;
+    for (mailbox, totals) in rows {
+        step.put_record(Table::Mailboxes, &mailbox, &Held { totals, gone: 0 });
+    }
     Ok(())
+}
+
+/// A row of [`Table::Mailboxes`].
+#[derive(Decode, Default, Encode)]
+struct Held {
+    /// What is in it.
+    totals: MailboxTotals,
+    /// Letters up to this number are not, though some may lie in the row of one that is.
+    gone: u64,
 }
 
 /// A mailbox into which a decision puts letters.
 struct Filling {
-    held: MailboxTotals,
+    held: Held,
     /// The next letter's sequence number.
     next: u64,
     /// The last letters so far, not yet in the step.

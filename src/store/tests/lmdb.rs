@@ -105,6 +105,25 @@ fn readers_go_on_while_the_map_grows() {
 }
 
 #[test]
+fn a_full_store_takes_acknowledgements_of_letters_in_the_middle() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::lmdb(&dir.path().join("store"), limits(64 * KIB, 1024 * KIB)).unwrap();
+    let mut round = 1;
+    while decide(&store, round, 10, 3 * KIB).is_ok() {
+        round += 1;
+    }
+    let mailbox = Mailbox::new(store.clone());
+    let held = mailbox.poll(&mailbox_id(1), 0, 10_000).unwrap();
+    assert!(held.len() > 100);
+    for up_to in 0..held.len() {
+        mailbox.acknowledge(&mailbox_id(1), held[up_to].0).unwrap();
+        assert_eq!(mailbox.totals().unwrap().letters as usize, held.len() - 1 - up_to);
+        assert_eq!(mailbox.poll(&mailbox_id(1), 0, 1).unwrap().first(), held.get(up_to + 1));
+    }
+    decide(&store, round + 1, 10, 3 * KIB).unwrap();
+}
+
+#[test]
 fn a_full_store_destroys_nothing_and_still_decides_and_deletes() {
     let dir = tempfile::tempdir().unwrap();
     let small = limits(64 * KIB, 1024 * KIB);
