@@ -11,6 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use mixnet::crypto::{BATCH, Csprng, IdentityKey, SecretKey};
 use mixnet::packet::{Commitment, Echo, Geometry, NO_EXTRA, Slots};
 use mixnet::round::{
@@ -167,7 +168,7 @@ impl Bench {
     fn cost(&mut self, hop: u8, name: &str) -> Vec<Row> {
         let (packets, list, count) = (self.packets(hop), self.list(), self.echoes.len());
         let (header, body) =
-            (list.header().clone(), if hop == 1 { Vec::new() } else { list.body(usize::from(hop) - 1).to_vec() });
+            (list.header().clone(), if hop == 1 { Bytes::new() } else { list.body(usize::from(hop) - 1) });
         let bench = RefCell::new(self);
         let mut contest = Contest::default();
         let unsealed = contest.add(format!("{name}/unsealed"), count, &[], || {

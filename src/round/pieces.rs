@@ -62,7 +62,10 @@ mod tests {
     fn pieces_make_the_whole_in_any_order_and_no_other_way() {
         for length in [1, PIECE_BYTES - 1, PIECE_BYTES, PIECE_BYTES + 1, 3 * PIECE_BYTES] {
             let whole: Vec<u8> = (0..length).map(|at| (at % 251) as u8).collect();
-            let mut cut: Vec<Piece> = pieces(whole.clone().into()).collect();
+            let shared = Bytes::from(whole.clone());
+            let mut cut: Vec<Piece> = pieces(shared.clone()).collect();
+            let at = |piece: &Piece| shared[piece.number as usize * PIECE_BYTES..].as_ptr();
+            assert!(cut.iter().all(|piece| piece.bytes.as_ptr() == at(piece)), "nothing is copied");
             let alone = (0..=cut.len() as u32).map_while(|number| piece(&whole, number));
             assert!(alone.eq(cut.iter().cloned()));
             let (mut coming, last) = (Pieces::new(length), cut.remove(0));

@@ -290,7 +290,7 @@ impl MailboxTotals {
 
 /// To format 4, where letters that follow one another lie together, and the row of a mailbox tells which of them are gone. Letters
 /// that lie alone stay readable.
-pub(super) fn bundle(step: &mut Step<'_>) -> Result<(), StoreError> {
+pub(super) fn remember_gone(step: &mut Step<'_>) -> Result<(), StoreError> {
     let rows = collect(step.committed(), Table::Mailboxes, &[], |mailbox, row| {
         Some(parse::<MailboxTotals>(Table::Mailboxes, row).map(|totals| (mailbox.to_vec(), totals)))
     })?;

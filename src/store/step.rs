@@ -19,7 +19,7 @@ type Upgrade = fn(&mut Step<'_>) -> Result<(), StoreError>;
 
 /// The first brings a store of [`OLDEST_VERSION`] to the format after it, and so on; each is one commit, together with
 /// the number of the format that it reaches. A new format is a new last entry here and a new file in `tests/stores`.
-const UPGRADES: [Upgrade; 3] = [inbox::count_bytes, epochs::forget_chain, mailbox::bundle];
+const UPGRADES: [Upgrade; 3] = [inbox::count_bytes, epochs::forget_chain, mailbox::remember_gone];
 
 /// An open store. Clones are the same store: the decisions and the mailboxes of an exit share one.
 #[derive(Clone)]

@@ -238,3 +238,51 @@ fn letters_that_differ_lie_apart() {
     assert_eq!(mailbox.expire(2).unwrap(), 3);
     assert_eq!(mailbox.poll(&mailbox_id(1), 0, 9).unwrap(), polled[3..]);
 }
+
+#[test]
+fn an_acknowledgement_writes_no_content_for_which_a_full_store_has_no_room() {
+    let disk = Watched::default();
+    let store = Store::open(disk.clone()).unwrap();
+    store_round(&store, 1, 1, &[(1, 10), (1, 11), (1, 12), (2, 20)]);
+    let (numbers, _) = poll(&store, 1, 0, 9);
+    disk.full.store(true, Ordering::SeqCst);
+    let cursors = BTreeMap::from([(mailbox_id(1), numbers[1]), (mailbox_id(2), u64::MAX)]);
+    Mailbox::new(store.clone()).acknowledge_all(&cursors).unwrap();
+    assert_eq!((poll(&store, 1, 0, 9).1, poll(&store, 2, 0, 9).1), (vec![12], vec![]));
+}
+
+#[test]
+fn a_damaged_row_is_told_of_and_stops_deletions_in_its_own_mailbox_alone() {
+    let memory = Memory::default();
+    let store = memory.open();
+    store_round(&store, 1, 1, &[(1, 10), (1, 11), (2, 20), (3, 30)]);
+    let [row, value] =
+        step::collect(store.kv(), Table::Letters, &[], |key, value| Some(Ok([key.to_vec(), value.to_vec()])))
+            .unwrap()
+            .swap_remove(0);
+    let sound = value.clone();
+    let key_of = |count: u16| [&row[..24], &count.to_be_bytes()].concat();
+    let put = |key: Vec<u8>, value: Vec<u8>| Change::Put { table: Table::Letters, key, value: value.into() };
+    let gone = |key: Vec<u8>| Change::Delete { table: Table::Letters, key };
+    // No letters, more than their bytes can be, more than there are numbers; a key or a value cut short.
+    let mut least = row.clone();
+    least[16..24].copy_from_slice(&1u64.to_be_bytes());
+    let damaged = [
+        (key_of(0), sound.clone()),
+        (key_of(3), sound.clone()),
+        (least, sound.clone()),
+        (row[..25].to_vec(), sound.clone()),
+        (row.clone(), sound[..15].to_vec()),
+    ];
+    for (key, value) in damaged {
+        let memory = memory.image();
+        memory.commit(vec![gone(row.clone()), put(key, value)]).unwrap();
+        let store = memory.open();
+        let mailbox = Mailbox::new(store.clone());
+        assert!(matches!(mailbox.poll(&mailbox_id(1), 0, 9), Err(StoreError::Damaged(Table::Letters))));
+        mailbox.acknowledge_all(&BTreeMap::from([(mailbox_id(1), u64::MAX), (mailbox_id(2), u64::MAX)])).unwrap();
+        assert!(poll(&store, 2, 0, 9).1.is_empty());
+        assert_eq!(mailbox.expire(2).unwrap(), 1, "that of the third mailbox");
+        assert_eq!(mailbox.totals().unwrap(), MailboxTotals { letters: 2, bytes: 2 });
+    }
+}
